@@ -1,0 +1,42 @@
+# Graft's commands. Works with GNU make 3.81 (macOS) and a POSIX shell; everything longer than a line is in scripts/.
+#
+#   PYTHON=/path/to/python   make .venv with this Python instead of the first fitting one
+#   PORT=8600                serve on this port instead of the first free one from 8501
+#   GPU=1                    also install NVIDIA's CUDA libraries (Linux; once is enough)
+#   ARGS="tests/test_x.py"   what to hand to pytest
+
+REQUIREMENTS = $(if $(GPU),requirements-gpu.txt,requirements.txt)
+IN_VENV = .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow check screenshots clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: ## Install what is missing and start Graft on 127.0.0.1
+	@sh scripts/python.sh scripts/environment.py $(REQUIREMENTS)
+	@$(IN_VENV) scripts/serve.py
+
+test: ## Run the tests
+	@sh scripts/python.sh scripts/environment.py requirements-dev.txt
+	@$(IN_VENV) -m pytest -m "not slow" $(ARGS)
+
+test-slow: ## Run the tests that take minutes
+	@sh scripts/python.sh scripts/environment.py requirements-dev.txt
+	@$(IN_VENV) -m pytest -m slow $(ARGS)
+
+check: ## Check format, lint, types and import rules
+	@sh scripts/python.sh scripts/environment.py requirements-dev.txt
+	@$(IN_VENV) -m ruff format --check .
+	@$(IN_VENV) -m ruff check .
+	@$(IN_VENV) -m mypy
+	@$(IN_VENV) -m pytest -q tests/test_rooms.py tests/test_requirements.py
+
+screenshots: ## Make the README's pictures by driving the real app
+	@sh scripts/python.sh scripts/environment.py requirements-dev.txt
+	@$(IN_VENV) -m scripts.screenshots
+
+clean: ## Remove .venv and all caches; datasets and runs stay
+	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Everything Graft knows and does; no module here imports Streamlit."""

@@ -1,0 +1,25 @@
+"""Each figure of Graft, once: from plain tables to Plotly figures that read well in light and dark.
+
+Backgrounds are transparent and texts carry no colour, so the page's theme decides both. Series differ by
+colour *and* by dash, pattern or words, and their names stand beside them wherever there is room. Names of
+classes come from folders and are never read as HTML. Words are arguments: a page may speak another language.
+"""
+
+from __future__ import annotations
+
+from core.charts.bars import class_counts, f1_bars, probability_bars
+from core.charts.canvas import WORDS, shorten
+from core.charts.confusion import confusion_styles
+from core.charts.curves import learning_curves
+from core.charts.palette import contrast
+
+__all__ = [
+    "WORDS",
+    "class_counts",
+    "confusion_styles",
+    "contrast",
+    "f1_bars",
+    "learning_curves",
+    "probability_bars",
+    "shorten",
+]

@@ -1,0 +1,172 @@
+"""Figures of one bar per class."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.charts.canvas import LETTER_WIDTH, canvas, empty, escape, shorten, vocabulary
+from core.charts.palette import BLUE, GRAY, GREEN, VERMILION
+from core.evaluation import ClassScores
+
+SPLIT_COLORS: Final = {"train": BLUE, "val": VERMILION, "test": GREEN}
+SPLIT_PATTERNS: Final = {"train": "", "val": "/", "test": "."}
+ROW_HEIGHT: Final = 27  # pixels per bar: a label with air
+DENSE_ROW_HEIGHT: Final = 20  # pixels per bar where there are more than ROOMY bars
+ROOMY: Final = 40
+
+
+def class_counts(
+    table: pd.DataFrame, class_names: Sequence[str], words: Mapping[str, str] | None = None
+) -> go.Figure:
+    """How many images has each class, and in which split?
+
+    Args:
+        table: One row per image with the columns ``label`` and ``split``; other splits than train, val and
+            test are not counted.
+        class_names: Classes from top to bottom, those without images included.
+        words: Other words than those of ``WORDS``.
+
+    Returns:
+        One bar per class, stacked by split, with its total beside it.
+    """
+    say = vocabulary(words)
+    if not class_names:
+        return empty(say["nothing"])
+    counts = _count(table, class_names)
+    totals = counts.sum(axis=1).to_numpy()
+    figure = _rows(class_names)
+    customdata = list(zip(map(escape, class_names), totals.tolist(), strict=True))
+    for split, color in SPLIT_COLORS.items():
+        pattern = {"shape": SPLIT_PATTERNS[split], "fillmode": "overlay", "fgcolor": "#FFFFFF", "size": 5}
+        figure.add_bar(
+            y=list(range(len(class_names))),
+            x=counts[split].tolist(),
+            name=say[split],
+            orientation="h",
+            marker={"color": color, "line": {"width": 0}, "pattern": {**pattern, "fgopacity": 0.3}},
+            customdata=customdata,
+            hovertemplate=f"<b>%{{customdata[0]}}</b><br>{say[split]}: %{{x:,}} / %{{customdata[1]:,}} "
+            f"{say['images']}<extra></extra>",
+        )
+    _write_beside(figure, totals, [f"{total:,}" if total else say["no_images"] for total in totals])
+    legend = {
+        "orientation": "h",
+        "x": 0,
+        "y": 1,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "traceorder": "normal",
+    }
+    figure.update_layout(barmode="stack", showlegend=True, legend=legend, margin_t=36)
+    return figure.update_xaxes(range=[0, max(1, int(totals.max()))])
+
+
+def probability_bars(
+    names: Sequence[str],
+    probabilities: Sequence[float],
+    true_name: str | None = None,
+    words: Mapping[str, str] | None = None,
+) -> go.Figure:
+    """What does the model think this picture shows?
+
+    Args:
+        names: Classes, most probable first.
+        probabilities: Their probabilities, in [0, 1].
+        true_name: The class it really is; its bar says so and has another colour.
+        words: Other words than those of ``WORDS``.
+    """
+    say = vocabulary(words)
+    if not names:
+        return empty(say["nothing"])
+    texts = [f"{probability:.1%}".replace("%", "\u00a0%") for probability in probabilities]
+    texts = [
+        f"{text} · {say['true_class']}" if name == true_name else text
+        for name, text in zip(names, texts, strict=True)
+    ]
+    hovers = [f"<b>{escape(name)}</b><br>{text}" for name, text in zip(names, texts, strict=True)]
+    colors = [GREEN if name == true_name else BLUE for name in names]
+    return _shares(_rows(names), list(probabilities), colors, texts, hovers)
+
+
+def f1_bars(per_class: Sequence[ClassScores], words: Mapping[str, str] | None = None) -> go.Figure:
+    """Which classes are found worst?
+
+    Args:
+        per_class: Scores of the classes on one split.
+        words: Other words than those of ``WORDS``.
+
+    Returns:
+        One bar per class, lowest F1 on top; classes without images stand last and have no bar.
+    """
+    say = vocabulary(words)
+    ranked = sorted(per_class, key=lambda scores: (scores.support == 0, scores.f1))
+    if not ranked:
+        return empty(say["nothing"])
+    texts = [f"{scores.f1:.2f}" if scores.support else say["no_images"] for scores in ranked]
+    hovers = [
+        f"<b>{escape(scores.name)}</b><br>{say['f1']}: {scores.f1:.3f}"
+        f"<br>{say['precision']}: {scores.precision:.3f}<br>{say['recall']}: {scores.recall:.3f}"
+        f"<br>{scores.support:,} {say['images']}"
+        for scores in ranked
+    ]
+    rows = _rows([scores.name for scores in ranked])
+    values = [scores.f1 if scores.support else 0.0 for scores in ranked]
+    return _shares(rows, values, [BLUE] * len(ranked), texts, hovers)
+
+
+def _count(table: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
+    """Images per class (index) and split (columns), with a zero where there are none."""
+    used = table[table["split"].isin(list(SPLIT_COLORS))]
+    counts = used.groupby(["label", "split"]).size().unstack(fill_value=0)
+    return counts.reindex(index=list(class_names), columns=list(SPLIT_COLORS), fill_value=0)
+
+
+def _rows(names: Sequence[str]) -> go.Figure:
+    """A canvas with one labelled row per name, the first on top. Rows are numbers: names may look alike."""
+    row_height = ROW_HEIGHT if len(names) <= ROOMY else DENSE_ROW_HEIGHT
+    figure = canvas(height=len(names) * row_height + 48)
+    figure.update_layout(bargap=0.34, barcornerradius=3, showlegend=False)
+    figure.update_xaxes(visible=False, fixedrange=True)
+    return figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=[escape(shorten(" ".join(name.split()))) for name in names],
+        range=[len(names) - 0.5, -0.5],
+        automargin=True,
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+        ticklabelstandoff=6,
+    )
+
+
+def _shares(
+    figure: go.Figure,
+    values: Sequence[float],
+    colors: Sequence[str],
+    texts: Sequence[str],
+    hovers: Sequence[str],
+) -> go.Figure:
+    """Draw shares in [0, 1] on pale tracks that show what 1 would be."""
+    rows = list(range(len(values)))
+    shared = {"y": rows, "orientation": "h", "hovertext": list(hovers), "hoverinfo": "text"}
+    figure.add_bar(
+        x=[1.0] * len(rows), marker={"color": GRAY, "opacity": 0.16, "line": {"width": 0}}, **shared
+    )
+    figure.add_bar(x=list(values), marker={"color": list(colors), "line": {"width": 0}}, **shared)
+    _write_beside(figure, np.ones(len(rows)), texts)
+    return figure.update_layout(barmode="overlay").update_xaxes(range=[0, 1])
+
+
+def _write_beside(figure: go.Figure, places: npt.NDArray[np.number], texts: Sequence[str]) -> None:
+    """Write each row's text to the right of its place, in a margin as wide as the widest."""
+    for row, (place, text) in enumerate(zip(places.tolist(), texts, strict=True)):
+        figure.add_annotation(x=place, y=row, text=text, xanchor="left", xshift=6, showarrow=False)
+    widest = max(len(html.unescape(text)) for text in texts)
+    figure.update_layout(margin_r=round(16 + LETTER_WIDTH * widest))

@@ -1,0 +1,80 @@
+"""What all figures share: their words, their names made harmless, and an empty canvas."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+WORDS: Final[Mapping[str, str]] = {
+    "train": "train",
+    "val": "validation",
+    "test": "test",
+    "images": "images",
+    "no_images": "no images",
+    "epoch": "Epoch",
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "head": "head",
+    "fine_tune": "fine-tuning",
+    "true_class": "true class",
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+    "nothing": "Nothing to show yet",
+}
+"""What the figures say in English; every figure takes other words for some or all of them as ``words``."""
+
+MAX_NAME_LENGTH: Final = 24  # characters that fit beside the bars of a narrow figure
+FONT_SIZE: Final = 13  # pixels
+LETTER_WIDTH: Final = 6.6  # pixels, of an average letter at FONT_SIZE
+
+
+def vocabulary(words: Mapping[str, str] | None) -> dict[str, str]:
+    """``WORDS`` with some replaced, ready to stand in a figure."""
+    return {key: escape(word) for key, word in {**WORDS, **(words or {})}.items()}
+
+
+def escape(text: object) -> str:
+    """Untrusted text for Plotly, which reads a little HTML: everything shows as it is written, on one line."""
+    return html.escape(" ".join(str(text).split()), quote=False)
+
+
+def shorten(name: str, length: int = MAX_NAME_LENGTH) -> str:
+    """A name of at most ``length`` characters, cut in the middle: long names tend to differ at their ends.
+
+    Example:
+        >>> shorten("german shorthaired pointer", 13)
+        'german…ointer'
+    """
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return f"{name[: length - 1 - tail]}…{name[-tail:]}"
+
+
+def canvas(height: int) -> go.Figure:
+    """A figure of ``height`` pixels without anything in it, not even a background."""
+    return go.Figure(layout=canvas_layout(height))
+
+
+def canvas_layout(height: int) -> dict[str, Any]:
+    """The layout of :func:`canvas`."""
+    return {
+        "height": height,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "font": {"size": FONT_SIZE},
+        "hoverlabel": {"align": "left", "namelength": -1, "font": {"size": FONT_SIZE}},
+        "dragmode": False,
+    }
+
+
+def empty(text: str) -> go.Figure:
+    """A figure that only says ``text``, which is escaped."""
+    figure = canvas(height=160)
+    figure.update_xaxes(visible=False).update_yaxes(visible=False)
+    return figure.add_annotation(text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)

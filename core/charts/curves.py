@@ -1,0 +1,184 @@
+"""How a training went, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from core.charts.canvas import canvas_layout, empty, escape, vocabulary
+from core.charts.palette import BLUE, GRAY, VERMILION
+
+HEIGHT: Final = 320  # pixels
+PLOT_HEIGHT: Final = 210  # pixels of it between the axes
+NUM_MARKED_EPOCHS: Final = 40  # beyond it, markers run into each other
+
+
+class _Series(NamedTuple):
+    prefix: str
+    word: str
+    color: str
+    dash: str
+    symbol: str
+
+
+class _End(NamedTuple):
+    x: int
+    y: float
+    text: str
+
+
+SERIES: Final = (
+    _Series("", "train", BLUE, "dot", "circle-open"),
+    _Series("val_", "val", VERMILION, "solid", "circle"),
+)
+
+
+def learning_curves(epochs: pd.DataFrame, words: Mapping[str, str] | None = None) -> go.Figure:
+    """How did loss and accuracy develop, and where did fine-tuning begin?
+
+    Args:
+        epochs: One row per finished epoch, in the order they were run. Column ``stage`` is ``"head"`` or
+            ``"fine_tune"``; ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy`` may be absent or NaN.
+        words: Other words than those of ``WORDS``.
+
+    Returns:
+        Two panels, loss and accuracy; where one stage follows another, a dotted line parts their names.
+    """
+    say = vocabulary(words)
+    if epochs.empty:
+        return empty(say["nothing"])
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.17)
+    figure.update_layout(canvas_layout(HEIGHT), showlegend=False, margin={"l": 8, "r": 84, "t": 56, "b": 8})
+    stages = [say.get(stage, escape(stage)) for stage in epochs["stage"]]
+    for panel, measure in enumerate(("loss", "accuracy"), start=1):
+        _draw(figure, panel, epochs, measure, stages, say)
+        _name_stages(figure, panel, stages)
+        _title(figure, panel, say[measure])
+    figure.update_xaxes(
+        title={"text": say["epoch"], "standoff": 6},
+        range=[0.5, max(len(epochs), 2) + 0.5],
+        dtick=_tick_distance(len(epochs)),
+        tick0=0 if len(epochs) > 10 else 1,
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+    )
+    figure.update_yaxes(zeroline=False, nticks=6, fixedrange=True)
+    figure.update_yaxes(rangemode="tozero", col=1)
+    return figure.update_yaxes(tickformat=".0%", col=2)
+
+
+def _draw(
+    figure: go.Figure,
+    panel: int,
+    epochs: pd.DataFrame,
+    measure: str,
+    stages: Sequence[str],
+    say: Mapping[str, str],
+) -> None:
+    ends = []
+    values = pd.Series(dtype=float)
+    for series in SERIES:
+        column = epochs.get(series.prefix + measure, pd.Series(dtype=float)).astype(float)
+        if column.notna().any():
+            _draw_line(figure, panel, series, column, stages, say)
+            last = int(np.flatnonzero(column.notna())[-1])
+            ends.append(_End(last + 1, float(column.iloc[last]), say[series.word]))
+            values = pd.concat([values, column]) if len(values) else column
+    if ends:
+        floor = 0.0 if measure == "loss" else float(values.min())
+        _name_lines(figure, panel, ends, pixels_per_unit=PLOT_HEIGHT / max(float(values.max()) - floor, 1e-9))
+
+
+def _draw_line(
+    figure: go.Figure,
+    panel: int,
+    series: _Series,
+    values: pd.Series[float],
+    stages: Sequence[str],
+    say: Mapping[str, str],
+) -> None:
+    number = ".1%" if panel == 2 else ".4f"
+    figure.add_scatter(
+        x=list(range(1, len(values) + 1)),
+        y=values.tolist(),
+        name=say[series.word],
+        mode="lines+markers" if len(values) <= NUM_MARKED_EPOCHS else "lines",
+        line={"color": series.color, "width": 2.25, "dash": series.dash},
+        marker={"symbol": series.symbol, "size": 6},
+        customdata=list(stages),
+        hovertemplate=f"{say[series.word]}: %{{y:{number}}}<br>{say['epoch']} %{{x}} · %{{customdata}}"
+        "<extra></extra>",
+        row=1,
+        col=panel,
+    )
+
+
+def _name_lines(figure: go.Figure, panel: int, ends: list[_End], pixels_per_unit: float) -> None:
+    """Name each line at its end; two names that would touch are moved apart."""
+    ends.sort(key=lambda end: end.y)
+    overlap = 17 - (ends[-1].y - ends[0].y) * pixels_per_unit if len(ends) > 1 else 0
+    for rank, end in enumerate(ends):
+        figure.add_annotation(
+            x=end.x,
+            y=end.y,
+            text=end.text,
+            xanchor="left",
+            xshift=8,
+            yshift=max(0, overlap) / 2 * (1 if rank else -1),
+            showarrow=False,
+            row=1,
+            col=panel,
+        )
+
+
+def _name_stages(figure: go.Figure, panel: int, stages: Sequence[str]) -> None:
+    """Write the stages' names above the panel, on either side of the line that parts them."""
+    starts = [i for i in range(len(stages)) if i == 0 or stages[i] != stages[i - 1]]
+    for i, start in enumerate(starts):
+        before_line = i == 0 and len(starts) > 1
+        figure.add_annotation(
+            x=(starts[1] if before_line else start) + 0.5,
+            y=1,
+            yref=_axis("y", panel) + " domain",
+            text=stages[start],
+            xanchor="right" if before_line else "left",
+            xshift=-6 if before_line else 6 if i else 0,
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 12},
+            row=1,
+            col=panel,
+        )
+        if i:
+            line = {"color": GRAY, "width": 1, "dash": "dot"}
+            figure.add_vline(x=start + 0.5, line=line, row=1, col=panel, exclude_empty_subplots=False)
+
+
+def _title(figure: go.Figure, panel: int, text: str) -> None:
+    figure.add_annotation(
+        text=f"<b>{text}</b>",
+        x=0,
+        y=1,
+        xref=_axis("x", panel) + " domain",
+        yref=_axis("y", panel) + " domain",
+        xanchor="left",
+        yanchor="bottom",
+        yshift=24,
+        showarrow=False,
+        font={"size": 14},
+    )
+
+
+def _axis(letter: str, panel: int) -> str:
+    return letter if panel == 1 else f"{letter}{panel}"
+
+
+def _tick_distance(num_epochs: int) -> int:
+    """A round distance between ticks that gives about ten of them at most."""
+    return next((step for step in (1, 2, 5, 10, 20, 50, 100) if num_epochs <= 10 * step), 200)

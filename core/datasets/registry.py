@@ -1,0 +1,219 @@
+"""The datasets that a workspace knows: an id for each folder, so that decisions and runs can refer to it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+import time
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.datasets.layouts import CLASS_KINDS, iterate_files, read_layout
+from core.errors import DataError, NotFound
+from core.workspace import Workspace, remove_directory
+
+MAX_NAME_CHARS = 100
+"""Longest display name kept, in characters."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder of pictures that the workspace knows.
+
+    Args:
+        id: Short and stable; safe in URLs and as a file name.
+        name: What the user calls it; untrusted text.
+        root: The folder, absolute, links resolved.
+        sample: Name of the sample it was made from, or ``""`` for a user's folder.
+        source: Where a sample's pictures come from.
+        licence: Under which terms a sample's pictures may be used.
+        created: When it was added, seconds since 1970.
+    """
+
+    id: str
+    name: str
+    root: Path
+    sample: str
+    source: str
+    licence: str
+    created: float
+
+
+def add_folder(workspace: Workspace, path: Path | str, name: str | None = None) -> Dataset:
+    """Make a folder of class folders known; the folder itself is only read.
+
+    The same folder, however it is written, is the same dataset.
+
+    Args:
+        workspace: Where the dataset is noted.
+        path: The folder; ``~`` stands for the home folder.
+        name: What to call it; the folder's own name when not given.
+
+    Raises:
+        DataError: There is no such folder, it may not be read, or it has no class folder with a picture.
+    """
+    root = _resolve(path)
+    for dataset in list_datasets(workspace):
+        if _same_folder(dataset.root, root):
+            return dataset
+    if root.is_relative_to(workspace.home):
+        raise DataError(
+            f'"{root}" is where Graft keeps its own files. '
+            "Expected a folder of your pictures. Choose another one."
+        )
+    _require_pictures(root)
+    title = (name or "").strip() or root.name or str(root)
+    return register(workspace, _folder_id(root), title, root)
+
+
+def register(
+    workspace: Workspace,
+    dataset_id: str,
+    name: str,
+    root: Path,
+    sample: str = "",
+    source: str = "",
+    licence: str = "",
+) -> Dataset:
+    """Note a folder under an id; a folder that is noted already keeps its entry."""
+    values = (dataset_id, name[:MAX_NAME_CHARS], str(root), sample, source, licence, time.time())
+    with workspace.transaction() as connection:
+        connection.execute(
+            "INSERT INTO datasets (id, name, root, sample, source, licence, created) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            values,
+        )
+        row = connection.execute("SELECT * FROM datasets WHERE root = ?", (str(root),)).fetchone()
+    return _from_row(row)
+
+
+def get(workspace: Workspace, dataset_id: str) -> Dataset:
+    """Return a dataset by its id.
+
+    Raises:
+        NotFound: The workspace knows no such dataset.
+    """
+    with workspace.db() as connection:
+        row = connection.execute("SELECT * FROM datasets WHERE id = ?", (dataset_id,)).fetchone()
+    if row is None:
+        raise NotFound(
+            f'There is no dataset "{dataset_id}" (any more). Expected one that is listed on the Data page. '
+            "Choose it there, or add its folder again."
+        )
+    return _from_row(row)
+
+
+def list_datasets(workspace: Workspace) -> list[Dataset]:
+    """Return all datasets, the one added last first."""
+    with workspace.db() as connection:
+        rows = connection.execute("SELECT * FROM datasets ORDER BY created DESC, id").fetchall()
+    return [_from_row(row) for row in rows]
+
+
+def remove(workspace: Workspace, dataset_id: str) -> None:
+    """Forget a dataset and what the workspace keeps of it; a user's own folder stays as it is.
+
+    Raises:
+        NotFound: The workspace knows no such dataset.
+        WorkspaceError: The files in the workspace cannot be deleted.
+    """
+    dataset = get(workspace, dataset_id)
+    with workspace.transaction() as connection:
+        connection.execute("DELETE FROM datasets WHERE id = ?", (dataset_id,))
+    remove_directory(workspace.datasets_dir / dataset_id)
+    if dataset.sample:
+        remove_directory(workspace.samples_dir / dataset.sample)
+
+
+def _from_row(row: sqlite3.Row) -> Dataset:
+    return Dataset(
+        id=row["id"],
+        name=row["name"],
+        root=Path(row["root"]),
+        sample=row["sample"],
+        source=row["source"],
+        licence=row["licence"],
+        created=row["created"],
+    )
+
+
+def _resolve(path: Path | str) -> Path:
+    if not str(path).strip():
+        raise DataError(
+            "No folder was given. Expected a folder with one subfolder per class. Enter its path."
+        )
+    try:
+        root = Path(path).expanduser().resolve()
+        found = os.stat(root)
+        str(root).encode()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(
+            f'There is no folder "{path}". Expected a folder with one subfolder per class. Check the path.'
+        ) from error
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"The path {os.fsencode(path)!r} is not Unicode text. Expected a name that can be written down. "
+            "Rename the folder."
+        ) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError(
+            f'The folder "{path}" cannot be looked at ({getattr(error, "strerror", None) or error}). '
+            "Expected a folder that you may read. Check the path and its permissions."
+        ) from error
+    if not os.path.isdir(root):
+        raise DataError(
+            f'"{path}" is a file of {found.st_size:,} bytes. Expected a folder with one subfolder per class. '
+            "Choose the folder; unpack it first if this is an archive."
+        )
+    return root
+
+
+def _same_folder(known: Path, root: Path) -> bool:
+    try:
+        return known == root or os.path.samefile(known, root)
+    except OSError:
+        return False
+
+
+def _require_pictures(root: Path) -> None:
+    layout = read_layout(root)
+    counts: Counter[str] = Counter()
+    for row in iterate_files(root, layout):
+        if row.kind in CLASS_KINDS:
+            return
+        counts[row.kind] += 1
+    expected = "Expected one subfolder per class with pictures in it."
+    if counts["outside_class"]:
+        raise DataError(
+            f'{counts["outside_class"]:,} picture(s) lie directly in "{root}", none in a class folder. '
+            f"{expected} Make a subfolder for each class and move the pictures there, "
+            "or choose the folder above."
+        )
+    if counts["no_permission"]:
+        raise DataError(
+            f'{counts["no_permission"]:,} folder(s) in "{root}" may not be opened, '
+            f"and the others have no pictures. {expected} Give yourself permission to read them."
+        )
+    links = counts["symlink"] + counts["symlink_outside"] + counts["symlink_broken"]
+    if links:
+        raise DataError(
+            f'"{root}" has no pictures of its own, only {links:,} link(s), which are not followed. '
+            f"{expected} Copy the pictures there, or choose the folder that the links lead to."
+        )
+    if counts.total() == counts["hidden"] and not layout.class_names:
+        raise DataError(f'"{root}" is empty. {expected} Add them, or choose another folder.')
+    raise DataError(
+        f'No picture was found in "{root}" '
+        f"({len(layout.class_names):,} subfolder(s), {counts.total():,} other file(s)). "
+        f"{expected} Add them, or choose another folder."
+    )
+
+
+def _folder_id(root: Path) -> str:
+    plain = unicodedata.normalize("NFKD", root.name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "folder"
+    return f"{slug}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"

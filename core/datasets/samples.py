@@ -1,0 +1,148 @@
+"""Sample datasets, one click away: they become ordinary class folders in the workspace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.datasets import digits, solar_cells
+from core.datasets.registry import Dataset, register
+from core.errors import NotFound, WorkspaceError
+from core.progress import Progress, no_progress
+from core.workspace import Workspace
+
+ABANDONED_AFTER_S = 24 * 3600
+"""Age at which a half-built sample, left by a killed process, is cleared away."""
+
+Build = Callable[[Path, Path, Progress], None]
+"""Called as ``build(pictures_dir, scratch_dir, progress)``; fills the first, may use the second."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A dataset that Graft can make by itself.
+
+    Args:
+        name: Its id.
+        title: What it is called on the page.
+        description: One sentence about what is to be told apart.
+        num_images: How many pictures.
+        num_classes: How many classes.
+        download_mb: Megabytes fetched from the package index; 0 needs no network.
+        licence: Under which terms the pictures may be used.
+        source: Where they come from.
+    """
+
+    name: str
+    title: str
+    description: str
+    num_images: int
+    num_classes: int
+    download_mb: float
+    licence: str
+    source: str
+
+
+SAMPLES = {
+    sample.name: sample
+    for sample in (
+        Sample(
+            name="digits",
+            title="Handwritten digits",
+            description="Which digit from 0 to 9 was written? Small scans, made from 8 x 8 pixels.",
+            num_images=1797,
+            num_classes=10,
+            download_mb=0.0,
+            licence="CC BY 4.0",
+            source=(
+                "Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning "
+                "Repository (test part, as included in scikit-learn)"
+            ),
+        ),
+        Sample(
+            name="solar-cells",
+            title="Solar cells",
+            description="Is this solar cell functional or defective? Electroluminescence pictures in grey.",
+            num_images=2624,
+            num_classes=2,
+            download_mb=solar_cells.ELPV.num_bytes / 1e6,
+            licence="CC BY-NC-SA 4.0 (not for commercial use)",
+            source=(
+                "Deitsch et al. 2019, Automatic classification of defective photovoltaic module cells in "
+                "electroluminescence images, Solar Energy 185 (package elpv-dataset 1.0.0.post1)"
+            ),
+        ),
+    )
+}
+
+_BUILDERS: dict[str, Build] = {"digits": digits.build, "solar-cells": solar_cells.build}
+
+
+def add_sample(
+    workspace: Workspace,
+    name: str,
+    progress: Progress = no_progress,
+    build: Build | None = None,
+) -> Dataset:
+    """Make a sample's pictures, or find those made before, and return it as a dataset.
+
+    Args:
+        workspace: Where the pictures go; they are there whole or not at all.
+        name: One of :data:`SAMPLES`.
+        progress: Told how far the sample is; may raise Cancelled.
+        build: Makes the pictures instead of the sample's own builder.
+
+    Raises:
+        NotFound: There is no such sample.
+        DataError: The pictures cannot be fetched, or are not those expected.
+        WorkspaceError: The pictures cannot be written.
+    """
+    if name not in SAMPLES:
+        raise NotFound(
+            f'There is no sample "{name}". Expected one of {", ".join(SAMPLES)}. Choose one of them.'
+        )
+    sample = SAMPLES[name]
+    root = workspace.samples_dir / name
+    _clear_abandoned(workspace.samples_dir)
+    if not root.is_dir():
+        _build_whole(root, build or _BUILDERS[name], progress)
+    return register(
+        workspace, name, sample.title, root, sample=name, source=sample.source, licence=sample.licence
+    )
+
+
+def _build_whole(root: Path, build: Build, progress: Progress) -> None:
+    temporary = root.with_name(f".{root.name}.{uuid.uuid4().hex[:8]}.part")
+    pictures, scratch = temporary / "pictures", temporary / "scratch"
+    try:
+        pictures.mkdir(parents=True)
+        scratch.mkdir()
+        build(pictures, scratch, progress)
+        _put_in_place(pictures, root)
+    except OSError as error:
+        raise WorkspaceError(
+            f'The sample could not be written to "{root}" ({error.strerror or error}). '
+            "Check that the disk has room and that the workspace may be written."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(pictures: Path, root: Path) -> None:
+    try:
+        os.replace(pictures, root)
+    except OSError:
+        # Another process was faster with the same pictures.
+        if not root.is_dir():
+            raise
+
+
+def _clear_abandoned(samples_dir: Path) -> None:
+    for folder in samples_dir.glob(".*.part"):
+        if time.time() - folder.stat().st_mtime > ABANDONED_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,371 @@
+"""Numbers from what was true and what was predicted, and how sure they are.
+
+Everything is computed from class indices and probabilities with numpy alone, and equals
+scikit-learn wherever scikit-learn has the measure (the tests hold it to that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import DataError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+Z_95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal
+NUM_RESAMPLES = 1000  # the percentile ends then move by about 0.1 of the interval's width between seeds
+TEMPERATURE_RANGE = (
+    0.05,
+    20.0,
+)  # beyond it a fit says more about a tiny validation set than about the network
+BISECTION_STEPS = 32  # leaves the temperature exact to 1e-9 of the range's logarithm
+
+
+class Estimate(NamedTuple):
+    """A measure in [0, 1] with its 95 % interval: ``low <= value <= high``.
+
+    The interval covers which images happened to be in the split, not what training again would change.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """How well one class is found. A ratio whose denominator is zero counts as 0.0.
+
+    Attributes:
+        name: The class.
+        precision: Of the images given this class, the share that belongs to it, in [0, 1].
+        recall: Of the images of this class, the share that was given it, in [0, 1].
+        f1: Harmonic mean of precision and recall, in [0, 1].
+        support: Number of images of this class in the split.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class Confusion(NamedTuple):
+    """One kind of error: ``num_images`` of ``true`` were called ``predicted``, ``share`` of all errors."""
+
+    true: str
+    predicted: str
+    num_images: int
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The scores of one model on one split.
+
+    Attributes:
+        num_images: Images judged, at least 1.
+        accuracy: Share of right answers, with Wilson's interval.
+        macro_f1: Mean F1 of the classes that have images, with a bootstrap interval.
+        balanced_accuracy: Mean recall of the classes that have images, in [0, 1].
+        log_loss: Mean negative log-probability of the true class in nats, 0 is perfect.
+        num_classes_left_out: Classes without an image in this split; means over classes leave them out.
+        per_class: One entry per class, in the order of the class names.
+        confusion_matrix: Counts, int64, shape (classes, classes); rows are true, columns predicted.
+    """
+
+    num_images: int
+    accuracy: Estimate
+    macro_f1: Estimate
+    balanced_accuracy: float
+    log_loss: float
+    num_classes_left_out: int
+    per_class: tuple[ClassScores, ...]
+    confusion_matrix: IntArray
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of rows and columns of the confusion matrix."""
+        return tuple(scores.name for scores in self.per_class)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values for ``json.dumps``; intervals are ``[low, high]`` beside their measure."""
+        return {
+            "num_images": self.num_images,
+            "accuracy": self.accuracy.value,
+            "accuracy_interval": [self.accuracy.low, self.accuracy.high],
+            "macro_f1": self.macro_f1.value,
+            "macro_f1_interval": [self.macro_f1.low, self.macro_f1.high],
+            "balanced_accuracy": self.balanced_accuracy,
+            "log_loss": self.log_loss,
+            "num_classes_left_out": self.num_classes_left_out,
+            "class_names": list(self.class_names),
+            "per_class": [asdict(scores) for scores in self.per_class],
+            "confusion_matrix": self.confusion_matrix.tolist(),
+        }
+
+
+def evaluate(
+    y_true: npt.ArrayLike, y_prob: npt.ArrayLike, class_names: Sequence[str], seed: int = 0
+) -> Evaluation:
+    """How good are these predictions?
+
+    The predicted class is the most probable one; where several are equally probable, the first.
+
+    Args:
+        y_true: True class indices, integer, shape (images,), each in 0 … classes − 1.
+        y_prob: Probabilities, float, shape (images, classes), in [0, 1], rows summing to 1.
+        class_names: Names in the order of the columns of ``y_prob``.
+        seed: Of the bootstrap behind the interval of macro F1.
+
+    Raises:
+        DataError: There is no image, or a probability is not a number.
+        ValueError: The shapes do not fit each other, or a class index is out of range.
+    """
+    truth, prob = _checked(y_true, y_prob)
+    if prob.shape[1] != len(class_names):
+        raise ValueError(
+            f"Received probabilities for {prob.shape[1]} classes and {len(class_names)} class names. "
+            "Expected one name per class. Pass the class names the model was trained on."
+        )
+    confusion = confusion_matrix(truth, prob.argmax(axis=1), len(class_names))
+    precision, recall, f1 = _class_ratios(confusion)
+    support = confusion.sum(axis=1)
+    judged = support > 0
+    return Evaluation(
+        num_images=len(truth),
+        accuracy=wilson_interval(int(np.trace(confusion)), len(truth)),
+        macro_f1=_bootstrap_macro_f1(confusion, seed),
+        balanced_accuracy=float(recall[judged].mean()),
+        log_loss=float(_losses(truth, prob).mean()),
+        num_classes_left_out=int((~judged).sum()),
+        per_class=tuple(
+            ClassScores(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
+            for i, name in enumerate(class_names)
+        ),
+        confusion_matrix=confusion,
+    )
+
+
+def confusion_matrix(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, num_classes: int) -> IntArray:
+    """How often was each class taken for each class?
+
+    Args:
+        y_true: True class indices, integer, shape (images,).
+        y_pred: Predicted class indices, integer, shape (images,).
+        num_classes: Number of classes; all indices are below it.
+
+    Returns:
+        Counts, int64, shape (classes, classes); rows are true, columns predicted.
+
+    Example:
+        >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
+        [[1, 1], [0, 1]]
+    """
+    cells = np.asarray(y_true, dtype=np.int64) * num_classes + np.asarray(y_pred, dtype=np.int64)
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+
+
+def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
+    """Probabilities from a network's raw scores.
+
+    Args:
+        logits: Raw scores, float, shape (images, classes).
+        temperature: Above 1 makes the probabilities more modest, below 1 more certain; must be positive.
+
+    Returns:
+        Probabilities in [0, 1], float64, shape (images, classes), rows summing to 1.
+
+    Example:
+        >>> softmax([[0.0, 0.0], [1000.0, 0.0]]).tolist()
+        [[0.5, 0.5], [1.0, 0.0]]
+    """
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    probabilities: FloatArray = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def fit_temperature(logits: npt.ArrayLike, y_true: npt.ArrayLike) -> float:
+    """Which temperature makes the probabilities as honest as they can be?
+
+    Minimises the negative log-likelihood of the true classes over 1 / temperature, in which it is convex.
+    One imagined image whose class is a coin toss is mixed into the others: without it a validation set
+    without errors would call for temperature 0, and every probability would read 100 %.
+
+    Args:
+        logits: Raw scores of the validation images, float, shape (images, classes).
+        y_true: Their true class indices, integer, shape (images,).
+
+    Returns:
+        A temperature in ``TEMPERATURE_RANGE``; 1.0 where no other has a lower negative log-likelihood.
+
+    Raises:
+        DataError: There is no image, or a score is not a number.
+
+    Reference:
+        Guo et al. 2017, On calibration of modern neural networks, section 4.2. The imagined image is the
+        prior of Platt 1999, Probabilistic outputs for support vector machines, section 2.2.
+    """
+    truth, scores = _checked(y_true, logits)
+    true_scores = scores[np.arange(len(truth)), truth]
+    prior = 1.0 / (len(truth) + 1)
+    target = float((1 - prior) * true_scores.mean() + prior * scores.mean())
+    coldest, warmest = np.log(TEMPERATURE_RANGE)
+    for _ in range(BISECTION_STEPS):
+        middle = (coldest + warmest) / 2
+        expected = (softmax(scores, float(np.exp(middle))) * scores).sum(axis=1).mean()
+        # The slope over 1 / temperature is expected - target: positive means too certain, so warm up.
+        if expected > target:
+            coldest = middle
+        else:
+            warmest = middle
+    temperature = float(np.exp((coldest + warmest) / 2))
+    better = _mean_loss(scores, truth, temperature) < _mean_loss(scores, truth, 1.0)
+    return temperature if better else 1.0
+
+
+def wilson_interval(num_right: int, num_images: int) -> Estimate:
+    """A share of right answers with its 95 % interval, which stays honest for few images and near 0 and 1.
+
+    Args:
+        num_right: Right answers, 0 … ``num_images``.
+        num_images: Answers, at least 1.
+
+    Reference:
+        Wilson 1927, Probable inference, the law of succession, and statistical inference.
+
+    Example:
+        >>> [round(number, 3) for number in wilson_interval(9, 10)]
+        [0.9, 0.596, 0.982]
+    """
+    share = num_right / num_images
+    spread = Z_95**2 / num_images
+    centre = (share + spread / 2) / (1 + spread)
+    half = Z_95 / (1 + spread) * float(np.sqrt(share * (1 - share) / num_images + spread / (4 * num_images)))
+    return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+
+
+def most_confused(confusion: npt.ArrayLike, class_names: Sequence[str]) -> list[Confusion]:
+    """Which class is taken for which, most frequent first?
+
+    Args:
+        confusion: Counts, integer, shape (classes, classes); rows are true, columns predicted.
+        class_names: Names in the order of the rows.
+
+    Returns:
+        One entry per pair that was confused at least once; equal counts stay in the order of the classes.
+    """
+    counts = np.array(confusion, dtype=np.int64)
+    np.fill_diagonal(counts, 0)
+    num_errors = int(counts.sum())
+    true_indices, predicted_indices = np.nonzero(counts)
+    order = np.argsort(-counts[true_indices, predicted_indices], kind="stable")
+    pairs = zip(true_indices[order].tolist(), predicted_indices[order].tolist(), strict=True)
+    return [
+        Confusion(class_names[i], class_names[j], int(counts[i, j]), int(counts[i, j]) / num_errors)
+        for i, j in pairs
+    ]
+
+
+def top_losses(y_true: npt.ArrayLike, y_prob: npt.ArrayLike) -> IntArray:
+    """In which order should the pictures be looked at, worst first?
+
+    Args:
+        y_true: True class indices, integer, shape (images,).
+        y_prob: Probabilities, float, shape (images, classes).
+
+    Returns:
+        Positions of all images, int64, shape (images,): the one whose true class was thought least
+        probable comes first; equal ones keep their order.
+    """
+    truth = np.asarray(y_true, dtype=np.int64)
+    true_prob = np.asarray(y_prob)[np.arange(len(truth)), truth]
+    return np.argsort(true_prob, kind="stable").astype(np.int64)
+
+
+def _checked(y_true: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[IntArray, FloatArray]:
+    truth = np.asarray(y_true)
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 2 or truth.shape != values.shape[:1]:
+        raise ValueError(
+            f"Received {truth.shape} true classes and {values.shape} scores. "
+            "Expected shapes (images,) and (images, classes). Pass one row of scores per image."
+        )
+    if len(truth) == 0:
+        raise DataError("Received 0 images. Expected at least 1 to judge a model by. Choose another split.")
+    if not 0 <= truth.min() <= truth.max() < values.shape[1]:
+        raise ValueError(
+            f"Received class indices {truth.min()} to {truth.max()}. Expected 0 to {values.shape[1] - 1}. "
+            "Index the classes in the order of the columns."
+        )
+    if num_bad := int((~np.isfinite(values).all(axis=1)).sum()):
+        raise DataError(
+            f"Received scores that are not numbers for {num_bad} of {len(truth)} images. Expected finite "
+            "numbers: the training has diverged. Train again with a smaller learning rate."
+        )
+    return truth.astype(np.int64), values
+
+
+def _losses(truth: IntArray, prob: FloatArray) -> FloatArray:
+    # scikit-learn cuts probabilities at the same epsilon: one certain error must not make the mean infinite.
+    true_prob = prob[np.arange(len(truth)), truth].clip(np.finfo(np.float64).eps, 1.0)
+    losses: FloatArray = -np.log(true_prob)
+    return losses
+
+
+def _mean_loss(logits: FloatArray, truth: IntArray, temperature: float) -> float:
+    scaled = logits / temperature
+    largest = scaled.max(axis=1)
+    log_total = largest + np.log(np.exp(scaled - largest[:, None]).sum(axis=1))
+    return float((log_total - scaled[np.arange(len(truth)), truth]).mean())
+
+
+def _class_ratios(confusion: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    right, true, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    return _ratio(right, predicted), _ratio(right, true), _ratio(2 * right, true + predicted)
+
+
+def _ratio(part: IntArray, whole: IntArray) -> FloatArray:
+    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
+
+
+def _macro_f1(confusion: IntArray) -> float:
+    _, _, f1 = _class_ratios(confusion)
+    return float(f1[confusion.sum(axis=1) > 0].mean())
+
+
+def _bootstrap_macro_f1(confusion: IntArray, seed: int) -> Estimate:
+    """Percentile bootstrap over images, drawn as counts of the cells of the confusion matrix.
+
+    A perfect score has a perfect interval: accuracy's, which is not a bootstrap, is the one to read then.
+    """
+    value = _macro_f1(confusion)
+    cells = np.flatnonzero(confusion)
+    counts = confusion.flat[cells]
+    rng = np.random.default_rng(seed)
+    resampled = np.zeros_like(confusion)
+    scores = np.empty(NUM_RESAMPLES)
+    for i in range(NUM_RESAMPLES):
+        resampled.flat[cells] = _resampled_counts(counts, rng)
+        scores[i] = _macro_f1(resampled)
+    low, high = np.quantile(scores, [0.025, 0.975])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+def _resampled_counts(counts: IntArray, rng: np.random.Generator) -> IntArray:
+    """Draw as many images as there are, with replacement, and count them by cell."""
+    num_images = int(counts.sum())
+    # The same distribution twice: the first costs per cell, the second per image but ten times less each.
+    if len(counts) * 10 < num_images:
+        return rng.multinomial(num_images, counts / num_images)
+    cell_of_image = np.repeat(np.arange(len(counts)), counts)
+    drawn = rng.integers(num_images, size=num_images)
+    return np.bincount(cell_of_image[drawn], minlength=len(counts))

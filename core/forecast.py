@@ -1,0 +1,105 @@
+"""How long a training will take on this machine, and how much memory and disk, before it starts.
+
+Where a finished run used the same network, its measured speed is taken; else a rough one from the number of
+multiplications. Either is an estimate and is called so.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core import catalog
+from core.recipes import Recipe
+from core.runs import Run
+
+GMACS_PER_CORE_S = 24.0
+"""Billions of multiply-adds that TensorFlow does a second on one core of a 2024 server, measured on
+EfficientNet-B0 (62 images/s, 0.39 GMAC) and MobileNetV2 (99 images/s, 0.30 GMAC)."""
+GMACS_PER_GPU_S = 1_500.0
+"""The same for a graphics card; not measured, a cautious guess for a consumer card."""
+COMPILE_S = 15.0
+"""What tracing the training step of a catalog network costs once, on two cores."""
+HEAD_S_PER_BILLION = 0.6
+"""Seconds of one pass of stage 1 per 10⁹ image × feature × class, two cores."""
+BACKWARD_COST = 2.0
+"""A backward pass costs about two forward passes of the same layers."""
+SESSION_MB = 1_100.0
+"""Resident memory of a session with TensorFlow and nothing loaded, measured on Linux."""
+ACTIVATION_BYTES_PER_MAC = 0.35
+"""Bytes of activations that training keeps per multiply-add, rounded up from MobileNetV2 and EfficientNet-Lite0."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a training will need, about.
+
+    Args:
+        seconds: Per stage: ``features``, ``head``, ``fine_tune``.
+        memory_mb: Resident memory of the device session.
+        disk_mb: What will be added to the workspace.
+        measured: Whether the speed was measured on this machine with this network.
+    """
+
+    seconds: Mapping[str, float]
+    memory_mb: float
+    disk_mb: float
+    measured: bool
+
+    @property
+    def total_s(self) -> float:
+        """Seconds of all stages."""
+        return sum(self.seconds.values())
+
+
+def forecast(
+    recipe: Recipe, num_train: int, num_held_out: int, num_classes: int, device: str, past: Sequence[Run] = ()
+) -> Forecast:
+    """Estimate what a training will need.
+
+    Args:
+        recipe: A validated recipe.
+        num_train: Training images.
+        num_held_out: Images of val and test.
+        num_classes: Classes.
+        device: ``cpu`` or ``gpu:<n>``.
+        past: Runs of this workspace, newest first.
+    """
+    spec = catalog.get(recipe.backbone)
+    num_images = num_train + num_held_out
+    gmacs = spec.gmacs * (recipe.image_size / spec.image_size) ** 2
+    power = GMACS_PER_CORE_S * (os.cpu_count() or 1) if device == "cpu" else GMACS_PER_GPU_S
+    measured = _measured(recipe, past)
+    forward = measured.get("features", power / gmacs)
+    step = measured.get("fine_tune", forward / (1 + BACKWARD_COST * recipe.fine_tune_blocks) * num_train / num_images)
+    passes = recipe.head_epochs * num_images * spec.num_features * num_classes / 1e9
+    seconds = {"features": num_images / forward, "head": 1 + HEAD_S_PER_BILLION * passes}
+    batch = 32
+    if recipe.fine_tune_epochs:
+        compiling = 0.0 if "fine_tune" in measured else COMPILE_S
+        seconds["fine_tune"] = compiling + num_train * recipe.fine_tune_epochs / step
+        batch = max(batch, recipe.batch_size)
+    weights_mb = spec.num_parameters * 4 / 1e6
+    features_mb = num_images * spec.num_features * 4 / 1e6
+    return Forecast(
+        seconds=seconds,
+        memory_mb=SESSION_MB + 4 * weights_mb + features_mb + batch * gmacs * 1e9 * ACTIVATION_BYTES_PER_MAC / 1e6,
+        disk_mb=features_mb + weights_mb,
+        measured="features" in measured and (not recipe.fine_tune_epochs or "fine_tune" in measured),
+    )
+
+
+def _measured(recipe: Recipe, past: Sequence[Run]) -> dict[str, float]:
+    """Return images per second of the newest runs with this network, scaled to the recipe's image size."""
+    found: dict[str, float] = {}
+    for run in past:
+        if run.recipe.get("backbone") != recipe.backbone:
+            continue
+        scale = (run.recipe.get("image_size", recipe.image_size) / recipe.image_size) ** 2
+        for name, speed in run.images_per_s.items():
+            same_blocks = math.isclose(run.recipe.get("fine_tune_blocks", -1), recipe.fine_tune_blocks)
+            if name not in found and (name != "fine_tune" or same_blocks):
+                found[name] = speed * scale
+    return found

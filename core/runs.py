@@ -1,0 +1,266 @@
+"""What was done: one folder per run, its record written last and always whole.
+
+    runs/<run_id>/
+    ├── run.json                 the record (:class:`Run`)
+    ├── events.jsonl             stages, epochs and log lines, one JSON object a line
+    ├── split.parquet            path, sha256, label and split of every image used
+    ├── head.npz                 kernel (features, classes) and bias (classes,) of the head
+    ├── backbone.npz             only where stage 2 was kept: all weights of the fine-tuned backbone
+    └── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.errors import GraftError, NotFound, WorkspaceError
+from core.evaluation import softmax
+from core.workspace import Workspace, read_json, remove_directory, replacing, write_json
+
+ACTIVE_STATES = ("queued", "running")
+FINAL_STATES = ("done", "failed", "cancelled", "interrupted")
+SPLITS = ("train", "val", "test")
+
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The record of one training.
+
+    Args:
+        id: ``YYYYMMDD-hhmmss-xxxx``; sorts by time.
+        dataset_id: Id of the dataset trained on.
+        dataset_name: Its name at that time.
+        state: One of :data:`ACTIVE_STATES` and :data:`FINAL_STATES`.
+        created: Seconds since the epoch.
+        recipe: The validated recipe as JSON.
+        class_names: In the order of the model's outputs.
+        num_images: Images per split.
+        seconds: Wall time per stage.
+        images_per_s: Speed of ``features`` and ``fine_tune`` where images went through the network.
+        metrics: Per split: ``accuracy``, ``macro_f1``, their intervals, ``log_loss``.
+        split_fingerprint: Hash of which image is in which split under which label.
+        temperature: Divides the logits before the softmax; fitted on val.
+        fine_tuned: Whether stage 2 was kept.
+        weights_sha256: Hash of the backbone's pretrained weights.
+        notes: Plain sentences about what the training decided and why.
+        error: Why it ended, where it did not end well.
+    """
+
+    id: str
+    dataset_id: str
+    dataset_name: str
+    state: str
+    created: float
+    recipe: Mapping[str, Any]
+    class_names: tuple[str, ...] = ()
+    num_images: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    images_per_s: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    split_fingerprint: str = ""
+    temperature: float = 1.0
+    fine_tuned: bool = False
+    weights_sha256: str = ""
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a run says about the images of one split.
+
+    Args:
+        images: One row per image: ``path``, ``sha256``, ``label``.
+        y_true: int, shape (images,).
+        y_prob: float, shape (images, classes), calibrated, rows add up to 1.
+    """
+
+    images: pd.DataFrame
+    y_true: np.ndarray
+    y_prob: np.ndarray
+
+
+def folder(workspace: Workspace, run_id: str) -> Path:
+    """Return the folder of a run, which need not exist.
+
+    Raises:
+        NotFound: ``run_id`` does not have the form of one; it may come from a URL.
+    """
+    if not _RUN_ID.fullmatch(run_id):
+        raise NotFound(f'"{run_id}" is not the id of a run. Expected one like 20261122-194512-3fa9.')
+    return workspace.runs_dir / run_id
+
+
+def create(workspace: Workspace, dataset_id: str, dataset_name: str, recipe: Mapping[str, Any]) -> Run:
+    """Make the record of a run that waits to be trained."""
+    now = time.time()
+    run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(now)) + "-" + uuid.uuid4().hex[:4]
+    folder(workspace, run_id).mkdir()
+    run = Run(run_id, dataset_id, dataset_name, "queued", now, dict(recipe))
+    save(workspace, run)
+    return run
+
+
+def save(workspace: Workspace, run: Run) -> None:
+    """Write the record of a run."""
+    write_json(folder(workspace, run.id) / "run.json", asdict(run))
+
+
+def get(workspace: Workspace, run_id: str) -> Run:
+    """Read the record of a run.
+
+    Raises:
+        NotFound: There is no such run.
+        WorkspaceError: Its record is damaged.
+    """
+    path = folder(workspace, run_id) / "run.json"
+    if not path.exists():
+        raise NotFound(f'There is no run "{run_id}" in this workspace. It may have been deleted.')
+    values = read_json(path)
+    known = {item.name for item in fields(Run)}
+    try:
+        values = {name: value for name, value in values.items() if name in known}
+        values["class_names"] = tuple(values["class_names"])
+        values["notes"] = tuple(values["notes"])
+        return Run(**values)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise WorkspaceError(f'The record "{path}" is damaged ({error}). Delete the run, or train it again.') from error
+
+
+def list_runs(workspace: Workspace, dataset_id: str = "") -> list[Run]:
+    """Return all runs, newest first; a damaged record is listed as a failed run."""
+    found = []
+    for path in workspace.runs_dir.iterdir():
+        if not _RUN_ID.fullmatch(path.name):
+            continue
+        try:
+            run = get(workspace, path.name)
+        except NotFound:
+            continue
+        except GraftError as error:
+            run = Run(path.name, "", "", "failed", path.stat().st_mtime, {}, error=str(error))
+        if not dataset_id or run.dataset_id == dataset_id:
+            found.append(run)
+    return sorted(found, key=lambda run: run.id, reverse=True)
+
+
+def set_state(workspace: Workspace, run_id: str, state: str, error: str = "") -> None:
+    """Move a run to another state, unless it ended well already."""
+    run = get(workspace, run_id)
+    if run.state != "done":
+        save(workspace, replace(run, state=state, error=error))
+
+
+def delete(workspace: Workspace, run_id: str) -> None:
+    """Delete a run with all its files.
+
+    Raises:
+        WorkspaceError: It is still queued or running.
+    """
+    if get_state(workspace, run_id) in ACTIVE_STATES:
+        raise WorkspaceError(f"The run {run_id} is still under way. Cancel it first, then delete it.")
+    remove_directory(folder(workspace, run_id))
+
+
+def get_state(workspace: Workspace, run_id: str) -> str:
+    """Return the state of a run; a damaged record counts as failed."""
+    try:
+        return get(workspace, run_id).state
+    except WorkspaceError:
+        return "failed"
+
+
+def emit(workspace: Workspace, run_id: str, kind: str, **values: Any) -> None:
+    """Append one event to a run's ``events.jsonl``."""
+    line = json.dumps({"time": time.time(), "kind": kind, **values}, ensure_ascii=False)
+    with (folder(workspace, run_id) / "events.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def events(workspace: Workspace, run_id: str) -> list[dict[str, Any]]:
+    """Return a run's events in order; a line torn by a killed process is left out."""
+    path = folder(workspace, run_id) / "events.jsonl"
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text("utf-8", errors="replace").splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def save_split(workspace: Workspace, run_id: str, table: pd.DataFrame) -> None:
+    """Keep which images were used: columns ``path``, ``sha256``, ``label``, ``split``."""
+    with replacing(folder(workspace, run_id) / "split.parquet") as temporary:
+        table[["path", "sha256", "label", "split"]].to_parquet(temporary, index=False)
+
+
+def load_split(workspace: Workspace, run_id: str) -> pd.DataFrame:
+    """Return which images were used: columns ``path``, ``sha256``, ``label``, ``split``.
+
+    Raises:
+        NotFound: The run has not got that far.
+    """
+    path = folder(workspace, run_id) / "split.parquet"
+    if not path.exists():
+        raise NotFound(f"The run {run_id} has no split yet: its training ended before the images were read.")
+    return pd.read_parquet(path)
+
+
+def save_arrays(workspace: Workspace, run_id: str, name: str, **arrays: np.ndarray) -> None:
+    """Keep arrays as ``<name>.npz``."""
+    with replacing(folder(workspace, run_id) / f"{name}.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def load_arrays(workspace: Workspace, run_id: str, name: str) -> dict[str, np.ndarray]:
+    """Read arrays kept by :func:`save_arrays`.
+
+    Raises:
+        NotFound: They are missing.
+        WorkspaceError: They are damaged.
+    """
+    path = folder(workspace, run_id) / f"{name}.npz"
+    if not path.exists():
+        raise NotFound(f'The run {run_id} has no "{path.name}": its training did not end well. Train it again.')
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError, EOFError) as error:
+        raise WorkspaceError(f'"{path}" is damaged ({error}). Train the run again.') from error
+
+
+def predictions(workspace: Workspace, run_id: str, split: str) -> Predictions:
+    """Return what a run says about the images of one split.
+
+    Raises:
+        NotFound: There is no such run or split, or its training did not end well.
+    """
+    run = get(workspace, run_id)
+    if split not in SPLITS:
+        raise NotFound(f'There is no split "{split}". Choose one of: {", ".join(SPLITS)}.')
+    logits = load_arrays(workspace, run_id, f"predictions-{split}")["logits"]
+    images = load_split(workspace, run_id)
+    images = images[images["split"] == split].drop(columns="split").reset_index(drop=True)
+    if len(images) != len(logits):
+        raise WorkspaceError(
+            f"The run {run_id} has {len(logits)} predictions for {len(images)} images of {split}: "
+            "its files are damaged. Train it again."
+        )
+    index = {name: number for number, name in enumerate(run.class_names)}
+    y_true = images["label"].map(index).to_numpy(dtype=np.int64)
+    return Predictions(images, y_true, softmax(logits, run.temperature))

@@ -1,0 +1,29 @@
+"""Jobs that need no TensorFlow: make a sample, look at a dataset's files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core import audit, datasets
+from core.datasets import Dataset
+from core.queue import Job
+from core.session.executor import Context
+
+
+def do_sample(context: Context, job: Job) -> dict[str, Any]:
+    """Make a sample dataset and look at its files."""
+    context.stage("sample")
+    dataset = datasets.add_sample(context.workspace, job.args["sample"], context.progress)
+    return audit_dataset(context, dataset)
+
+
+def do_audit(context: Context, job: Job) -> dict[str, Any]:
+    """Look at all files of a dataset."""
+    return audit_dataset(context, datasets.get(context.workspace, job.args["dataset_id"]))
+
+
+def audit_dataset(context: Context, dataset: Dataset) -> dict[str, Any]:
+    """Bring the table of a dataset's files up to date."""
+    context.stage("audit")
+    table = audit.audit(context.workspace, dataset, context.progress)
+    return {"dataset_id": dataset.id, "num_files": len(table), "num_images": int(table["usable"].sum())}

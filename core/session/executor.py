@@ -1,0 +1,272 @@
+"""A device session at work: one thread per lane takes jobs, the main thread keeps watch."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import psutil
+
+from core import queue, runs
+from core.errors import Cancelled, GraftError
+from core.workspace import Workspace
+
+DEFAULT_IDLE_S = 900.0
+"""A quarter of an hour without work ends a session; its memory is given back."""
+POLL_S = 0.1
+REPORT_EVERY_S = 0.25
+"""How often a job writes its progress and looks whether it was asked to stop."""
+STATUS_EVERY_S = 1.0
+MEMORY_SHARE = 0.5
+"""Share of the machine's memory above which a session starts afresh between two jobs."""
+MAX_WARM = 2
+"""Networks kept warm per lane; the least recently used goes first."""
+
+_OUT_OF_MEMORY = ("ResourceExhaustedError", "MemoryError", "OOM when allocating")
+
+
+Item = TypeVar("Item")
+
+
+HANDLERS: Mapping[str, str] = {
+    "sample": "core.session.data_jobs:do_sample",
+    "audit": "core.session.data_jobs:do_audit",
+    "train": "core.session.train_job:do_train",
+    "predict": "core.session.predict_job:do_predict",
+}
+"""Which function does which kind of job. Imported when first needed, since some bring TensorFlow."""
+
+
+class Warm:
+    """Things that are slow to make, kept while they are in use: least recently used goes first."""
+
+    def __init__(self, limit: int = MAX_WARM) -> None:
+        self._limit = limit
+        self._items: OrderedDict[str, Any] = OrderedDict()
+
+    def get(self, key: str, make: Callable[[], Item]) -> Item:
+        """Return the item of ``key``, made by ``make`` if it is not there."""
+        if key not in self._items:
+            while len(self._items) >= self._limit:
+                self._items.popitem(last=False)
+            self._items[key] = make()
+        self._items.move_to_end(key)
+        item: Item = self._items[key]
+        return item
+
+    def forget(self, key: str) -> None:
+        """Let an item go, for example one that may no longer be as it was made."""
+        self._items.pop(key, None)
+
+    def names(self) -> list[str]:
+        """Return the keys, oldest first."""
+        return list(self._items)
+
+
+class Context:
+    """What a job's handler works with: the workspace, warm things, and a way to tell how far it is."""
+
+    def __init__(self, workspace: Workspace, device: str, warm: Warm, job: queue.Job) -> None:
+        self.workspace = workspace
+        self.device = device
+        self.warm = warm
+        self._job = job
+        self._stage = ""
+        self._stage_began = time.monotonic()
+        self._reported = 0.0
+
+    def stage(self, name: str) -> None:
+        """Say that another part of the job begins."""
+        self._stage, self._stage_began, self._reported = name, time.monotonic(), 0.0
+        if self._job.run_id:
+            self.emit("stage", name=name)
+        self.progress(0, 0)
+
+    def progress(self, done: int, total: int) -> None:
+        """Say how far the stage is.
+
+        Raises:
+            Cancelled: The user asked to stop.
+        """
+        now = time.monotonic()
+        if now - self._reported < REPORT_EVERY_S and not done == total != 0:
+            return
+        self._reported = now
+        elapsed = now - self._stage_began
+        rate = done / elapsed if done and elapsed > 0 else 0.0
+        state = queue.report(
+            self.workspace,
+            self._job.id,
+            {
+                "stage": self._stage,
+                "done": done,
+                "total": total,
+                "rate": rate,
+                "eta_s": (total - done) / rate if rate else None,
+            },
+        )
+        if state == "cancelling":
+            raise Cancelled
+
+    def emit(self, kind: str, **values: Any) -> None:
+        """Write an event of the job's run."""
+        runs.emit(self.workspace, self._job.run_id, kind, **values)
+
+    def log(self, text: str) -> None:
+        """Write a line of the run's log."""
+        self.emit("log", text=text)
+
+
+class Session:
+    """Works on the jobs of one device until idle for long, asked to leave, or too large.
+
+    Args:
+        workspace: Where jobs and results are kept.
+        device: ``cpu`` or ``gpu:<n>``; its lock must be held by the caller.
+        idle_s: Seconds without a job after which it leaves.
+    """
+
+    def __init__(self, workspace: Workspace, device: str, idle_s: float = DEFAULT_IDLE_S) -> None:
+        self.workspace = workspace
+        self.device = device
+        self.idle_s = idle_s
+        self.session_id = f"{os.getpid()}-{time.time():.3f}"
+        self._leaving = threading.Event()
+        self._busy: dict[str, queue.Job] = {}
+        self._last_work = time.monotonic()
+        self._warm = {lane: Warm() for lane in sorted(set(queue.LANES.values()))}
+        self._process = psutil.Process()
+        self._memory_limit = psutil.virtual_memory().total * MEMORY_SHARE
+
+    def run(self) -> bool:
+        """Work; return whether it left because it had grown too large."""
+        self._register()
+        queue.interrupt_orphans(self.workspace, self.device)
+        threads = [threading.Thread(target=self._work, args=(lane,), name=lane) for lane in self._warm]
+        for thread in threads:
+            thread.start()
+        try:
+            return self._watch()
+        finally:
+            self._leaving.set()
+            for thread in threads:
+                thread.join()
+            with self.workspace.db() as db:
+                db.execute("DELETE FROM sessions WHERE session_id = ?", (self.session_id,))
+
+    def die(self) -> None:
+        """End now; the running jobs are marked as interrupted."""
+        queue.interrupt_orphans(self.workspace, self.device)
+        # A step of TensorFlow cannot be left half-way, and whoever sent the signal does not want to wait for it.
+        os._exit(0)
+
+    def has_waiting(self) -> bool:
+        """Return whether a job waits for this device."""
+        with self.workspace.db() as db:
+            row = db.execute(
+                "SELECT 1 FROM jobs WHERE device = ? AND state = 'queued' LIMIT 1", (self.device,)
+            ).fetchone()
+        return row is not None
+
+    def _register(self) -> None:
+        with self.workspace.db() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO sessions (device, session_id, pid, started) VALUES (?, ?, ?, ?)",
+                (self.device, self.session_id, os.getpid(), time.time()),
+            )
+        queue.lock_path(self.workspace, self.device).with_suffix(".starting").unlink(missing_ok=True)
+        self._write_status()
+
+    def _watch(self) -> bool:
+        """Return when it is time to leave, and whether that is for its size."""
+        written = 0.0
+        while True:
+            time.sleep(POLL_S)
+            if self._busy:
+                self._last_work = time.monotonic()
+            if time.monotonic() - written > STATUS_EVERY_S:
+                written = time.monotonic()
+                if self._write_status() and not self._busy:
+                    return False
+                if not self._busy and time.monotonic() - self._last_work > self.idle_s:
+                    return False
+                if self._process.memory_info().rss > self._memory_limit:
+                    self._leaving.set()
+                    if not self._busy:
+                        return True
+
+    def _write_status(self) -> bool:
+        """Tell how the session is; return whether it was asked to leave."""
+        status = {
+            "state": "busy" if self._busy else "idle",
+            "memory_mb": self._process.memory_info().rss / 1e6,
+            "loaded": sorted({name for warm in self._warm.values() for name in warm.names()}),
+            "idle_s": time.monotonic() - self._last_work,
+            "note": self._device_note(),
+        }
+        with self.workspace.db() as db:
+            db.execute("UPDATE sessions SET status = ? WHERE device = ?", (json.dumps(status), self.device))
+            row = db.execute("SELECT release_asked FROM sessions WHERE device = ?", (self.device,)).fetchone()
+        return bool(row and row["release_asked"])
+
+    def _device_note(self) -> str:
+        if self.device == "cpu" or not self._warm["train"].names():
+            return ""
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            return ""
+        return "TensorFlow does not see the GPU, so this session computes on the CPU. Install requirements-gpu.txt."
+
+    def _work(self, lane: str) -> None:
+        while not self._leaving.is_set():
+            job = queue.claim(self.workspace, self.device, lane, self.session_id)
+            if job is None:
+                self._leaving.wait(POLL_S)
+                continue
+            self._busy[lane] = job
+            try:
+                self._do(job, self._warm[lane])
+            finally:
+                del self._busy[lane]
+
+    def _do(self, job: queue.Job, warm: Warm) -> None:
+        """Do one job; whatever it raises ends the job, never the session."""
+        context = Context(self.workspace, self.device, warm, job)
+        try:
+            context.stage("startup")
+            result = _handler(job.kind)(context, job)
+            queue.finish(self.workspace, job, "done", result=result)
+        except Cancelled as stop:
+            queue.finish(self.workspace, job, "cancelled", message=str(stop))
+        except GraftError as error:
+            queue.finish(self.workspace, job, "failed", message=str(error))
+        except Exception as error:
+            traceback.print_exc()
+            queue.finish(
+                self.workspace, job, "failed", message=_plain_words(error), traceback=traceback.format_exc()
+            )
+
+
+def _handler(kind: str) -> Callable[[Context, queue.Job], dict[str, Any]]:
+    module, _, name = HANDLERS[kind].partition(":")
+    handler: Callable[[Context, queue.Job], dict[str, Any]] = getattr(importlib.import_module(module), name)
+    return handler
+
+
+def _plain_words(error: Exception) -> str:
+    name, text = type(error).__name__, str(error)
+    if any(sign in name or sign in text for sign in _OUT_OF_MEMORY):
+        return (
+            "The memory of the device was not enough. Choose a smaller batch size, a smaller image size or a "
+            "smaller backbone, or press Release to free what other work holds."
+        )
+    first_line = text.splitlines()[0] if text else "no message"
+    return f"Something unexpected happened ({name}: {first_line}). The technical details are in the log."

@@ -1,0 +1,92 @@
+"""The prediction job: what a run's model sees in some files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import catalog, engines, evaluation, images, recipes, runs
+from core.backbones import Backbone
+from core.errors import JobError, UnreadableImage
+from core.heads import Head
+from core.queue import Job
+from core.recipes import Recipe
+from core.session.executor import Context
+from core.session.networks import build_backbone
+
+TOP_CLASSES = 5
+"""Classes listed for each predicted picture."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A run's model, ready to answer."""
+
+    run: runs.Run
+    recipe: Recipe
+    backbone: Backbone
+    head: Head
+
+    def predict(self, pixels: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities of shape (images, classes) for uint8 pixels."""
+        logits = self.head.logits(engines.forward(self.backbone)(pixels))
+        return evaluation.softmax(logits, self.run.temperature)
+
+
+def do_predict(context: Context, job: Job) -> dict[str, Any]:
+    """Say what a run's model sees in some files; a bad file gets an error of its own."""
+    run = runs.get(context.workspace, job.args["run_id"])
+    if run.state != "done":
+        raise JobError(f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run.")
+    predictor = context.warm.get(f"run {run.id}", lambda: _predictor(context, run, job))
+    paths = [Path(path) for path in job.args["paths"]]
+    recipe, size = predictor.recipe, predictor.backbone.image_size
+    context.stage("predict")
+    answers: list[dict[str, Any]] = []
+    for begin in range(0, len(paths), engines.BATCH_SIZE):
+        batch = paths[begin : begin + engines.BATCH_SIZE]
+        answers += _predict_batch(predictor, batch, list(images.iterate_decoded(batch, size, recipe.resize)))
+        context.progress(len(answers), len(paths))
+    return {"predictions": answers}
+
+
+def _predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
+    context.stage("prepare")
+    recipe = recipes.from_json(run.recipe)
+    backbone = build_backbone(context, recipe, job)
+    if backbone.weights_sha256 != run.weights_sha256:
+        raise JobError(
+            f"The run {run.id} was trained with other pretrained weights of {catalog.get(recipe.backbone).title} "
+            "than this machine has now. Put the old weights file back, or train again."
+        )
+    arrays = runs.load_arrays(context.workspace, run.id, "head")
+    if run.fine_tuned:
+        weights_of = runs.load_arrays(context.workspace, run.id, "backbone")
+        backbone.model.set_weights([weights_of[name] for name in sorted(weights_of)])
+    return Predictor(run, recipe, backbone, Head(arrays["kernel"], arrays["bias"]))
+
+
+def _predict_batch(
+    predictor: Predictor, paths: list[Path], decoded: list[np.ndarray | UnreadableImage]
+) -> list[dict[str, Any]]:
+    readable = [image for image in decoded if not isinstance(image, UnreadableImage)]
+    rows = iter(predictor.predict(np.stack(readable)) if readable else ())
+    answers: list[dict[str, Any]] = []
+    for path, image in zip(paths, decoded, strict=True):
+        if isinstance(image, UnreadableImage):
+            answers.append({"path": str(path), "error": str(image)})
+            continue
+        y_prob = next(rows)
+        names = predictor.run.class_names
+        top = [
+            {"class": names[index], "probability": float(y_prob[index])}
+            for index in np.argsort(-y_prob, kind="stable")[:TOP_CLASSES]
+        ]
+        first = top[0]
+        answers.append(
+            {"path": str(path), "predicted": first["class"], "probability": first["probability"], "top": top}
+        )
+    return answers

@@ -1,0 +1,248 @@
+"""The training job: where dataset, features, both stages and the run's record come together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core import audit, datasets, evaluation, features, recipes, runs, splits, training
+from core.datasets import Dataset
+from core.errors import JobError, NotFound
+from core.queue import Job
+from core.recipes import Recipe
+from core.session.data_jobs import audit_dataset
+from core.session.executor import Context
+from core.session.networks import build_backbone
+
+
+@dataclass
+class Clock:
+    """Wall seconds per stage of a training."""
+
+    seconds: dict[str, float]
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the time of the block to ``name``."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
+
+
+def do_train(context: Context, job: Job) -> dict[str, Any]:
+    """Train a run from its dataset to its predictions."""
+    workspace, clock = context.workspace, Clock({})
+    run = runs.get(workspace, job.run_id)
+    run = replace(run, state="running", error="")
+    runs.save(workspace, run)
+    recipe = recipes.validate(recipes.from_json(run.recipe))
+
+    with clock.measure("audit"):
+        dataset = _dataset(context, job)
+        audit_dataset(context, dataset)
+        table, class_names, notes = _training_table(context, dataset, recipe)
+    with clock.measure("prepare"):
+        context.stage("prepare")
+        backbone = context.warm.get(
+            f"{recipe.backbone}, {recipe.image_size} px", lambda: build_backbone(context, recipe, job)
+        )
+    with clock.measure("features"):
+        context.stage("features")
+        extracted = features.extract(
+            workspace,
+            backbone,
+            [dataset.root / path for path in table["path"]],
+            list(table["sha256"]),
+            resize=recipe.resize,
+            progress=context.progress,
+        )
+        context.log(f"Features: {extracted.num_computed} computed, {extracted.num_cached} taken from the cache.")
+    table, matrix, lost = _without_lost(table, extracted)
+    notes += lost
+    _check_splits(table)
+    y_true = _encode(table, class_names)
+
+    with clock.measure("head"):
+        context.stage("head")
+        members = {split: (table["split"] == split).to_numpy() for split in runs.SPLITS}
+        head = training.train_head(
+            {split: matrix[rows] for split, rows in members.items()},
+            {split: y_true[rows] for split, rows in members.items()},
+            len(class_names),
+            recipe,
+            _listener(context),
+        )
+    logits = {split: head.logits(matrix[rows]) for split, rows in members.items()}
+
+    tuned = None
+    parts = {
+        split: training.Images([dataset.root / path for path in table["path"][rows]], y_true[rows])
+        for split, rows in members.items()
+    }
+    if recipe.fine_tune_epochs:
+        with clock.measure("fine_tune"):
+            context.stage("fine_tune")
+            tuned = training.fine_tune(backbone, head, parts, recipe, _listener(context))
+        tuned, note = _choose(tuned, logits["val"], y_true[members["val"]])
+        notes.append(note)
+        if tuned:
+            head, logits = tuned.head, dict(tuned.logits)
+    context.log(notes[-1] if notes else "Stage 1 only.")
+
+    with clock.measure("evaluate"):
+        context.stage("evaluate")
+        table, logits, y_true = _without_unread(table, logits, y_true, notes)
+        run = _evaluated(run, recipe, table, class_names, logits, y_true)
+        runs.save_split(workspace, run.id, table)
+        runs.save_arrays(workspace, run.id, "head", kernel=head.kernel, bias=head.bias)
+        if tuned:
+            weights = {f"weight_{index:05d}": values for index, values in enumerate(tuned.weights)}
+            runs.save_arrays(workspace, run.id, "backbone", **weights)
+        for split in runs.SPLITS:
+            runs.save_arrays(workspace, run.id, f"predictions-{split}", logits=logits[split])
+    run = replace(
+        run,
+        state="done",
+        seconds=clock.seconds,
+        images_per_s=_speeds(clock, extracted.num_computed, len(parts["train"].paths) * recipe.fine_tune_epochs),
+        fine_tuned=tuned is not None,
+        weights_sha256=backbone.weights_sha256,
+        notes=tuple(notes),
+    )
+    runs.save(workspace, run)
+    return {"run_id": run.id}
+
+
+def _speeds(clock: Clock, num_computed: int, num_trained: int) -> dict[str, float]:
+    """Return images per second of the stages in which images went through the network."""
+    work = {"features": num_computed, "fine_tune": num_trained}
+    return {name: round(count / clock.seconds[name], 2) for name, count in work.items() if count and clock.seconds.get(name)}
+
+
+def _dataset(context: Context, job: Job) -> Dataset:
+    """Return the dataset to train on; a sample that is not there yet is made."""
+    try:
+        return datasets.get(context.workspace, job.dataset_id)
+    except NotFound:
+        if not job.args.get("sample"):
+            raise
+        context.stage("sample")
+        return datasets.add_sample(context.workspace, job.args["sample"], context.progress)
+
+
+def _training_table(context: Context, dataset: Dataset, recipe: Recipe) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Return path, sha256, label and split of the images to use, the classes to learn, and notes."""
+    table = audit.load_table(context.workspace, dataset.id)
+    if table is None:
+        raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
+    table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
+    table = table[table["split"] != ""].sort_values("path", ignore_index=True)
+    class_names = sorted(table["label"][table["split"] == "train"].unique())
+    unseen = ~table["label"].isin(class_names)
+    notes = []
+    if unseen.any():
+        names = ", ".join(f'"{name}"' for name in sorted(table["label"][unseen].unique()))
+        notes.append(
+            f"Left out {int(unseen.sum())} images of {names}: no training image shows these classes, "
+            "so no model could name them."
+        )
+    return table[~unseen].reset_index(drop=True), class_names, notes
+
+
+def _without_lost(
+    table: pd.DataFrame, extracted: features.Features
+) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    """Leave out the files that could be read by the audit but not any more."""
+    lost = sorted(extracted.unreadable)
+    kept = np.ones(len(table), dtype=bool)
+    kept[lost] = False
+    notes = [f'Left out "{table["path"][row]}", which could not be read any more.' for row in lost[:5]]
+    if len(lost) > 5:
+        notes.append(f"Left out {len(lost) - 5} more files that could not be read any more.")
+    return table[kept].reset_index(drop=True), extracted.matrix[kept], notes
+
+
+def _check_splits(table: pd.DataFrame) -> None:
+    for split in runs.SPLITS:
+        if not (table["split"] == split).any():
+            raise JobError(f"No image of {split} could be read any more. Look at the Data page, then train again.")
+
+
+def _encode(table: pd.DataFrame, class_names: list[str]) -> np.ndarray:
+    index = {name: number for number, name in enumerate(class_names)}
+    return table["label"].map(index).to_numpy(dtype=np.int64)
+
+
+def _listener(context: Context) -> training.Listen:
+    def listen(kind: str, **values: Any) -> None:
+        if kind == "progress":
+            context.progress(values["done"], values["total"])
+        else:
+            context.emit(kind, **values)
+
+    return listen
+
+
+def _choose(
+    tuned: training.FineTuned, probe_logits: np.ndarray, y_true: np.ndarray
+) -> tuple[training.FineTuned | None, str]:
+    """Keep stage 2 only if it is no worse than the probe on val, and say what was decided."""
+    probe_loss, probe_accuracy = training.scores(probe_logits, y_true)
+    loss, accuracy = training.scores(tuned.logits["val"], y_true)
+    figures = (
+        f"validation loss {loss:.3f} after fine-tuning, {probe_loss:.3f} before; "
+        f"accuracy {accuracy:.1%}, {probe_accuracy:.1%} before"
+    )
+    if loss <= probe_loss:
+        return tuned, f"Fine-tuning was kept, from epoch {tuned.epoch}: {figures}."
+    return None, f"Fine-tuning was not kept, the run uses the head on the untouched backbone: {figures}."
+
+
+def _without_unread(
+    table: pd.DataFrame, logits: Mapping[str, np.ndarray], y_true: np.ndarray, notes: list[str]
+) -> tuple[pd.DataFrame, dict[str, np.ndarray], np.ndarray]:
+    """Leave out the images that vanished during stage 2."""
+    read = np.ones(len(table), dtype=bool)
+    for split in runs.SPLITS:
+        read[(table["split"] == split).to_numpy()] = ~np.isnan(logits[split]).any(axis=1)
+    if not read.all():
+        notes.append(f"Left out {int((~read).sum())} images that could not be read any more during fine-tuning.")
+    kept = {split: values[~np.isnan(values).any(axis=1)] for split, values in logits.items()}
+    return table[read].reset_index(drop=True), kept, y_true[read]
+
+
+def _evaluated(
+    run: runs.Run,
+    recipe: Recipe,
+    table: pd.DataFrame,
+    class_names: list[str],
+    logits: Mapping[str, np.ndarray],
+    y_true: np.ndarray,
+) -> runs.Run:
+    """Return the run with its temperature, fitted on val, and its scores."""
+    members = {split: (table["split"] == split).to_numpy() for split in runs.SPLITS}
+    temperature = evaluation.fit_temperature(logits["val"], y_true[members["val"]])
+    metrics = {}
+    for split, rows in members.items():
+        probabilities = evaluation.softmax(logits[split], temperature)
+        scores = evaluation.evaluate(y_true[rows], probabilities, class_names).to_json()
+        metrics[split] = {
+            name: value for name, value in scores.items() if name not in ("per_class", "confusion_matrix", "class_names")
+        }
+    return replace(
+        run,
+        recipe=recipe.to_json(),
+        class_names=tuple(class_names),
+        num_images={split: int(rows.sum()) for split, rows in members.items()},
+        metrics=metrics,
+        split_fingerprint=splits.fingerprint(table, table["split"]),
+        temperature=temperature,
+    )

@@ -1,0 +1,190 @@
+"""What may be learnt from and what is kept to judge: train, val and test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from core.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+DEFAULT_FRACTIONS = (0.7, 0.15, 0.15)
+"""Shares of train, val and test."""
+
+MIN_CLASS_IMAGES = 3
+"""Different pictures of a class; with fewer it goes to train, since each split needs one."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The files with the same bytes, which must stay on one side."""
+
+    sha256: str
+    rows: tuple[int, ...]
+    labels: frozenset[str]
+    given: frozenset[str]
+
+
+def assign(
+    table: pd.DataFrame,
+    fractions: Sequence[float] = DEFAULT_FRACTIONS,
+    seed: int = 0,
+) -> pd.Series[str]:
+    """Say for each row of an audited table in which split it is.
+
+    A given split is kept. What is missing of val and test is carved from train, class by class, in the
+    proportion of the fractions; files with the same bytes stay together, and those whose classes contradict
+    each other stay in train, because they cannot judge. A class with fewer than three different pictures to
+    share out stays in train; any other gets at least one in each split. Which pictures go where depends on
+    the seed and on their content and class only, not on their order or names.
+
+    Args:
+        table: Columns ``sha256``, ``label``, ``given_split`` and ``usable`` of :func:`core.audit.audit`.
+        fractions: Shares of train, val, test; not negative, together 1, train above 0.
+        seed: Chooses among equally good splits.
+
+    Returns:
+        ``"train"``, ``"val"``, ``"test"``, or ``""`` (not usable), with the index of the table.
+
+    Raises:
+        DataError: The fractions are impossible, fewer than two classes have training images, or val or test
+            is empty.
+    """
+    shares = _checked_fractions(fractions)
+    groups = _groups(table)
+    present = frozenset().union(*(group.given for group in groups)) - {""}
+    carved = {name: shares[name] for name in ("val", "test") if name not in present}
+    # What is carved from a given train leaves the given val or test its own share.
+    pool_share = shares["train"] + sum(carved.values())
+    carved = {name: share / pool_share for name, share in carved.items()}
+    splits = [""] * len(table)
+    given = table["given_split"].tolist()
+    chosen = _carve([group for group in groups if group.given <= {"train", ""}], carved, seed)
+    for group in groups:
+        for row in group.rows:
+            splits[row] = given[row] if given[row] in ("val", "test") else chosen.get(group.sha256, "train")
+    result = pd.Series(splits, index=table.index, name="split", dtype=str)
+    _require_usable_splits(table, result, shares)
+    return result
+
+
+def small_classes(table: pd.DataFrame) -> list[str]:
+    """Return the classes with fewer than three different, uncontradicted pictures, in alphabetical order.
+
+    They are only trained on, so scores per class say nothing about them.
+    """
+    groups = _groups(table)
+    counts = _class_sizes(groups)
+    return sorted(name for name in _labels(groups) if counts[name] < MIN_CLASS_IMAGES)
+
+
+def fingerprint(table: pd.DataFrame, split: pd.Series[str]) -> str:
+    """Return a checksum of which pictures, with which labels, are in which split.
+
+    Args:
+        table: Columns ``path``, ``sha256`` and ``label``.
+        split: As :func:`assign` returns it for this table.
+
+    Returns:
+        SHA-256, hexadecimal; the order of the rows and unused files make no difference.
+    """
+    columns = (table["path"], table["sha256"], table["label"], split)
+    rows = sorted(row for row in zip(*(column.tolist() for column in columns), strict=True) if row[3])
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
+    valid = len(fractions) == len(SPLITS) and all(math.isfinite(share) and share >= 0 for share in fractions)
+    if not valid or fractions[0] <= 0 or not math.isclose(sum(fractions), 1, abs_tol=1e-6):
+        received = ", ".join(str(share) for share in fractions)
+        raise DataError(
+            f"Received the split {received}. Expected three shares for train, val and test that add up to 1, "
+            "with train above 0. Write it like 0.7, 0.15, 0.15."
+        )
+    return dict(zip(SPLITS, fractions, strict=True))
+
+
+def _groups(table: pd.DataFrame) -> list[_Group]:
+    members: dict[str, list[int]] = {}
+    usable, hashes = table["usable"].tolist(), table["sha256"].tolist()
+    for row in range(len(table)):
+        if usable[row]:
+            members.setdefault(hashes[row], []).append(row)
+    labels, given = table["label"].tolist(), table["given_split"].tolist()
+    return [
+        _Group(
+            sha256,
+            tuple(rows),
+            frozenset(labels[row] for row in rows),
+            frozenset(given[row] for row in rows),
+        )
+        for sha256, rows in members.items()
+    ]
+
+
+def _labels(groups: Iterable[_Group]) -> set[str]:
+    return {label for group in groups for label in group.labels}
+
+
+def _class_sizes(groups: Iterable[_Group]) -> Counter[str]:
+    return Counter(label for group in groups if len(group.labels) == 1 for label in group.labels)
+
+
+def _carve(groups: list[_Group], shares: dict[str, float], seed: int) -> dict[str, str]:
+    """Choose the groups that leave train, as their checksum to "val" or "test"."""
+    by_class: dict[str, list[_Group]] = {}
+    for group in groups:
+        if len(group.labels) == 1:
+            by_class.setdefault(next(iter(group.labels)), []).append(group)
+    chosen = {}
+    for label, members in by_class.items():
+        if len(members) < MIN_CLASS_IMAGES:
+            continue
+        queue = sorted(members, key=lambda group: _draw(seed, label, group.sha256))
+        for name, count in _counts(len(members), shares).items():
+            for group in queue[:count]:
+                chosen[group.sha256] = name
+            del queue[:count]
+    return chosen
+
+
+def _draw(seed: int, label: str, sha256: str) -> bytes:
+    return hashlib.sha256(json.dumps([seed, label, sha256]).encode()).digest()
+
+
+def _counts(num_groups: int, shares: dict[str, float]) -> dict[str, int]:
+    """Round shares to pictures: at least one each where the share is not 0, and one left for train."""
+    counts = {
+        name: max(1, math.floor(num_groups * share + 0.5)) for name, share in shares.items() if share > 0
+    }
+    while sum(counts.values()) >= num_groups:
+        counts[max(counts, key=lambda name: counts[name])] -= 1
+    return counts
+
+
+def _require_usable_splits(table: pd.DataFrame, split: pd.Series[str], shares: dict[str, float]) -> None:
+    trained = sorted(set(table.loc[(split == "train").to_numpy(), "label"]))
+    if len(trained) < 2:
+        names = f': "{trained[0]}"' if trained else ""
+        raise DataError(
+            f"{len(trained)} {'class has' if len(trained) == 1 else 'classes have'} training images{names}. "
+            "A classifier needs at least 2. Add images, or include more classes on the Data page."
+        )
+    for name in ("val", "test"):
+        if not (split == name).any():
+            raise DataError(
+                f"No image is left for the {name} split: {int(table['usable'].sum()):,} usable images in "
+                f"{len(trained):,} classes, and a share of {shares[name]:g}. "
+                f"A class needs at least {MIN_CLASS_IMAGES} different images, and the share must be above 0. "
+                "Add images, or raise the share."
+            )

@@ -1,0 +1,115 @@
+"""What every page wants to know of a dataset: its table, its split, and what to do where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core import audit, datasets, queue, recipes, splits
+from core.datasets import Dataset
+from core.runs import SPLITS
+from pages.components import shell
+from pages.components.text import t
+
+DEFAULT_SAMPLE = "digits"
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """How a dataset is split.
+
+    Args:
+        fractions: Shares of train, val and test that were asked for.
+        seed: Seed of the split.
+        num_images: Images per split.
+        num_classes: Classes with training images.
+    """
+
+    fractions: tuple[float, float, float]
+    seed: int
+    num_images: Mapping[str, int]
+    num_classes: int
+
+
+def files(dataset: Dataset) -> pd.DataFrame | None:
+    """Return the audited table of a dataset's files, or None where it has not been audited."""
+    path = shell.workspace().datasets_dir / dataset.id / "files.parquet"
+    try:
+        written = path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+    return _files(shell.workspace().home, dataset.id, written)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _files(home: Path, dataset_id: str, written: int) -> pd.DataFrame | None:
+    return audit.load_table(shell.workspace(), dataset_id)
+
+
+def split_choice() -> tuple[tuple[float, float, float], int]:
+    """Return the shares of train, val and test and the seed that were chosen on the Data page."""
+    default = recipes.Recipe()
+    return (
+        st.session_state.get("split_fractions", default.fractions),
+        st.session_state.get("split_seed", default.seed),
+    )
+
+
+def split_summary(dataset: Dataset) -> SplitSummary | None:
+    """Return how a dataset would be split for a training now, or None where it has not been audited.
+
+    Raises:
+        DataError: It cannot be split.
+    """
+    table = files(dataset)
+    if table is None:
+        return None
+    fractions, seed = split_choice()
+    path = shell.workspace().datasets_dir / dataset.id / "files.parquet"
+    return _split_summary(str(path), path.stat().st_mtime_ns, fractions, seed, table)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _split_summary(
+    path: str, written: int, fractions: tuple[float, float, float], seed: int, _table: pd.DataFrame
+) -> SplitSummary:
+    split = splits.assign(_table, fractions, seed)
+    counts = {name: int((split == name).sum()) for name in SPLITS}
+    return SplitSummary(fractions, seed, counts, _table["label"][split == "train"].nunique())
+
+
+def ask_for_one(text: str) -> None:
+    """Say that a dataset is needed first, and offer to choose one or to train on the sample at once."""
+    with st.container(border=True):
+        st.markdown(text)
+        with st.container(horizontal=True):
+            st.button(
+                t("sample.train_now"),
+                type="primary",
+                icon=":material/play_arrow:",
+                key="train_sample",
+                on_click=train_sample,
+                help=t("sample.help"),
+            )
+            st.page_link("pages/data.py", label=t("shell.to_data"), icon=":material/photo_library:")
+
+
+def train_sample() -> None:
+    """Train the default recipe on the sample, which is made first where it is missing."""
+    sample = datasets.SAMPLES[DEFAULT_SAMPLE]
+    recipe = recipes.preset(recipes.DEFAULT_PRESET, sample.name)
+    with shell.errors():
+        job = queue.submit_training(shell.workspace(), sample.name, sample.title, recipe, sample=sample.name)
+        shell.choose("dataset", sample.name)
+        shell.choose("run", job.run_id)
+
+
+def ask_for_audit(dataset: Dataset) -> None:
+    """Say that the files have not been looked at yet, and lead to the page that does it."""
+    with st.container(border=True):
+        st.markdown(t("training.not_audited"))
+        st.page_link("pages/data.py", label=t("shell.to_data"), icon=":material/photo_library:")

@@ -1,0 +1,76 @@
+"""A grid of pictures that is walked through and opened by mouse and keyboard."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import streamlit as st
+
+Mark = Literal["", "right", "wrong", "warning"]
+
+_DIR = Path(__file__).parent
+_component = st.components.v2.component(
+    "graft_gallery",
+    html='<div class="graft-gallery" role="group"></div>',
+    css=(_DIR / "gallery.css").read_text("utf-8"),
+    js=(_DIR / "gallery.js").read_text("utf-8"),
+    isolate_styles=False,  # a dialog gives the focus back only to what it finds in the page's own tree
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a gallery. No text of it is read as Markdown or HTML.
+
+    Attributes:
+        id: Told back when the picture is opened; unique in its gallery.
+        thumbnail: A small picture, WEBP bytes.
+        alt: What a screen reader says instead of the picture, its captions and its mark.
+        title: First line below the picture.
+        subtitle: Second line, quieter.
+        mark: A sign in the picture's corner, with a shape and a colour of its own.
+    """
+
+    id: str
+    thumbnail: bytes
+    alt: str
+    title: str
+    subtitle: str = ""
+    mark: Mark = ""
+
+
+def gallery(items: Sequence[Item], key: str, label: str) -> str | None:
+    """Show the pictures; arrows, Home and End move between them, Enter or a click opens one.
+
+    Args:
+        items: The pictures in order. Each adds its thumbnail to the page: show a few dozen at a time.
+        key: Of the widget.
+        label: What a screen reader says the group of pictures is.
+
+    Returns:
+        The id of the picture that was opened just now, else None.
+    """
+    if not items:
+        return None
+    result = _component(
+        key=key,
+        data={"label": label, "items": [_as_json(item) for item in items]},
+        on_open_change=lambda: None,
+    )
+    opened = result.open
+    return opened if any(item.id == opened for item in items) else None
+
+
+def _as_json(item: Item) -> dict[str, str]:
+    return {
+        "id": item.id,
+        "src": "data:image/webp;base64," + base64.b64encode(item.thumbnail).decode("ascii"),
+        "alt": item.alt,
+        "title": item.title,
+        "subtitle": item.subtitle,
+        "mark": item.mark,
+    }

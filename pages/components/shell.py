@@ -1,0 +1,198 @@
+"""The frame around every page: navigation, the deep-link guard, the current dataset and run, the error boundary."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, overload
+
+import streamlit as st
+
+from core import datasets, runs
+from core.datasets import Dataset
+from core.errors import GraftError, NotFound, WorkspaceError
+from core.runs import Run
+from core.workspace import Workspace, default_home, open_workspace
+from pages.components.text import plain, t
+
+Kind = Literal["dataset", "run"]
+KINDS: tuple[Kind, ...] = ("dataset", "run")
+
+ENTRY = "streamlit_app.py"
+ASSETS_DIR = Path(__file__).resolve().parents[2] / "assets"
+ICONS = {"home": "home", "data": "photo_library", "training": "model_training", "evaluation": "fact_check"}
+
+SIDEBAR_WIDTH_PX = 232
+
+_STYLE = """<style>
+/* What is selected is written in the accent, which in the dark theme must be dark enough to carry white text. */
+[data-testid="stTab"][aria-selected="true"], [data-testid="stButtonGroup"] button[data-selected] p,
+[data-testid="stSliderThumbValue"] { color: light-dark(#0b6b5d, #6fd2bc); }
+.graft-chips { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; font-size: 0.875rem; line-height: 1.5; }
+.graft-chips span { max-width: 100%; padding: 0.125rem 0.75rem; border-radius: 1rem; overflow-wrap: anywhere;
+  background: color-mix(in srgb, currentColor 7%, transparent); }
+.graft-chips b { font-weight: 600; }
+</style>"""
+"""The little that ``.streamlit/config.toml`` cannot say."""
+
+_GUARD = "_entered_by_shell"
+_DEEP_LINK = "_deep_link"
+
+
+def run() -> None:
+    """Draw the frame, find the page that was asked for and run it."""
+    favicon = str(ASSETS_DIR / "favicon.png")
+    st.set_page_config(
+        page_title="Graft", page_icon=favicon, layout="wide", initial_sidebar_state=SIDEBAR_WIDTH_PX
+    )
+    st.html(_STYLE)
+    st.logo(ASSETS_DIR / "logo.svg", icon_image=ASSETS_DIR / "mark.svg", size="large")
+    pages = {f"pages/{name}.py": _page(name) for name in ICONS}
+    page = st.navigation(list(pages.values()))
+    wanted = pages.get(st.session_state.pop(_DEEP_LINK, ""))
+    if wanted is not None and wanted.url_path != page.url_path:
+        st.switch_page(wanted, query_params=st.query_params.to_dict())
+    st.set_page_config(page_title=f"{page.title} · Graft")
+    with errors():
+        workspace()
+        _follow_url()
+        st.session_state[_GUARD] = True
+        page.run()
+
+
+def _page(name: str) -> st.Page:
+    return st.Page(
+        f"pages/{name}.py",
+        title=t(f"{name}.title"),
+        icon=f":material/{ICONS[name]}:",
+        help=t(f"{name}.question"),
+        default=name == "home",
+    )
+
+
+def guard(page_file: str) -> None:
+    """Send a visitor who came past the entry point through it; the first call on every page.
+
+    Until the first visitor has passed the entry point, Streamlit runs the files of ``pages/`` by themselves.
+
+    Args:
+        page_file: The page's ``__file__``.
+    """
+    if st.session_state.pop(_GUARD, False):
+        return
+    st.session_state[_DEEP_LINK] = f"pages/{Path(page_file).name}"
+    st.switch_page(ENTRY, query_params=st.query_params.to_dict())
+
+
+def workspace() -> Workspace:
+    """Return the open workspace, the same for all visitors.
+
+    Raises:
+        WorkspaceError: The workspace cannot be used.
+    """
+    return _workspace(default_home())
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, validate=lambda opened: opened.db_path.exists())
+def _workspace(home: Path) -> Workspace:
+    return open_workspace(home)
+
+
+@overload
+def current(kind: Literal["dataset"]) -> Dataset | None: ...
+@overload
+def current(kind: Literal["run"]) -> Run | None: ...
+@overload
+def current(kind: Kind) -> Dataset | Run | None: ...
+def current(kind: Kind) -> Dataset | Run | None:
+    """Return the dataset or run that the pages are about, or None."""
+    return _find(kind, st.session_state.get(_key(kind)))
+
+
+def choose(kind: Kind, identifier: str | None) -> None:
+    """Make a dataset or run the current one, in this session and in its URL; an unknown one is ignored.
+
+    A run brings its dataset along; another dataset sends away a run that is not about it.
+    """
+    if identifier is not None and _find(kind, identifier) is None:
+        return
+    _remember(kind, identifier)
+    chosen = current("run")
+    if chosen is None:
+        return
+    if kind == "run" and _find("dataset", chosen.dataset_id) is not None:
+        _remember("dataset", chosen.dataset_id)
+    elif kind == "dataset" and chosen.dataset_id != identifier:
+        _remember("run", None)
+
+
+def _follow_url() -> None:
+    """Take the current dataset and run from the URL, or put those of the session there."""
+    in_url = {kind: st.query_params.get(kind) for kind in KINDS}
+    changed = [kind for kind in KINDS if in_url[kind] not in (None, st.session_state.get(_key(kind)))]
+    for kind in changed:
+        choose(kind, in_url[kind])
+    for kind in KINDS:
+        known = current(kind)
+        _remember(kind, known.id if known is not None else None)
+
+
+def _remember(kind: Kind, identifier: str | None) -> None:
+    st.session_state[_key(kind)] = identifier
+    if identifier is not None:
+        st.query_params[kind] = identifier
+    elif kind in st.query_params:
+        del st.query_params[kind]
+
+
+def _key(kind: Kind) -> str:
+    return f"_current_{kind}"
+
+
+def _find(kind: Kind, identifier: str | None) -> Dataset | Run | None:
+    if not identifier:
+        return None
+    opened = workspace()
+    if kind == "dataset":
+        with contextlib.suppress(NotFound):
+            return datasets.get(opened, identifier)
+    else:
+        with contextlib.suppress(NotFound, WorkspaceError):  # a damaged record must not block every page
+            return runs.get(opened, identifier)
+    return None
+
+
+def header(title: str, question: str) -> None:
+    """Draw the page's title, the question it answers, and what it is about: the current dataset and run."""
+    dataset, run = current("dataset"), current("run")
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"
+    ):
+        st.title(title, anchor=False, width="content")
+        if dataset is not None or run is not None:
+            st.html(_chips(dataset.name if dataset else "", run_name(run) if run else ""), width="content")
+    st.caption(question)
+
+
+def _chips(dataset_name: str, run_name: str) -> str:
+    named = ((t("shell.dataset"), dataset_name), (t("shell.run"), run_name))
+    chips = [f"<span>{html.escape(kind)} <b>{html.escape(name)}</b></span>" for kind, name in named if name]
+    return f'<p class="graft-chips">{"".join(chips)}</p>'
+
+
+def run_name(run: Run) -> str:
+    """Return what a run is called where people read: its backbone and when it was started."""
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
+    return f"{run.recipe['backbone']} · {started}" if "backbone" in run.recipe else started
+
+
+@contextlib.contextmanager
+def errors() -> Iterator[None]:
+    """Show what Graft has to say about a failure in this block; every other exception is a bug and passes."""
+    try:
+        yield
+    except GraftError as error:
+        st.error(plain(error), icon=":material/error:")

@@ -1,0 +1,214 @@
+"""One run: where it is, its curves, what it decided, how it ended."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import charts, datasets, queue, recipes, runs
+from core.errors import GraftError
+from core.queue import Job
+from core.runs import Run
+from pages.components import job as job_view
+from pages.components import shell
+from pages.components.figure import figure
+from pages.components.text import code, plain, t
+
+STAGES = ("audit", "prepare", "features", "head", "fine_tune", "evaluate")
+ICONS = {"done": "check_circle", "now": "pending", "later": "circle"}
+LOG_LINES = 200
+
+
+def show_run(run: Run) -> None:
+    """Draw a run in whatever state it is, and keep it up to date while it is under way."""
+    job = queue.latest(shell.workspace(), kind="train", run_id=run.id)
+    if job is None:
+        _draw(run, None)
+    else:
+        job_view.watch(job.id, lambda job: _draw(_fresh(run), job))
+
+
+def _fresh(run: Run) -> Run:
+    try:
+        return runs.get(shell.workspace(), run.id)
+    except GraftError:
+        return run
+
+
+def _draw(run: Run, job: Job | None) -> None:
+    events = runs.events(shell.workspace(), run.id)
+    if job is not None and job.active:
+        job_view.progress(job)
+        _steps(run, str(job.progress.get("stage", "")))
+    elif job is not None:
+        job_view.outcome(job, retry=lambda: _again(run))
+    elif run.error:
+        st.error(plain(run.error), title=t("job.failed"), icon=":material/error:")
+    if run.state == "done":
+        _result(run)
+    _curves(run, events)
+    _log(run, events)
+
+
+def _again(run: Run) -> None:
+    with shell.errors():
+        dataset = datasets.get(shell.workspace(), run.dataset_id)
+        job = queue.submit_training(shell.workspace(), dataset.id, dataset.name, recipes.from_json(run.recipe))
+        shell.choose("run", job.run_id)
+
+
+def _steps(run: Run, stage: str) -> None:
+    """Draw the stages in a row: what is done, what is under way, what comes."""
+    names = [name for name in STAGES if name != "fine_tune" or run.recipe.get("fine_tune_epochs")]
+    reached = names.index(stage) if stage in names else -1
+    with st.container(horizontal=True, gap="small"):
+        for index, name in enumerate(names):
+            state = "done" if index < reached else "now" if index == reached else "later"
+            color = {"done": "green", "now": "primary", "later": "gray"}[state]
+            st.badge(t(f"stage.{name}"), icon=f":material/{ICONS[state]}:", color=color, help=t(f"stage.{name}_help"))
+
+
+def _result(run: Run) -> None:
+    """Draw the scores, the verdict and the way to the errors."""
+    test, val = run.metrics["test"], run.metrics["val"]
+    with st.container(border=True):
+        st.markdown(
+            t(
+                "training.verdict",
+                right=f"{round(test['accuracy'] * test['num_images']):,}",
+                total=f"{test['num_images']:,}",
+                low=f"{test['accuracy_interval'][0]:.0%}",
+                high=f"{test['accuracy_interval'][1]:.0%}",
+            )
+        )
+        with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
+            for name, scores in (("test", test), ("val", val)):
+                st.metric(
+                    t("training.accuracy_on", split=t(f"split.{name}")), f"{scores['accuracy']:.1%}", width="content"
+                )
+            st.metric(t("training.macro_f1"), f"{test['macro_f1']:.3f}", width="content", help=t("term.macro_f1"))
+            st.metric(t("training.duration"), job_view.duration(sum(run.seconds.values())), width="content")
+        for note in run.notes:
+            st.caption(plain(note))
+    st.page_link(
+        "pages/evaluation.py",
+        label=t("training.to_evaluation"),
+        icon=":material/arrow_forward:",
+        query_params={"dataset": run.dataset_id, "run": run.id},
+    )
+
+
+def _curves(run: Run, events: list[dict[str, Any]]) -> None:
+    epochs = pd.DataFrame([event for event in events if event["kind"] == "epoch"])
+    if epochs.empty:
+        return
+    trained = [stage for stage in ("head", "fine_tune") if (epochs["stage"] == stage).any()]
+    st.subheader(t("training.curves"), anchor=False)
+    stage = trained[-1]
+    if len(trained) > 1:
+        chosen = st.segmented_control(
+            t("training.curves_of"),
+            trained,
+            default=None,
+            format_func=lambda name: t(f"stage.{name}"),
+            key=f"curves_{run.id}",
+            label_visibility="collapsed",
+        )
+        stage = chosen or trained[-1]
+    shown = epochs[epochs["stage"] == stage]
+    last = shown.iloc[-1]
+    st.caption(t(f"training.curves_{stage}"))
+    figure(
+        charts.learning_curves(shown),
+        key=f"figure_{run.id}_{stage}",
+        alt=t(
+            "training.curves_alt",
+            n=len(shown),
+            accuracy=f"{last['accuracy']:.1%}",
+            val_accuracy=f"{last['val_accuracy']:.1%}",
+        ),
+    )
+
+
+def _log(run: Run, events: list[dict[str, Any]]) -> None:
+    lines = [_log_line(event) for event in events]
+    if lines:
+        with st.expander(t("training.log"), icon=":material/article:"):
+            st.code("\n".join(lines[-LOG_LINES:]), language=None, wrap_lines=True, height=320)
+
+
+def _log_line(event: dict[str, Any]) -> str:
+    clock = time.strftime("%H:%M:%S", time.localtime(event["time"]))
+    if event["kind"] == "stage":
+        return f"{clock}  {t('stage.' + event['name'])}"
+    if event["kind"] == "epoch":
+        return (
+            f"{clock}    {event['epoch']}/{event['epochs']}  loss {event['loss']:.4f}  accuracy {event['accuracy']:.1%}"
+            f"  val loss {event['val_loss']:.4f}  val accuracy {event['val_accuracy']:.1%}"
+        )
+    return f"{clock}  {event.get('text', '')}"
+
+
+def earlier_runs(dataset_id: str, current: Run | None) -> None:
+    """List the runs of a dataset; a chosen one becomes the current run."""
+    found = runs.list_runs(shell.workspace(), dataset_id)
+    if not found:
+        return
+    st.subheader(t("training.runs"), anchor=False)
+    table = pd.DataFrame([_row(run) for run in found])
+    picked = st.dataframe(
+        table,
+        hide_index=True,
+        key="runs_table",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={
+            t("runs.test"): st.column_config.NumberColumn(format="percent"),
+            t("runs.val"): st.column_config.NumberColumn(format="percent"),
+        },
+        alt=t("training.runs"),
+    )
+    rows = picked["selection"]["rows"]
+    if rows and rows[0] < len(found):
+        _actions(found[rows[0]], current)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    return {
+        t("runs.started"): time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created)),
+        t("runs.state"): t(f"state.{run.state}"),
+        t("runs.backbone"): run.recipe.get("backbone", ""),
+        t("runs.stages"): t("runs.two_stages") if run.recipe.get("fine_tune_epochs") else t("runs.one_stage"),
+        t("runs.val"): run.metrics.get("val", {}).get("accuracy"),
+        t("runs.test"): run.metrics.get("test", {}).get("accuracy"),
+        t("runs.seconds"): round(sum(run.seconds.values()), 1) or None,
+    }
+
+
+def _actions(run: Run, current: Run | None) -> None:
+    with st.container(horizontal=True, gap="small"):
+        if current is None or run.id != current.id:
+            st.button(
+                t("runs.show"),
+                icon=":material/visibility:",
+                key="show_run",
+                on_click=shell.choose,
+                args=("run", run.id),
+            )
+        if run.state not in runs.ACTIVE_STATES and st.button(t("runs.delete"), icon=":material/delete:", key="delete_run"):
+            _confirm_delete(run)
+
+
+@st.dialog(t("runs.delete_title"))
+def _confirm_delete(run: Run) -> None:
+    st.markdown(t("runs.delete_text", run=code(shell.run_name(run))))
+    if st.button(t("runs.delete_yes"), type="primary", icon=":material/delete:", key="delete_run_yes"):
+        with shell.errors():
+            runs.delete(shell.workspace(), run.id)
+            st.session_state.pop("runs_table", None)
+            if (current := shell.current("run")) is None or current.id == run.id:
+                shell.choose("run", None)
+            st.rerun()

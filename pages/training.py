@@ -1,0 +1,34 @@
+"""What will be trained, how long will it take, and how is it going?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.runs import ACTIVE_STATES
+from pages.components import dataset as dataset_view
+from pages.components import shell
+from pages.components.text import t
+from pages.components.training_run import earlier_runs, show_run
+from pages.components.training_setup import setup
+
+shell.guard(__file__)
+shell.header(t("training.title"), t("training.question"))
+
+dataset, run = shell.current("dataset"), shell.current("run")
+if dataset is None:
+    dataset_view.ask_for_one(t("training.empty"))
+else:
+    under_way = run is not None and run.state in ACTIVE_STATES
+    if run is not None and under_way:
+        show_run(run)
+    with st.expander(t("training.another"), icon=":material/add:") if under_way else st.container():
+        with shell.errors():
+            split = dataset_view.split_summary(dataset)
+            if split is None:
+                dataset_view.ask_for_audit(dataset)
+            else:
+                setup(dataset, split)
+    if run is not None and not under_way:
+        st.subheader(t("training.this_run", run=shell.run_name(run)), anchor=False)
+        show_run(run)
+    earlier_runs(dataset.id, run)

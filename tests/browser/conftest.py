@@ -1,0 +1,77 @@
+"""A Chromium, a server and a page for each browser test; every page watches that nothing leaves this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from scripts.browser import chromium, find_chromium, serving
+
+LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
+VIEWPORT = {"width": 1440, "height": 900}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        reason = (
+            "needs a Chromium and found none. Install Chromium or Chrome, set CHROMIUM to its path, "
+            'or run ".venv/bin/python -m playwright install chromium".'
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with chromium(path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server that the tests of one module share."""
+    with serving(tmp_path_factory.mktemp("served") / "graft") as url:
+        yield url
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages in visitors' contexts of their own; fail at the end if one asked for anything from elsewhere."""
+    foreign: list[str] = []
+    contexts = []
+
+    def open_one(url: str, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": VIEWPORT, "reduced_motion": "reduce", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "request", lambda request: None if request.url.startswith(LOCAL) else foreign.append(request.url)
+        )
+        page.goto(url)
+        settle(page)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert foreign == [], "requests left this machine"
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run and everything it drew is there."""
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=30_000)
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    expect(page.locator("[data-stale=true]")).to_have_count(0)

@@ -1,0 +1,247 @@
+"""Figures show what the tables say, read well on light and dark pages, and never read a name as HTML."""
+
+from __future__ import annotations
+
+import doctest
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import charts
+from core.charts import bars, canvas, curves, palette
+from core.evaluation import ClassScores
+
+HOSTILE = "<b>owl</b> <img src=https://evil.example/x.png>"
+ESCAPED = "&lt;b&gt;owl&lt;/b&gt; &lt;img src=https://evil.example/x.png&gt;"
+LIGHT_PAGE, DARK_PAGE = "#FCFDFC", "#111816"  # the backgrounds of .streamlit/config.toml
+
+
+def table(**classes: dict[str, int]) -> pd.DataFrame:
+    rows = [
+        (name, split) for name, counts in classes.items() for split, n in counts.items() for _ in range(n)
+    ]
+    return pd.DataFrame(rows, columns=["label", "split"])
+
+
+def epochs(num_head: int, num_fine_tune: int) -> pd.DataFrame:
+    numbers = np.arange(num_head + num_fine_tune)
+    return pd.DataFrame(
+        {
+            "stage": ["head"] * num_head + ["fine_tune"] * num_fine_tune,
+            "loss": 1 / (numbers + 1),
+            "val_loss": 1 / (numbers + 1) + 0.1,
+            "accuracy": 1 - 0.5 / (numbers + 1),
+            "val_accuracy": 0.9 - 0.5 / (numbers + 1),
+        }
+    )
+
+
+def scores(name: str, f1: float, support: int) -> ClassScores:
+    return ClassScores(name, f1, f1, f1, support)
+
+
+def texts(figure: go.Figure) -> list[str]:
+    return [annotation.text for annotation in figure.layout.annotations]
+
+
+def everything(figure: go.Figure) -> str:
+    return str(figure.to_json())
+
+
+def test_class_counts_are_those_of_the_table_with_their_totals() -> None:
+    figure = charts.class_counts(
+        table(owl={"train": 7, "val": 2, "test": 1}, wren={"train": 4, "": 9}), ["wren", "owl", "empty"]
+    )
+    assert [(trace.name, list(trace.x)) for trace in figure.data] == [
+        ("train", [4, 7, 0]),
+        ("validation", [0, 2, 0]),
+        ("test", [0, 1, 0]),
+    ]
+    assert texts(figure) == ["4", "10", "no images"]
+    assert list(figure.layout.yaxis.ticktext) == ["wren", "owl", "empty"]
+
+
+def test_splits_differ_by_pattern_and_not_by_colour_alone() -> None:
+    figure = charts.class_counts(table(owl={"train": 1}), ["owl"])
+    assert len({trace.marker.pattern.shape for trace in figure.data}) == len(figure.data)
+
+
+def test_learning_curves_part_the_stages_by_a_line_between_their_names() -> None:
+    figure = charts.learning_curves(epochs(3, 5))
+    assert [shape.x0 for shape in figure.layout.shapes] == [3.5, 3.5]
+    named = [(note.text, note.x, note.xanchor) for note in figure.layout.annotations]
+    assert named.count(("head", 3.5, "right")) == 2
+    assert named.count(("fine-tuning", 3.5, "left")) == 2
+
+
+def test_learning_curves_name_each_line_at_its_end_instead_of_in_a_legend() -> None:
+    figure = charts.learning_curves(epochs(3, 5))
+    ends = [(note.text, note.x) for note in figure.layout.annotations if note.text in ("train", "validation")]
+    assert ends == [("train", 8), ("validation", 8), ("validation", 8), ("train", 8)]
+    assert figure.layout.showlegend is False
+    assert len({trace.line.dash for trace in figure.data}) == 2
+
+
+@pytest.mark.parametrize("num_epochs", [1, 2, 11, 60, 400])
+def test_learning_curves_of_any_length_count_epochs_from_1(num_epochs: int) -> None:
+    figure = charts.learning_curves(epochs(num_epochs, 0))
+    assert [list(trace.x) for trace in figure.data] == [list(range(1, num_epochs + 1))] * 4
+    assert num_epochs / figure.layout.xaxis.dtick <= 10
+    assert not figure.layout.shapes
+
+
+def test_learning_curves_draw_what_there_is() -> None:
+    only_train = epochs(2, 0)[["stage", "loss"]]
+    assert [trace.name for trace in charts.learning_curves(only_train).data] == ["train"]
+    late = epochs(4, 0).assign(val_loss=[None, 0.5, 0.4, None], val_accuracy=None)
+    figure = charts.learning_curves(late)
+    assert [trace.name for trace in figure.data] == ["train", "validation", "train"]
+    assert [note.x for note in figure.layout.annotations if note.text == "validation"] == [3]
+
+
+def test_names_that_would_touch_at_the_ends_of_lines_are_moved_apart() -> None:
+    touching = epochs(2, 0).assign(val_loss=lambda table: table["loss"] + 1e-4)
+    notes = [
+        note
+        for note in charts.learning_curves(touching).layout.annotations
+        if note.text in ("train", "validation")
+    ]
+    lower, upper = notes[:2]
+    assert upper.yshift - lower.yshift >= 16
+
+
+def test_probability_bars_say_which_class_is_true() -> None:
+    figure = charts.probability_bars(["owl", "wren"], [0.982, 0.018], true_name="wren")
+    assert texts(figure) == ["98.2\u00a0%", "1.8\u00a0% · true class"]
+    shares = figure.data[-1]
+    assert list(shares.x) == [0.982, 0.018]
+    assert shares.marker.color[0] != shares.marker.color[1]
+
+
+def test_f1_bars_begin_with_the_worst_class_and_end_with_those_without_images() -> None:
+    ranked = [scores("good", 0.9, 5), scores("absent", 0.0, 0), scores("bad", 0.1, 5), scores("zero", 0.0, 5)]
+    figure = charts.f1_bars(ranked)
+    assert list(figure.layout.yaxis.ticktext) == ["zero", "bad", "good", "absent"]
+    assert texts(figure) == ["0.00", "0.10", "0.90", "no images"]
+
+
+def test_classes_whose_names_look_alike_keep_their_own_bars() -> None:
+    twins = ["a very long name of a class, first", "a very long name of a class, worst"]
+    figure = charts.probability_bars(twins, [0.6, 0.4])
+    assert list(figure.data[-1].y) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        charts.class_counts(table(owl={"train": 1}), []),
+        charts.learning_curves(pd.DataFrame({"stage": []})),
+        charts.learning_curves(pd.DataFrame()),
+        charts.probability_bars([], []),
+        charts.f1_bars([]),
+    ],
+)
+def test_without_data_a_figure_says_so(figure: go.Figure) -> None:
+    assert texts(figure) == ["Nothing to show yet"]
+    assert not figure.data
+
+
+def test_a_class_without_any_image_in_the_table_is_drawn_all_the_same() -> None:
+    figure = charts.class_counts(pd.DataFrame({"label": [], "split": []}), ["owl"])
+    assert texts(figure) == ["no images"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda name: charts.class_counts(table(**{name: {"train": 1}}), [name]),
+        lambda name: charts.probability_bars([name], [0.5], true_name=name),
+        lambda name: charts.f1_bars([scores(name, 0.5, 3)]),
+        lambda name: charts.learning_curves(epochs(1, 0).assign(stage=name)),
+    ],
+)
+def test_names_are_never_read_as_html(draw: Callable[[str], go.Figure]) -> None:
+    shown = everything(draw(HOSTILE)).encode().decode("unicode_escape")
+    assert ESCAPED in shown
+    assert "<img" not in shown
+    assert "<b>owl" not in shown
+
+
+def test_every_word_can_be_said_in_another_language() -> None:
+    other = {key: f"ⓧ{key}" for key in charts.WORDS}
+    figures = [
+        charts.class_counts(table(owl={"train": 1}), ["owl", "none"], other),
+        charts.learning_curves(epochs(1, 1), other),
+        charts.learning_curves(pd.DataFrame(), other),
+        charts.probability_bars(["owl"], [1.0], "owl", other),
+        charts.f1_bars([scores("owl", 1.0, 3), scores("none", 0.0, 0)], other),
+    ]
+    shown = " ".join(everything(figure) for figure in figures).encode().decode("unicode_escape")
+    assert [key for key in other if f"ⓧ{key}" not in shown] == []
+    assert [word for word in charts.WORDS.values() if f">{word}" in shown or f'"{word}"' in shown] == []
+
+
+@pytest.mark.parametrize("color", [palette.BLUE, palette.VERMILION, palette.GREEN, palette.GRAY])
+@pytest.mark.parametrize("page", [LIGHT_PAGE, DARK_PAGE])
+def test_lines_and_bars_stand_out_on_light_and_dark_pages(color: str, page: str) -> None:
+    assert charts.contrast(color, page) >= 3
+
+
+def parsed(css: str) -> tuple[str, str]:
+    declarations = dict(part.split(":") for part in css.split(";"))
+    return declarations["background-color"], declarations["color"]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_in_every_possible_cell_is_readable(dark: bool) -> None:
+    counts = np.zeros((101, 2), dtype=int)
+    counts[:, 0] = np.arange(101)
+    counts[:, 1] = 100 - counts[:, 0]
+    for css in charts.confusion_styles(counts, dark).to_numpy().ravel():
+        if css:
+            assert charts.contrast(*parsed(css)) >= 4.5
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_larger_share_of_the_row_is_farther_from_the_page(dark: bool) -> None:
+    counts = np.array([[share, 100 - share] for share in range(1, 101)])
+    page = DARK_PAGE if dark else LIGHT_PAGE
+    distances = [charts.contrast(parsed(css)[0], page) for css in charts.confusion_styles(counts, dark)[0]]
+    assert all(later >= earlier - 0.02 for earlier, later in pairwise(distances))
+
+
+def test_rare_classes_are_coloured_like_frequent_ones() -> None:
+    styles = charts.confusion_styles([[8, 2], [200, 800]])
+    assert styles.loc[0, 0] == styles.loc[1, 1]
+    assert styles.loc[0, 1] == styles.loc[1, 0]
+
+
+def test_cells_without_images_have_no_style_even_where_a_class_has_none() -> None:
+    assert charts.confusion_styles([[0, 0], [0, 3]]).to_numpy().tolist()[0] == ["", ""]
+
+
+def test_the_chosen_cell_looks_like_no_other() -> None:
+    counts = [[3, 0], [1, 3]]
+    styles = charts.confusion_styles(counts, chosen=(0, 1))
+    assert styles.loc[0, 1] not in charts.confusion_styles(counts).to_numpy()
+    assert charts.contrast(palette.VERMILION, "#000000") >= 4.5
+
+
+@given(st.text(max_size=60), st.integers(3, 30))
+def test_shortened_names_fit_and_keep_their_ends(name: str, length: int) -> None:
+    short = charts.shorten(name, length)
+    assert len(short) <= length
+    if short != name:
+        assert name.startswith(short.split("…")[0])
+        assert short[-1] == name[-1]
+
+
+@pytest.mark.parametrize("module", [bars, canvas, curves, palette])
+def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core import backbones, engines
+from core.backbones import Backbone
+from core.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
+    return backbones.build(Workspace(tmp_path_factory.mktemp("graft")), "tiny")
+
+
+def pictures(n: int, side: int = 32) -> np.ndarray:
+    return np.random.default_rng(n).integers(0, 256, (n, side, side, 3)).astype(np.uint8)
+
+
+@settings(deadline=None, max_examples=20)
+@given(n=st.integers(0, 70))
+def test_features_are_the_mean_of_the_last_feature_map(tiny: Backbone, n: int) -> None:
+    images = pictures(n)
+    expected = np.asarray(tiny.model(images.astype(np.float32), training=False)).mean(axis=(1, 2))
+    received = engines.forward(tiny)(images)
+    assert received.dtype == np.float32 and received.shape == (n, 64)
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(cuts=st.lists(st.integers(0, 40), max_size=6).map(sorted))
+def test_features_do_not_depend_on_the_batch(tiny: Backbone, cuts: list[int]) -> None:
+    images = pictures(40)
+    forward = engines.forward(tiny)
+    parts = [forward(part) for part in np.split(images, cuts)]
+    np.testing.assert_allclose(np.concatenate(parts), forward(images), atol=1e-5)
+
+
+def test_features_of_a_real_network_do_not_depend_on_the_batch(workspace: Workspace) -> None:
+    forward = engines.forward(backbones.build(workspace, "efficientnet-lite0", 96))
+    images = pictures(33, 96)
+    alone = np.concatenate([forward(images[i : i + 1]) for i in range(33)])
+    np.testing.assert_allclose(forward(images), alone, atol=1e-5)
+
+
+def test_a_backbone_is_traced_once_and_forgotten_with_it(workspace: Workspace) -> None:
+    backbone = backbones.build(workspace, "tiny")
+    assert engines.forward(backbone) is engines.forward(backbone)
+    engines.forward(backbone)(pictures(1))
+    model = weakref.ref(backbone.model)
+    del backbone
+    gc.collect()
+    assert model() is None
+
+
+def test_new_weights_are_used_from_the_next_call(workspace: Workspace) -> None:
+    backbone = backbones.build(workspace, "tiny")
+    forward = engines.forward(backbone)
+    before = forward(pictures(2))
+    weights = backbone.model.get_weights()
+    backbone.model.set_weights([2 * array for array in weights])
+    assert not np.allclose(forward(pictures(2)), before)
+    backbone.model.set_weights(weights)
+    np.testing.assert_array_equal(forward(pictures(2)), before)
+
+
+def test_threads_get_their_own_answers(tiny: Backbone) -> None:
+    forward = engines.forward(tiny)
+    expected = {n: forward(pictures(n)) for n in (1, 5, 40)}
+    wrong: list[int] = []
+
+    def ask(n: int) -> None:
+        for _ in range(10):
+            if not np.allclose(forward(pictures(n)), expected[n], atol=1e-5):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in expected]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_pictures_of_another_size_or_type_are_refused(tiny: Backbone, tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"Received uint8 images \(16, 16, 3\). Expected uint8 \(32, 32, 3\)"
+    ):
+        engines.forward(tiny)(pictures(1, 16))
+    with pytest.raises(ValueError, match="Received float32 images"):
+        engines.forward(tiny)(pictures(1).astype(np.float32))

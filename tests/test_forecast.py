@@ -1,0 +1,50 @@
+"""Forecasts: rough at first, then from what was measured here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core import recipes
+from core.forecast import forecast
+from core.recipes import Recipe
+from core.runs import Run
+
+RECIPE = recipes.validate(Recipe())
+
+
+def run(speeds: dict[str, float], **recipe: Any) -> Run:
+    return Run("20261122-194512-3fa9", "d", "D", "done", 0.0, RECIPE.to_json() | recipe, images_per_s=speeds)
+
+
+def test_twice_the_images_take_about_twice_the_time_and_more_epochs_longer() -> None:
+    once = forecast(RECIPE, 7_000, 3_000, 10, "cpu")
+    twice = forecast(RECIPE, 14_000, 6_000, 10, "cpu")
+    longer = forecast(replace(RECIPE, fine_tune_epochs=10), 7_000, 3_000, 10, "cpu")
+    assert 1.9 < twice.seconds["features"] / once.seconds["features"] < 2.1
+    assert longer.total_s > once.total_s
+    assert twice.disk_mb > once.disk_mb
+    assert not once.measured
+
+
+def test_the_head_alone_has_no_second_stage() -> None:
+    needs = forecast(replace(RECIPE, fine_tune_epochs=0), 700, 300, 10, "cpu")
+    assert set(needs.seconds) == {"features", "head"}
+
+
+def test_what_was_measured_here_counts_more_than_the_rough_figure() -> None:
+    past = [run({"features": 50.0, "fine_tune": 10.0}), run({"features": 1.0})]
+    needs = forecast(RECIPE, 700, 300, 10, "cpu", past)
+    assert needs.measured
+    assert needs.seconds["features"] == pytest.approx(1_000 / 50)
+    assert needs.seconds["fine_tune"] == pytest.approx(700 * RECIPE.fine_tune_epochs / 10)
+
+
+def test_a_measured_speed_is_scaled_to_the_image_size_and_other_networks_do_not_count() -> None:
+    half = run({"features": 200.0}, image_size=112)
+    other = run({"features": 1.0}, backbone="vgg16")
+    needs = forecast(RECIPE, 700, 300, 10, "cpu", [other, half])
+    assert needs.seconds["features"] == pytest.approx(1_000 / 50)
+    assert not needs.measured  # stage 2 was not

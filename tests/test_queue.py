@@ -1,0 +1,200 @@
+"""The queue: first come first served, nothing lost, and the dead are told from the living."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core import queue, runs
+from core.errors import JobError, NotFound
+from core.workspace import Workspace
+
+
+@pytest.fixture(autouse=True)
+def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAFT_DEVICE", "cpu")
+
+
+@pytest.fixture
+def held(workspace: Workspace) -> Iterator[None]:
+    """Hold the device as a living session would, so that no process is started."""
+    with queue.hold_device(workspace, "cpu") as held:
+        assert held
+        yield
+
+
+def eventually(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_jobs_of_a_lane_are_taken_in_order_and_lanes_do_not_wait_for_each_other(
+    workspace: Workspace, held: None
+) -> None:
+    first = queue.submit(workspace, "train", {})
+    second = queue.submit(workspace, "train", {})
+    audit = queue.submit(workspace, "audit", {})
+    assert (queue.position(workspace, first), queue.position(workspace, second)) == (0, 1)
+    assert queue.position(workspace, audit) == 0
+    claimed = queue.claim(workspace, "cpu", "train", "me")
+    assert claimed is not None
+    assert (claimed.id, claimed.state) == (first.id, "running")
+    data = queue.claim(workspace, "cpu", "data", "me")
+    assert data is not None
+    assert data.id == audit.id
+    assert queue.claim(workspace, "gpu:0", "train", "other") is None
+
+
+def test_of_many_takers_one_gets_the_job(workspace: Workspace, held: None) -> None:
+    queue.submit(workspace, "train", {})
+    taken = []
+
+    def take(name: str) -> None:
+        job = queue.claim(workspace, "cpu", "train", name)
+        if job:
+            taken.append(job.id)
+
+    threads = [threading.Thread(target=take, args=(str(number),)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 1
+
+
+def test_a_waiting_job_is_cancelled_at_once_with_its_run(workspace: Workspace, held: None) -> None:
+    run = runs.create(workspace, "d", "D", {})
+    job = queue.submit(workspace, "train", {}, run_id=run.id)
+    queue.cancel(workspace, job.id)
+    assert queue.get(workspace, job.id).state == "cancelled"
+    assert runs.get(workspace, run.id).state == "cancelled"
+    assert queue.claim(workspace, "cpu", "train", "me") is None
+
+
+def test_a_running_job_hears_that_it_is_to_stop(workspace: Workspace, held: None) -> None:
+    job = queue.submit(workspace, "train", {})
+    queue.claim(workspace, "cpu", "train", "me")
+    assert queue.report(workspace, job.id, {"done": 1}) == "running"
+    queue.cancel(workspace, job.id)
+    assert queue.report(workspace, job.id, {"done": 2}) == "cancelling"
+    queue.finish(workspace, queue.get(workspace, job.id), "cancelled", message="Cancelled.")
+    queue.cancel(workspace, job.id)
+    assert queue.get(workspace, job.id).state == "cancelled"
+    with pytest.raises(JobError, match="Cancelled"):
+        queue.wait(workspace, job.id)
+
+
+def test_a_finished_job_keeps_its_result(workspace: Workspace, held: None) -> None:
+    job = queue.submit(workspace, "predict", {"paths": ["a"]})
+    queue.claim(workspace, "cpu", "answer", "me")
+    queue.finish(workspace, job, "done", result={"predictions": []})
+    queue.finish(workspace, job, "failed", message="too late")
+    assert queue.wait(workspace, job.id).result == {"predictions": []}
+    assert queue.latest(workspace, kind="predict") == queue.get(workspace, job.id)
+    with pytest.raises(NotFound, match="no job 999"):
+        queue.get(workspace, 999)
+
+
+def test_a_dead_sessions_job_is_interrupted_and_a_living_ones_is_not(workspace: Workspace) -> None:
+    run = runs.create(workspace, "d", "D", {})
+    with queue.hold_device(workspace, "cpu"):
+        job = queue.submit(workspace, "train", {}, run_id=run.id)
+        queue.claim(workspace, "cpu", "train", "me")
+        queue.tend(workspace)
+        assert queue.get(workspace, job.id).state == "running"
+    queue.tend(workspace)
+    found = queue.get(workspace, job.id)
+    assert found.state == "interrupted"
+    assert "Start it again" in found.error["message"]
+    assert runs.get(workspace, run.id).state == "interrupted"
+
+
+def test_whoever_only_looks_does_not_keep_a_session_from_starting(workspace: Workspace) -> None:
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            queue.is_alive(workspace, "cpu")
+
+    with queue.hold_device(workspace, "cpu"):
+        pass
+    lookers = [threading.Thread(target=look) for _ in range(3)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(20):
+            with queue.hold_device(workspace, "cpu") as held:
+                assert held
+    finally:
+        stop.set()
+        for looker in lookers:
+            looker.join()
+
+
+def test_a_busy_session_is_not_released(workspace: Workspace, held: None) -> None:
+    queue.submit(workspace, "train", {})
+    with pytest.raises(JobError, match=r"working on 1 job\(s\)\. Cancel them"):
+        queue.release(workspace)
+
+
+def test_two_sessions_started_at_once_are_one(workspace: Workspace) -> None:
+    command = [sys.executable, "-m", "core.session", "--home", str(workspace.home), "--device", "cpu", "--idle", "60"]
+    processes = [subprocess.Popen(command, cwd=queue.PROJECT_DIR) for _ in range(3)]
+    try:
+        eventually(lambda: sum(process.poll() is not None for process in processes) == 2)
+        assert sorted(process.poll() is None for process in processes) == [False, False, True]
+        assert all(process.returncode == 0 for process in processes if process.poll() is not None)
+        eventually(lambda: queue.session_status(workspace).state == "idle")
+        queue.release(workspace)
+        eventually(lambda: all(process.poll() == 0 for process in processes))
+        assert queue.session_status(workspace).state == "off"
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_a_killed_session_interrupts_its_job_and_the_next_job_starts_a_fresh_one(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    # A job that waits on a pipe nobody writes to: the session is truly in the middle of it when it is killed.
+    folder = tmp_path / "photos" / "cat"
+    folder.mkdir(parents=True)
+    job = queue.submit(workspace, "audit", {"dataset_id": "missing"})
+    with pytest.raises(JobError, match="missing"):
+        queue.wait(workspace, job.id)
+    pid = queue.session_status(workspace).pid
+    with workspace.db() as db:  # as if it were running this now
+        db.execute("UPDATE jobs SET state = 'running' WHERE id = ?", (job.id,))
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not queue.is_alive(workspace, "cpu"))
+    queue.tend(workspace)
+    assert queue.get(workspace, job.id).state == "interrupted"
+
+    again = queue.submit(workspace, "audit", {"dataset_id": "missing"})
+    with pytest.raises(JobError):
+        queue.wait(workspace, again.id)
+    fresh = queue.session_status(workspace).pid
+    assert fresh != pid
+    psutil.Process(fresh).terminate()
+    eventually(lambda: not queue.is_alive(workspace, "cpu"))
+
+
+def test_a_session_that_cannot_start_fails_its_jobs_with_the_reason(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    job = queue.submit(workspace, "audit", {"dataset_id": "x"})
+    with pytest.raises(JobError, match=r"could not start: .*The whole story is in"):
+        queue.wait(workspace, job.id)

@@ -1,0 +1,104 @@
+"""Runs: whole records, torn lines left out, damage told and listed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core import runs
+from core.errors import NotFound, WorkspaceError
+from core.runs import Run
+from core.workspace import Workspace
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> Run:
+    return runs.create(workspace, "pets", "Pets", {"backbone": "tiny"})
+
+
+def test_a_record_comes_back_as_it_was(workspace: Workspace, run: Run) -> None:
+    done = replace(run, state="done", class_names=("cat", "狗"), metrics={"test": {"accuracy": 0.5}}, notes=("a",))
+    runs.save(workspace, done)
+    assert runs.get(workspace, run.id) == done
+
+
+def test_runs_are_listed_newest_first_and_by_dataset(workspace: Workspace, run: Run) -> None:
+    other = runs.create(workspace, "cars", "Cars", {})
+    assert {item.id for item in runs.list_runs(workspace)} == {run.id, other.id}
+    assert [item.id for item in runs.list_runs(workspace, "pets")] == [run.id]
+    ids = [item.id for item in runs.list_runs(workspace)]
+    assert ids == sorted(ids, reverse=True)
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "../../etc", "20261122-194512-3fa9/..", "nonsense"])
+def test_an_id_that_is_none_never_reaches_the_disk(workspace: Workspace, run_id: str) -> None:
+    with pytest.raises(NotFound, match="is not the id of a run"):
+        runs.get(workspace, run_id)
+
+
+def test_a_damaged_record_is_told_and_still_listed(workspace: Workspace, run: Run) -> None:
+    for damage in ("{half", "[]", '{"id": "x"}'):
+        (runs.folder(workspace, run.id) / "run.json").write_text(damage)
+        with pytest.raises(WorkspaceError, match="damaged"):
+            runs.get(workspace, run.id)
+        (listed,) = runs.list_runs(workspace)
+        assert (listed.id, listed.state) == (run.id, "failed")
+        assert "damaged" in listed.error
+    runs.delete(workspace, run.id)
+    assert runs.list_runs(workspace) == []
+
+
+def test_a_torn_event_is_left_out(workspace: Workspace, run: Run) -> None:
+    runs.emit(workspace, run.id, "epoch", epoch=1, note="grün")
+    with (runs.folder(workspace, run.id) / "events.jsonl").open("a") as file:
+        file.write('{"kind": "epo')
+    events = runs.events(workspace, run.id)
+    assert [(event["kind"], event["epoch"], event["note"]) for event in events] == [("epoch", 1, "grün")]
+
+
+def test_a_finished_run_is_never_unfinished(workspace: Workspace, run: Run) -> None:
+    runs.set_state(workspace, run.id, "interrupted", "power")
+    assert runs.get(workspace, run.id).error == "power"
+    runs.save(workspace, replace(run, state="done"))
+    runs.set_state(workspace, run.id, "interrupted", "power")
+    assert runs.get(workspace, run.id).state == "done"
+
+
+def test_a_run_under_way_is_not_deleted(workspace: Workspace, run: Run) -> None:
+    with pytest.raises(WorkspaceError, match="Cancel it first"):
+        runs.delete(workspace, run.id)
+    runs.set_state(workspace, run.id, "cancelled")
+    runs.delete(workspace, run.id)
+    with pytest.raises(NotFound, match="may have been deleted"):
+        runs.get(workspace, run.id)
+
+
+def test_predictions_belong_to_the_images_of_their_split(workspace: Workspace, run: Run) -> None:
+    runs.save(workspace, replace(run, class_names=("a", "b"), temperature=2.0))
+    images = pd.DataFrame(
+        {"path": ["a/1", "b/1", "a/2"], "sha256": ["1", "2", "3"], "label": ["a", "b", "a"]}
+        | {"split": ["test", "train", "test"]}
+    )
+    runs.save_split(workspace, run.id, images)
+    runs.save_arrays(workspace, run.id, "predictions-test", logits=np.array([[2.0, 0.0], [0.0, 2.0]], np.float32))
+    said = runs.predictions(workspace, run.id, "test")
+    assert list(said.images["path"]) == ["a/1", "a/2"]
+    assert said.y_true.tolist() == [0, 0]
+    np.testing.assert_allclose(said.y_prob[0], [np.e / (np.e + 1), 1 / (np.e + 1)])
+
+    runs.save_arrays(workspace, run.id, "predictions-test", logits=np.zeros((5, 2), np.float32))
+    with pytest.raises(WorkspaceError, match="5 predictions for 2 images of test"):
+        runs.predictions(workspace, run.id, "test")
+
+
+def test_missing_and_damaged_arrays_are_told_apart(workspace: Workspace, run: Run) -> None:
+    with pytest.raises(NotFound, match="training did not end well"):
+        runs.load_arrays(workspace, run.id, "head")
+    (runs.folder(workspace, run.id) / "head.npz").write_bytes(b"PK but not a zip")
+    with pytest.raises(WorkspaceError, match="damaged"):
+        runs.load_arrays(workspace, run.id, "head")
+    with pytest.raises(NotFound, match="train, val, test"):
+        runs.predictions(workspace, run.id, "everything")
