@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from pages.components import shell
+from pages.components.session_box import session_box
 
-shell.run()
+shell.run(sidebar=session_box)

@@ -291,6 +291,22 @@ def top_losses(y_true: npt.ArrayLike, y_prob: npt.ArrayLike) -> IntArray:
     return np.argsort(true_prob, kind="stable").astype(np.int64)
 
 
+def top_classes(y_prob: npt.ArrayLike, class_names: Sequence[str], count: int = 5) -> list[tuple[str, float]]:
+    """What does the model think one picture shows, most probable first?
+
+    Args:
+        y_prob: Probabilities of one image, float, shape (classes,).
+        class_names: Names in the same order.
+        count: Most classes to name.
+
+    Returns:
+        Pairs of class and probability; equally probable ones stay in the order of the classes.
+    """
+    prob = np.asarray(y_prob, dtype=np.float64)
+    order = np.argsort(-prob, kind="stable")[:count]
+    return [(class_names[index], float(prob[index])) for index in order]
+
+
 def _checked(y_true: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[IntArray, FloatArray]:
     truth = np.asarray(y_true)
     values = np.asarray(scores, dtype=np.float64)

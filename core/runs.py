@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import GraftError, NotFound, WorkspaceError
-from core.evaluation import softmax
+from core.evaluation import softmax, top_losses
 from core.workspace import Workspace, read_json, remove_directory, replacing, write_json
 
 ACTIVE_STATES = ("queued", "running")
@@ -264,3 +264,31 @@ def predictions(workspace: Workspace, run_id: str, split: str) -> Predictions:
     index = {name: number for number, name in enumerate(run.class_names)}
     y_true = images["label"].map(index).to_numpy(dtype=np.int64)
     return Predictions(images, y_true, softmax(logits, run.temperature))
+
+
+def answers(run: Run, said: Predictions) -> pd.DataFrame:
+    """Return one row per image, the least expected truth first.
+
+    Returns:
+        ``path``, ``sha256``, ``true``, ``predicted`` (class names), ``true_index``, ``predicted_index``,
+        ``probability`` (of the predicted class), ``true_probability`` (of the true class), both in 0…1, ``wrong``,
+        and ``row``, the image's row in ``said``.
+    """
+    rows = np.arange(len(said.y_true))
+    predicted = said.y_prob.argmax(axis=1)
+    names = np.array(run.class_names, dtype=object)
+    table = pd.DataFrame(
+        {
+            "path": said.images["path"],
+            "sha256": said.images["sha256"],
+            "true": names[said.y_true],
+            "predicted": names[predicted],
+            "true_index": said.y_true,
+            "predicted_index": predicted,
+            "probability": said.y_prob[rows, predicted],
+            "true_probability": said.y_prob[rows, said.y_true],
+            "wrong": predicted != said.y_true,
+            "row": rows,
+        }
+    )
+    return table.iloc[top_losses(said.y_true, said.y_prob)].reset_index(drop=True)

@@ -1,14 +1,16 @@
-"""Which photos are there, and can they be learnt from?"""
+"""What pictures do I have, and can a classifier learn from them?"""
 
 from __future__ import annotations
 
-import streamlit as st
-
-from pages.components import shell
+from pages.components import data_choice, data_report, shell
 from pages.components.text import t
 
 shell.guard(__file__)
+data_choice.follow_sample()
 shell.header(t("data.title"), t("data.question"))
 
-if shell.current("dataset") is None:
-    st.info(t("data.empty"), icon=":material/info:")
+dataset = shell.current("dataset")
+if dataset is None or data_choice.is_choosing():
+    data_choice.show(dataset)
+else:
+    data_report.show(dataset)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components import shell
+from pages.components.home_steps import steps, welcome, workspace_line
 from pages.components.text import t
 
 shell.guard(__file__)
-shell.header(t("home.title"), t("home.question"))
+shell.header(t("home.heading"), t("home.question"))
 
-if shell.current("dataset") is None:
-    st.info(t("home.empty"), icon=":material/info:")
+if shell.current("dataset") is None and shell.current("run") is None:
+    welcome()
+steps(shell.current("dataset"), shell.current("run"))
+workspace_line()

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 60.0
@@ -92,6 +92,16 @@ def serving(home: Path, **environment: str) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+
+
+def settle(page: Page) -> None:
+    """Wait until the script has run and everything it drew is there."""
+    app = page.get_by_test_id("stApp")
+    timeout = START_TIMEOUT_S * 1000
+    expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=timeout)
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=timeout)
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=timeout)
+    expect(page.locator("[data-stale=true]")).to_have_count(0)
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log_path: Path) -> None:

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from core import backbones, catalog
@@ -92,7 +91,7 @@ def test_a_network_can_be_built_for_oblong_pictures(workspace: Workspace) -> Non
 
 
 def test_a_size_below_the_smallest_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(RecipeError, match="image size of 16 × 64 pixels. VGG16 needs at least 32 × 32"):
+    with pytest.raises(RecipeError, match=r"image size of 16 × 64 pixels. VGG16 needs at least 32 × 32"):
         backbones.build(workspace, "vgg16", (16, 64))
 
 
@@ -141,17 +140,17 @@ def test_preprocessing_of_the_lite_networks_is_that_of_their_authors(pictures: n
 @pytest.mark.parametrize(
     "module",
     [
-        "mobilenet",
-        "mobilenet_v2",
-        "resnet",
-        "resnet_v2",
-        "vgg16",
-        "vgg19",
-        "inception_v3",
-        "xception",
-        "densenet",
-    ]
-    + ["nasnet", "mobilenet_v3", "efficientnet", "efficientnet_v2", "convnext"],
+        *(
+            "mobilenet",
+            "mobilenet_v2",
+            "mobilenet_v3",
+            "efficientnet",
+            "efficientnet_v2",
+            "resnet",
+            "resnet_v2",
+        ),
+        *("vgg16", "vgg19", "inception_v3", "xception", "densenet", "nasnet", "convnext"),
+    ],
 )
 def test_each_spec_names_the_preprocessing_of_its_keras_module(module: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.float32)

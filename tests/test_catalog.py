@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -42,8 +43,8 @@ def test_keras_spellings_are_understood(spelling: str, name: str) -> None:
 
 
 @given(st.sampled_from(sorted(catalog.CATALOG)), st.randoms())
-def test_case_and_dashes_do_not_matter(name: str, random: object) -> None:
-    spelling = "".join(getattr(random, "choice")([c.upper(), c]) for c in name.replace("-", "_"))
+def test_case_and_dashes_do_not_matter(name: str, random: Random) -> None:
+    spelling = "".join(random.choice([c.upper(), c]) for c in name.replace("-", "_"))
     assert catalog.get(spelling).name == name
 
 
@@ -53,7 +54,7 @@ def test_keras_class_names_are_understood() -> None:
 
 
 def test_an_unknown_name_is_answered_with_close_ones() -> None:
-    with pytest.raises(RecipeError, match='Unknown backbone "resnet51".*Choose for example: resnet50'):
+    with pytest.raises(RecipeError, match=r'Unknown backbone "resnet51".*Choose for example: resnet50'):
         catalog.get("resnet51")
 
 

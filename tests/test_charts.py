@@ -105,6 +105,20 @@ def test_learning_curves_draw_what_there_is() -> None:
     assert [note.x for note in figure.layout.annotations if note.text == "validation"] == [3]
 
 
+@pytest.mark.parametrize("accuracies", [[0.0], [1.0], [0.381], [0.2, 0.97], [0.985, 0.991]])
+def test_the_axis_of_accuracy_holds_every_value_and_shows_nothing_impossible(accuracies: list[float]) -> None:
+    table = pd.DataFrame({"stage": "head", "accuracy": accuracies})
+    low, high = charts.learning_curves(table).layout.yaxis2.range
+    assert -0.02 < low < min(accuracies) <= max(accuracies) < high < 1.02
+
+
+def test_the_axis_of_loss_begins_at_0() -> None:
+    for losses in ([0.0], [2.0, 1.5]):
+        low, high = charts.learning_curves(pd.DataFrame({"stage": "head", "loss": losses})).layout.yaxis.range
+        assert low == 0
+        assert high > max(losses)
+
+
 def test_names_that_would_touch_at_the_ends_of_lines_are_moved_apart() -> None:
     touching = epochs(2, 0).assign(val_loss=lambda table: table["loss"] + 1e-4)
     notes = [

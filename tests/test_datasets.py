@@ -172,15 +172,6 @@ def test_a_folder_without_permission_is_a_row_and_not_an_end() -> None:
         (root / "locked").chmod(0o755)
 
 
-def test_very_deep_folders_are_walked(tmp_path: Path) -> None:
-    deep = tmp_path / "a" / Path(*["d"] * 1200)
-    here = os.open(tmp_path, os.O_RDONLY)
-    os.makedirs(deep)
-    os.close(here)
-    write(deep / "x.png", 1)
-    assert datasets.list_files(tmp_path)["label"].tolist() == ["a"]
-
-
 def test_a_folder_with_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layouts, "MAX_FILES", 5)
     write_classes(tmp_path, {"a": 6})
@@ -304,6 +295,6 @@ def test_a_folder_that_may_not_be_read_is_refused(workspace: Workspace) -> None:
     with open_folder() as folder:
         write_classes(folder / "locked", {"a": 1})
         (folder / "locked").chmod(0)
-        with unprivileged(), pytest.raises(DataError, match="cannot be opened .Permission denied"):
+        with unprivileged(), pytest.raises(DataError, match="cannot be opened"):
             datasets.read_layout(folder / "locked")
         (folder / "locked").chmod(0o755)

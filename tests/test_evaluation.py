@@ -183,7 +183,7 @@ def test_no_image_is_refused_in_plain_words() -> None:
 def test_scores_of_a_diverged_training_are_refused_in_plain_words() -> None:
     for call in (lambda: evaluate([0, 1], [[np.nan, 1], [0, 1]], ["a", "b"]),
                  lambda: fit_temperature([[np.inf, 1], [0, 1]], [0, 1])):  # fmt: skip
-        with pytest.raises(DataError, match="1 of 2 images.*has diverged. Train again with a smaller"):
+        with pytest.raises(DataError, match=r"1 of 2 images.*has diverged. Train again with a smaller"):
             call()
 
 

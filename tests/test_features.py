@@ -248,7 +248,7 @@ def test_a_damaged_index_never_gives_wrong_rows(
     assert known(space, *range(4)) == set(range(4))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "empty", "pickle"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "empty", "pickle", "zip"])
 def test_a_damaged_shard_is_dropped_and_computed_again(
     workspace: Workspace, tiny: Backbone, photos: list[Path], damage: str
 ) -> None:
@@ -261,7 +261,12 @@ def test_a_damaged_shard_is_dropped_and_computed_again(
     elif damage == "pickle":
         np.save(shard, np.array([{}] * 20), allow_pickle=True)
     else:
-        spoilt = {"truncated": data[:-100], "flipped": data[:-1] + bytes([data[-1] ^ 1]), "empty": b""}
+        spoilt = {
+            "truncated": data[:-100],
+            "flipped": data[:-1] + bytes([data[-1] ^ 1]),
+            "empty": b"",
+            "zip": b"PK\x03\x04",
+        }
         shard.write_bytes(spoilt[damage])
     extracted = extract(workspace, tiny, photos)
     assert (extracted.num_computed, extracted.num_cached) == (20, 20)
@@ -301,7 +306,7 @@ def test_a_cache_that_cannot_be_written_is_reported(workspace: Workspace) -> Non
     space = FeatureSpace(workspace, SPACE)
     space.directory.write_text("a file where the folder should be")
     with pytest.raises(
-        WorkspaceError, match="Features could not be saved in .* Check that the disk has room"
+        WorkspaceError, match=r"Features could not be saved in .* Check that the disk has room"
     ):
         space.append(digests(1), matrix(1))
 

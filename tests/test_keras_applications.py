@@ -48,6 +48,7 @@ def save_shuffled_weights(spec: BackboneSpec, path: Path) -> None:
 @pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy"
 )  # Keras' saving with NumPy 2
+@pytest.mark.filterwarnings("ignore:`input_shape` is undefined or non-square")
 def test_name_address_hash_and_outputs_are_those_of_keras(
     spec: BackboneSpec, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +161,7 @@ def test_cancelling_a_download_leaves_nothing(tmp_path: Path, keras_home: Path) 
 
 def test_a_download_with_another_hash_is_thrown_away(tmp_path: Path, keras_home: Path) -> None:
     with pytest.raises(
-        WeightsError, match="Expected 0{32}. The download was cut short or changed on its way"
+        WeightsError, match=r"Expected 0{32}. The download was cut short or changed on its way"
     ):
         keras_weights(published(tmp_path, b"weights", "0" * 32))
     assert list((keras_home / "models").iterdir()) == []
@@ -181,12 +182,12 @@ def test_a_changed_file_in_the_cache_is_reported_not_replaced(tmp_path: Path, ke
     (keras_home / "models").mkdir(parents=True)
     path = keras_home / "models" / spec.weights_file
     path.write_bytes(b"other")
-    with pytest.raises(WeightsError, match="damaged or another file: its MD5 is .* Delete it"):
+    with pytest.raises(WeightsError, match=r"damaged or another file: its MD5 is .* Delete it"):
         keras_weights(spec)
     assert path.read_bytes() == b"other"
 
 
 def test_a_cache_that_cannot_be_made_is_reported(tmp_path: Path, keras_home: Path) -> None:
     keras_home.write_text("a file where the folder should be")
-    with pytest.raises(WeightsError, match="cannot be made .* Set KERAS_HOME"):
+    with pytest.raises(WeightsError, match=r"cannot be made .* Set KERAS_HOME"):
         keras_weights(published(tmp_path, b"weights"))

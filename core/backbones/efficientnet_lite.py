@@ -46,7 +46,7 @@ _BATCH_NORM_MOMENTUM = 0.99
 Arrays = Mapping[str, list[np.ndarray]]
 """Layer name to that layer's weights, in the order of ``layer.get_weights()``."""
 
-_DAMAGED_NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGED_NPZ_ERRORS = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def network(image_size: tuple[int, int]) -> keras.Model:
@@ -177,9 +177,9 @@ def _converted(workspace: Workspace, path: Path, digest: str) -> Arrays:
 
 def _read_npz(path: Path) -> Arrays:
     arrays: dict[str, list[np.ndarray]] = {}
-    with np.load(path, allow_pickle=False) as file:
-        for key in file.files:  # in the order they were written
-            arrays.setdefault(key.partition(":")[0], []).append(file[key])
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        for key in stored.files:  # in the order they were written
+            arrays.setdefault(key.partition(":")[0], []).append(stored[key])
     return arrays
 
 

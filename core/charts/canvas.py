@@ -38,7 +38,7 @@ def vocabulary(words: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def escape(text: object) -> str:
-    """Untrusted text for Plotly, which reads a little HTML: everything shows as it is written, on one line."""
+    """Untrusted text for Plotly, which reads a little HTML: all shows as it is written, on one line."""
     return html.escape(" ".join(str(text).split()), quote=False)
 
 

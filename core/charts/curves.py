@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ from core.charts.palette import BLUE, GRAY, VERMILION
 
 HEIGHT: Final = 320  # pixels
 PLOT_HEIGHT: Final = 210  # pixels of it between the axes
+EDGE: Final = 0.01  # of accuracy beyond the first and last tick, or markers there are cut in half
 NUM_MARKED_EPOCHS: Final = 40  # beyond it, markers run into each other
 
 
@@ -69,7 +71,6 @@ def learning_curves(epochs: pd.DataFrame, words: Mapping[str, str] | None = None
         fixedrange=True,
     )
     figure.update_yaxes(zeroline=False, nticks=6, fixedrange=True)
-    figure.update_yaxes(rangemode="tozero", col=1)
     return figure.update_yaxes(tickformat=".0%", col=2)
 
 
@@ -91,8 +92,9 @@ def _draw(
             ends.append(_End(last + 1, float(column.iloc[last]), say[series.word]))
             values = pd.concat([values, column]) if len(values) else column
     if ends:
-        floor = 0.0 if measure == "loss" else float(values.min())
-        _name_lines(figure, panel, ends, pixels_per_unit=PLOT_HEIGHT / max(float(values.max()) - floor, 1e-9))
+        low, high = _scale(measure, values)
+        figure.update_yaxes(range=[low, high], col=panel)
+        _name_lines(figure, panel, ends, pixels_per_unit=PLOT_HEIGHT / (high - low))
 
 
 def _draw_line(
@@ -173,6 +175,14 @@ def _title(figure: go.Figure, panel: int, text: str) -> None:
         showarrow=False,
         font={"size": 14},
     )
+
+
+def _scale(measure: str, values: pd.Series[float]) -> tuple[float, float]:
+    """From 0 for a loss; for an accuracy the tenths around it, and never beyond what can be."""
+    if measure == "loss":
+        return 0.0, max(float(values.max()) * 1.05, 1e-6)
+    lowest, highest = math.floor(values.min() * 10 - 0.2) / 10, math.ceil(values.max() * 10 + 0.2) / 10
+    return max(0.0, lowest) - EDGE, min(1.0, highest) + EDGE
 
 
 def _axis(letter: str, panel: int) -> str:

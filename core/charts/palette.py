@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# Three hues of Okabe & Ito's palette (2008). The blue is lighter than theirs: each has a contrast of at least 3
-# on Graft's light page and on its dark one, so that a figure need not know on which it stands.
+# Three hues of Okabe & Ito's palette (2008), the blue lighter than theirs: each has a contrast of at least 3 on
+# Graft's light page and on its dark one, so that a figure need not know on which it stands.
 BLUE: Final = "#1F7FC0"
 VERMILION: Final = "#D55E00"
 GREEN: Final = "#009E73"

@@ -74,8 +74,8 @@ def read_layout(root: Path) -> Layout:
     Raises:
         DataError: The folder is gone or may not be read.
     """
-    folders = _class_folders(root)
-    subfolders = {name: _class_folders(root / name) for name in folders if name.casefold() in SPLIT_NAMES}
+    folders = _visible_folders(_scan_root(root))
+    subfolders = {name: _subfolders(root / name) for name in folders if name.casefold() in SPLIT_NAMES}
     if folders and len(subfolders) == len(folders) and all(subfolders.values()):
         names = {_composed(name) for inner in subfolders.values() for name in inner}
         return Layout("splits", tuple(sorted(names)))
@@ -158,13 +158,14 @@ def iterate_files(root: Path, layout: Layout) -> Iterator[FileRow]:
             yield _row(path, layout, status, kind)
 
 
-def _class_folders(folder: Path) -> list[str]:
+def _subfolders(folder: Path) -> list[str]:
     try:
-        entries = _scan_root(folder)
-    except DataError:
-        if not folder.is_dir():
-            raise
+        return _visible_folders(_scan(folder))
+    except OSError:
         return []
+
+
+def _visible_folders(entries: list[os.DirEntry[str]]) -> list[str]:
     return [
         entry.name
         for entry in entries

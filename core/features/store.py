@@ -138,7 +138,8 @@ class FeatureSpace:
 
     def _shard(self, shard: str, num_rows: int, checksum: int) -> np.ndarray | None:
         try:
-            matrix = np.load(self.directory / f"{shard}.npy", allow_pickle=False)
+            with (self.directory / f"{shard}.npy").open("rb") as file:
+                matrix = np.lib.format.read_array(file, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
         if matrix.shape != (num_rows, self.num_features) or matrix.dtype != np.float32:

@@ -17,9 +17,6 @@ from core.recipes import Recipe
 from core.session.executor import Context
 from core.session.networks import build_backbone
 
-TOP_CLASSES = 5
-"""Classes listed for each predicted picture."""
-
 
 @dataclass(frozen=True)
 class Predictor:
@@ -79,12 +76,8 @@ def _predict_batch(
         if isinstance(image, UnreadableImage):
             answers.append({"path": str(path), "error": str(image)})
             continue
-        y_prob = next(rows)
-        names = predictor.run.class_names
-        top = [
-            {"class": names[index], "probability": float(y_prob[index])}
-            for index in np.argsort(-y_prob, kind="stable")[:TOP_CLASSES]
-        ]
+        ranked = evaluation.top_classes(next(rows), predictor.run.class_names)
+        top = [{"class": name, "probability": probability} for name, probability in ranked]
         first = top[0]
         answers.append(
             {"path": str(path), "predicted": first["class"], "probability": first["probability"], "top": top}

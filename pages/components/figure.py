@@ -18,6 +18,6 @@ def figure(drawn: go.Figure, key: str, alt: str) -> None:
         key: Of the element.
         alt: What a screen reader says instead: what the figure shows, not that it is a figure.
     """
-    drawn.update_layout(font_color=INK)
+    drawn.update_layout(font_color=INK, hoverlabel_font_color=INK)
     drawn.update_xaxes(tickfont_color=INK, title_font_color=INK).update_yaxes(tickfont_color=INK)
     st.plotly_chart(drawn, key=key, config={"displayModeBar": False}, alt=alt)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from math import ceil
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,8 @@ def _styled(
     values = matrix / totals * 100 if normalize else matrix
     table = pd.DataFrame(values, index=pd.Index(_shown(class_names, MAX_NAME_LENGTH)), columns=columns)
     styles = confusion_styles(matrix, dark, chosen).set_axis(table.index).set_axis(columns, axis=1)
-    return table.style.apply(lambda _: styles, axis=None).format(_percent if normalize else _count)
+    text: Callable[[Any], str] = _percent if normalize else _count
+    return table.style.apply(lambda _: styles, axis=None).format(text)
 
 
 def _count(number: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, overload
 
@@ -42,8 +42,12 @@ _GUARD = "_entered_by_shell"
 _DEEP_LINK = "_deep_link"
 
 
-def run() -> None:
-    """Draw the frame, find the page that was asked for and run it."""
+def run(sidebar: Callable[[], None] = lambda: None) -> None:
+    """Draw the frame, find the page that was asked for and run it.
+
+    Args:
+        sidebar: Draws what stands in the sidebar below the navigation.
+    """
     favicon = str(ASSETS_DIR / "favicon.png")
     st.set_page_config(
         page_title="Graft", page_icon=favicon, layout="wide", initial_sidebar_state=SIDEBAR_WIDTH_PX
@@ -61,6 +65,7 @@ def run() -> None:
         _follow_url()
         st.session_state[_GUARD] = True
         page.run()
+        sidebar()
 
 
 def _page(name: str) -> st.Page:
@@ -110,6 +115,16 @@ def current(kind: Kind) -> Dataset | Run | None: ...
 def current(kind: Kind) -> Dataset | Run | None:
     """Return the dataset or run that the pages are about, or None."""
     return _find(kind, st.session_state.get(_key(kind)))
+
+
+def newest_run() -> Run | None:
+    """Return the newest run that is done, of the current dataset where there is one; make it the current one."""
+    dataset = current("dataset")
+    done = [run for run in runs.list_runs(workspace(), dataset.id if dataset else "") if run.state == "done"]
+    if not done:
+        return None
+    choose("run", done[0].id)
+    return done[0]
 
 
 def choose(kind: Kind, identifier: str | None) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
-from scripts.browser import chromium, find_chromium, serving
+from scripts.browser import chromium, find_chromium, serving, settle
 
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
 VIEWPORT = {"width": 1440, "height": 900}
@@ -66,12 +66,3 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert foreign == [], "requests left this machine"
-
-
-def settle(page: Page) -> None:
-    """Wait until the script has run and everything it drew is there."""
-    app = page.get_by_test_id("stApp")
-    expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=30_000)
-    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
-    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
-    expect(page.locator("[data-stale=true]")).to_have_count(0)

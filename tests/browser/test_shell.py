@@ -13,8 +13,7 @@ from playwright.sync_api import Page, expect
 
 from core import datasets
 from core.workspace import Workspace
-from scripts.browser import serving
-from tests.browser.conftest import settle
+from scripts.browser import serving, settle
 
 TITLES = {"": "Home", "data": "Data", "training": "Training", "evaluation": "Evaluation"}
 HOSTILE = "![x](https://evil.example/x.png) <img src=https://evil.example/y.png> 猫"

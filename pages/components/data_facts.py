@@ -1,0 +1,336 @@
+"""What the Data page shows of an audited dataset: computed once per audit and split, then taken from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core import audit, charts, datasets, images, splits
+from core.audit import Check
+from core.datasets import Dataset
+from core.errors import DataError, NotFound, UnreadableImage
+from pages.components import dataset as dataset_view
+from pages.components import shell
+
+THUMBNAIL_SIDE = 256
+"""Pixels; twice the width of a card, for fine screens."""
+
+CHANGES_TTL_S = 60
+"""How long a comparison with the folder is trusted before the folder is walked through again."""
+
+SIDE_STEPS = (0, 32, 64, 128, 224, 512, 1024, 2048)
+"""Pixels; lower ends of the ranges of sizes. 32 is the least, 224 the usual input of a network."""
+
+MAX_COMMON_SIZES = 8
+_IDENTITY = ["path", "size", "mtime_ns", "inode"]
+
+Fractions = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an audit found, without the table itself.
+
+    Args:
+        dataset: The audited dataset.
+        written: When its table was written, in ns since 1970; another audit has another.
+        verdict: One plain sentence.
+        checks: All checks, the most severe first.
+        class_names: All class folders.
+        given: The splits that the folder itself brings.
+        num_pictures: Pictures that can be used.
+        num_classes: Classes that have any.
+    """
+
+    dataset: Dataset
+    written: int
+    verdict: str
+    checks: tuple[Check, ...]
+    class_names: tuple[str, ...]
+    given: frozenset[str]
+    num_pictures: int
+    num_classes: int
+
+    @property
+    def flagged(self) -> list[Check]:
+        """The checks that found something."""
+        return [check for check in self.checks if check.num_flagged]
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """How the pictures are split.
+
+    Args:
+        counts: Pictures per class (index) and ``train``, ``val``, ``test`` and ``total``.
+        totals: The sums of the columns.
+        small: Classes that are only learnt from.
+        refusal: Why no training is possible, or ``""``.
+    """
+
+    counts: pd.DataFrame
+    totals: dict[str, int]
+    small: tuple[str, ...]
+    refusal: str
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the pictures are.
+
+    Args:
+        smallest, median, largest: Of the shorter sides, in pixels; 0 where there is no picture.
+        sides: Pictures (``count``) whose shorter side is from ``low`` to below ``high`` pixels.
+        formats: Pictures per ``format`` and ``mode``.
+        common: Pictures per ``width`` and ``height``, the most common first.
+    """
+
+    smallest: int
+    median: int
+    largest: int
+    sides: pd.DataFrame
+    formats: pd.DataFrame
+    common: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has happened to a folder since it was looked at: counts of files, or why it cannot be told."""
+
+    added: int = 0
+    removed: int = 0
+    altered: int = 0
+    problem: str = ""
+
+
+def load(dataset: Dataset) -> Facts | None:
+    """Return what the last finished audit found, or None where there was none."""
+    moment = written(dataset)
+    return None if moment is None else _facts(shell.workspace().home, dataset.id, moment, dataset)
+
+
+def written(dataset: Dataset) -> int | None:
+    try:
+        return (shell.workspace().datasets_dir / dataset.id / "files.parquet").stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _facts(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Facts | None:
+    table = dataset_view.files(_dataset)
+    layout = audit.load_layout(shell.workspace(), dataset_id)
+    if table is None or layout is None:
+        return None
+    found = audit.checks(table, layout.class_names, layout.kind)
+    usable = table[table["usable"]]
+    return Facts(
+        dataset=_dataset,
+        written=written,
+        verdict=audit.verdict(table, found),
+        checks=tuple(found),
+        class_names=layout.class_names,
+        given=frozenset(usable["given_split"]) - {""},
+        num_pictures=len(usable),
+        num_classes=usable["label"].nunique(),
+    )
+
+
+def count_pictures(dataset: Dataset) -> int | None:
+    """Return how many pictures of a dataset can be used, or None where it has not been looked at."""
+    moment = written(dataset)
+    return None if moment is None else _num_usable(shell.workspace().home, dataset.id, moment)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _num_usable(home: Path, dataset_id: str, written: int) -> int | None:
+    table = audit.load_table(shell.workspace(), dataset_id)
+    return None if table is None else int(table["usable"].sum())
+
+
+def split(facts: Facts, fractions: Fractions, seed: int) -> SplitFacts:
+    """Return how the pictures are split for these shares of train, val and test."""
+    return _split(*_key(facts), fractions, seed, facts)
+
+
+def _key(facts: Facts) -> tuple[Path, str, int]:
+    return shell.workspace().home, facts.dataset.id, facts.written
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _split(
+    home: Path, dataset_id: str, written: int, fractions: Fractions, seed: int, _facts: Facts
+) -> SplitFacts:
+    table, refusal = _split_table(_facts, fractions, seed)
+    used = table[table["usable"]]
+    counts = used.groupby(["label", "split"]).size().unstack(fill_value=0)
+    counts = counts.reindex(index=list(_facts.class_names), columns=list(splits.SPLITS), fill_value=0)
+    counts["total"] = used["label"].value_counts().reindex(counts.index, fill_value=0)
+    totals = {str(name): int(total) for name, total in counts.sum().items()}
+    return SplitFacts(counts, totals, tuple(splits.small_classes(table)), refusal)
+
+
+def _split_table(facts: Facts, fractions: Fractions, seed: int) -> tuple[pd.DataFrame, str]:
+    """Return the table with a column ``split``, all ``""`` where splitting is refused, and the reason."""
+    assigned, refusal = _assigned(*_key(facts), fractions, seed, facts)
+    return _table(facts.dataset).assign(split=assigned), refusal
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _assigned(
+    home: Path, dataset_id: str, written: int, fractions: Fractions, seed: int, _facts: Facts
+) -> tuple[list[str], str]:
+    table = _table(_facts.dataset)
+    try:
+        return splits.assign(table, fractions, seed).tolist(), ""
+    except DataError as error:
+        return [""] * len(table), str(error)
+
+
+def _table(dataset: Dataset) -> pd.DataFrame:
+    """Return the table of a dataset that has been looked at."""
+    table = dataset_view.files(dataset)
+    if table is None:
+        raise NotFound(
+            f'The files of "{dataset.name}" have not been looked at. Press "Look at the files" on the Data page.'
+        )
+    return table
+
+
+def class_figure(facts: Facts, fractions: Fractions, seed: int, words: dict[str, str]) -> go.Figure:
+    """Return the bars of pictures per class and split."""
+    return _class_figure(*_key(facts), fractions, seed, words, facts)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _class_figure(
+    home: Path,
+    dataset_id: str,
+    written: int,
+    fractions: Fractions,
+    seed: int,
+    words: dict[str, str],
+    _facts: Facts,
+) -> go.Figure:
+    table, _ = _split_table(_facts, fractions, seed)
+    return charts.class_counts(table[["label", "split"]], _facts.class_names, words)
+
+
+def flagged_files(facts: Facts, check: Check) -> pd.DataFrame:
+    """Return the files that a check flagged, with what is known of them.
+
+    Returns:
+        ``path``, ``label``, ``width``, ``height``, ``size`` (bytes), ``why`` and ``group``, the number of the
+        files with the same bytes.
+    """
+    return _flagged_files(*_key(facts), check.name, check.paths, facts.dataset)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _flagged_files(
+    home: Path, dataset_id: str, written: int, name: str, paths: tuple[str, ...], _dataset: Dataset
+) -> pd.DataFrame:
+    table = _table(_dataset)
+    rows = table[table["path"].isin(paths)]
+    rows = rows.assign(group=pd.factorize(rows["sha256"])[0] + 1).sort_values(
+        ["group", "path"], kind="stable"
+    )
+    return rows[["path", "label", "width", "height", "size", "why", "group"]].reset_index(drop=True)
+
+
+def class_pictures(facts: Facts, label: str | None, fractions: Fractions, seed: int) -> pd.DataFrame:
+    """Return the usable pictures of a class, or of all, in the order of their paths.
+
+    Returns:
+        ``path``, ``sha256``, ``label``, ``split``, ``width``, ``height``, ``format`` and ``size`` (bytes).
+    """
+    return _class_pictures(*_key(facts), label, fractions, seed, facts)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _class_pictures(
+    home: Path,
+    dataset_id: str,
+    written: int,
+    label: str | None,
+    fractions: Fractions,
+    seed: int,
+    _facts: Facts,
+) -> pd.DataFrame:
+    table, _ = _split_table(_facts, fractions, seed)
+    chosen = table["usable"] if label is None else table["usable"] & (table["label"] == label)
+    columns = ["path", "sha256", "label", "split", "width", "height", "format", "size"]
+    return table.loc[chosen, columns].reset_index(drop=True)
+
+
+def thumbnails(root: Path, pictures: pd.DataFrame) -> list[bytes]:
+    """Return a small picture for each row, empty where the file cannot be opened now."""
+    return _thumbnails(tuple(pictures["sha256"]), [root / path for path in pictures["path"]])
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def _thumbnails(hashes: tuple[str, ...], _paths: Sequence[Path]) -> list[bytes]:
+    return list(images.map_in_threads(_thumbnail, _paths))
+
+
+def _thumbnail(path: Path) -> bytes:
+    try:
+        return images.thumbnail(images.read_bytes(path), THUMBNAIL_SIDE)
+    except UnreadableImage:
+        return b""
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path in the table."""
+    return PurePosixPath(path).name
+
+
+def sizes(facts: Facts) -> Sizes:
+    """Return how large the usable pictures are, and how they are stored."""
+    return _sizes(*_key(facts), facts.dataset)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _sizes(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Sizes:
+    table = _table(_dataset)
+    usable = table[table["usable"]]
+    side = usable[["width", "height"]].min(axis=1)
+    highs = [*SIDE_STEPS[1:], None]
+    counts = pd.cut(side, [*SIDE_STEPS, float("inf")], right=False, labels=False).value_counts()
+    sides = pd.DataFrame({"low": SIDE_STEPS, "high": pd.array(highs, dtype="Int64")})
+    sides["count"] = counts.reindex(range(len(SIDE_STEPS)), fill_value=0)
+    common = usable.value_counts(["width", "height"]).head(MAX_COMMON_SIZES).reset_index(name="count")
+    formats = usable.value_counts(["format", "mode"]).reset_index(name="count")
+    low, middle, high = (side.min(), side.median(), side.max()) if len(side) else (0, 0, 0)
+    return Sizes(int(low), int(middle), int(high), sides, formats, common)
+
+
+def changes(facts: Facts) -> Changes:
+    """Compare the folder as it is now with the audited table, by names, sizes and times."""
+    return _changes(*_key(facts), facts.dataset)
+
+
+@st.cache_data(max_entries=16, ttl=CHANGES_TTL_S, show_spinner=False)
+def _changes(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Changes:
+    table = _table(_dataset)
+    try:
+        now = datasets.list_files(_dataset.root)
+    except DataError as error:
+        return Changes(problem=str(error))
+    both = table[_IDENTITY].merge(
+        now[_IDENTITY], on="path", how="outer", suffixes=("", "_now"), indicator=True
+    )
+    stayed = both[both["_merge"] == "both"]
+    altered = sum(
+        (stayed[name] != stayed[f"{name}_now"] for name in _IDENTITY[1:]), start=pd.Series(0, stayed.index)
+    )
+    return Changes(
+        added=int((both["_merge"] == "right_only").sum()),
+        removed=int((both["_merge"] == "left_only").sum()),
+        altered=int((altered > 0).sum()),
+    )

@@ -1,0 +1,98 @@
+"""The pictures themselves, class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import images
+from core.errors import UnreadableImage
+from pages.components import dataset as dataset_view
+from pages.components.data_facts import Facts, SplitFacts, class_pictures, file_name, thumbnails
+from pages.components.gallery import Item, gallery
+from pages.components.text import code, plain, t
+
+PER_PAGE = 48
+LARGE_SIDE = 1280
+"""Pixels; longer side of the picture in the dialog."""
+
+
+@st.fragment
+def show(facts: Facts, found: SplitFacts) -> None:
+    """Draw the pictures of the class that is chosen, a page at a time."""
+    counts = found.counts["total"].to_dict()
+    names = [None, *(name for name in facts.class_names if counts[name])]
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        label = st.selectbox(
+            t("data.photos.class"),
+            names,
+            format_func=lambda name: (
+                f"{t('data.photos.all') if name is None else name} ({counts.get(name, facts.num_pictures):,})"
+            ),
+            key=f"data_class_{facts.dataset.id}",
+            width=360,
+        )
+        pictures = class_pictures(facts, label, *dataset_view.split_choice())
+        num_pages = max(1, -(-len(pictures) // PER_PAGE))
+        page = 1
+        if num_pages > 1:
+            page = st.pagination(num_pages, key=f"data_page_{facts.dataset.id}_{names.index(label)}")
+    first = (page - 1) * PER_PAGE
+    shown = pictures.iloc[first : first + PER_PAGE]
+    if num_pages > 1:
+        line = t("data.photos.shown", n=len(pictures), first=f"{first + 1:,}", last=f"{first + len(shown):,}")
+        st.caption(line)
+    items = _items(facts, shown, with_class=label is None)
+    opened = gallery(items, key="data_gallery", label=t("data.photos.group"))
+    if opened is not None:
+        picture = shown[shown["path"] == opened].iloc[0]
+        st.dialog(code(file_name(opened)), width="large")(_enlarge)(facts, picture)
+
+
+def _items(facts: Facts, shown: pd.DataFrame, with_class: bool) -> list[Item]:
+    small = thumbnails(facts.dataset.root, shown)
+    return [
+        _item(row, thumbnail, with_class)
+        for row, thumbnail in zip(shown.to_dict("records"), small, strict=True)
+    ]
+
+
+def _item(row: Mapping[Hashable, Any], thumbnail: bytes, with_class: bool) -> Item:
+    name, label, split = file_name(row["path"]), row["label"], _split_name(row["split"])
+    return Item(
+        id=row["path"],
+        thumbnail=thumbnail,
+        alt=t("data.photos.alt", name=name, label=label, split=split),
+        title=label if with_class else name,
+        subtitle=split if thumbnail else t("data.photos.unavailable"),
+    )
+
+
+def _split_name(split: str) -> str:
+    return t(f"split.{split}") if split else t("data.photos.unsplit")
+
+
+def _enlarge(facts: Facts, picture: pd.Series) -> None:
+    path = facts.dataset.root / picture["path"]
+    try:
+        large = images.thumbnail(images.read_bytes(path), LARGE_SIDE)
+        name = file_name(picture["path"])
+        st.image(large, alt=t("data.photos.large_alt", name=name, label=picture["label"]))
+    except UnreadableImage as error:
+        st.error(plain(error), icon=":material/broken_image:")
+    size = f"{picture['size'] / 1e6:.1f} MB" if picture["size"] >= 1e6 else f"{picture['size'] / 1e3:.0f} kB"
+    with st.container(horizontal=True, gap="medium"):
+        st.markdown(t("data.photos.class_label", label=code(picture["label"])), width="content")
+        st.markdown(t("data.photos.split_label", split=_split_name(picture["split"])), width="content")
+        facts_line = t(
+            "data.photos.size_label",
+            width=f"{picture['width']:,}",
+            height=f"{picture['height']:,}",
+            bytes=size,
+            format=picture["format"],
+        )
+        st.markdown(facts_line, width="content")
+    st.code(str(path), language=None, wrap_lines=True)

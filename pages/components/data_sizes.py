@@ -1,0 +1,65 @@
+"""How large the pictures are, and how they are stored."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.components.data_facts import Facts, Sizes, sizes
+from pages.components.text import t
+
+USUAL_INPUT = 224
+"""Pixels a side that most networks of the catalog take."""
+
+
+def show(facts: Facts) -> None:
+    """Draw the ranges of sizes, the most common sizes, and the formats."""
+    found = sizes(facts)
+    if not found.largest:
+        st.markdown(t("data.sizes.none"))
+        return
+    st.markdown(
+        t(
+            "data.sizes.verdict",
+            smallest=f"{found.smallest:,}",
+            median=f"{found.median:,}",
+            largest=f"{found.largest:,}",
+        )
+    )
+    if found.smallest < USUAL_INPUT:
+        st.caption(t("data.sizes.small"))
+    by_side, by_size, by_format = st.columns(3, gap="medium")
+    with by_side:
+        _table(_ranges(found), "data_sides", t("data.sizes.alt_sides"))
+    with by_size:
+        pixels = found.common["width"].map("{:,}".format) + " × " + found.common["height"].map("{:,}".format)
+        rows = pd.DataFrame({t("data.sizes.pixels"): pixels, "count": found.common["count"]})
+        _table(rows, "data_common", t("data.sizes.alt_common"))
+    with by_format:
+        names = {"format": t("data.sizes.format"), "mode": t("data.sizes.mode")}
+        _table(found.formats.rename(columns=names), "data_formats", t("data.sizes.alt_formats"))
+
+
+def _ranges(found: Sizes) -> pd.DataFrame:
+    """Return the ranges that hold pictures, and those between them."""
+    held = found.sides.index[found.sides["count"] > 0]
+    rows = found.sides.loc[held[0] : held[-1]]
+    names = [_range(low, high) for low, high in zip(rows["low"], rows["high"], strict=True)]
+    return pd.DataFrame({t("data.sizes.side"): names, "count": rows["count"]})
+
+
+def _range(low: int, high: int | None) -> str:
+    if pd.isna(high):
+        return t("data.sizes.above", low=f"{low:,}")
+    return (
+        t("data.sizes.between", low=f"{low:,}", high=f"{high - 1:,}")
+        if low
+        else t("data.sizes.below", high=high)
+    )
+
+
+def _table(rows: pd.DataFrame, key: str, alt: str) -> None:
+    bar = st.column_config.ProgressColumn(
+        t("data.sizes.pictures"), format="localized", min_value=0, max_value=int(rows["count"].sum())
+    )
+    st.dataframe(rows, key=key, hide_index=True, column_config={"count": bar}, alt=alt)

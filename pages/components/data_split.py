@@ -1,0 +1,153 @@
+"""What is learnt from and what is kept to judge: the split that the training will use."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import streamlit as st
+
+from core.datasets import Dataset
+from pages.components import dataset as dataset_view
+from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
+from pages.components.figure import figure
+from pages.components.text import code, t
+
+MAX_NAMED = 12
+"""Small classes that are named before "and … more"."""
+ROOMY = 18
+"""Classes whose bars fit on the page; more of them scroll."""
+SCROLL_HEIGHT = 560
+"""Pixels."""
+UNEVEN = 1.5
+"""Ratio of the largest to the smallest class from which they are called uneven."""
+
+_VAL, _TEST, _SEED = "data_val", "data_test", "data_seed"
+
+
+def current_split(facts: Facts) -> SplitFacts:
+    """Return the split with the shares and the seed that are chosen now."""
+    return split(facts, *dataset_view.split_choice())
+
+
+def show(facts: Facts, found: SplitFacts) -> None:
+    """Draw the split, what decides it, and how many pictures each class has in it."""
+    st.markdown(_sentence(facts.given))
+    if facts.given < {"train", "val", "test"}:
+        _inputs(facts.given, facts.dataset)
+    if found.small:
+        names = ", ".join(code(name) for name in found.small[:MAX_NAMED])
+        if len(found.small) > MAX_NAMED:
+            names = t("data.split.more", names=names, n=len(found.small) - MAX_NAMED)
+        st.warning(t("data.split.small", n=len(found.small), names=names), icon=":material/warning:")
+    st.subheader(t("data.split.counts"), anchor=False)
+    if sentence := _balance(found):
+        st.markdown(sentence)
+    height: int | Literal["content"] = SCROLL_HEIGHT if len(facts.class_names) > ROOMY else "content"
+    chart, table = st.columns([3, 2], gap="medium")
+    with chart, st.container(height=height, border=False):
+        _chart(facts)
+    with table:
+        _table(found, height)
+
+
+def _sentence(given: frozenset[str]) -> str:
+    if {"val", "test"} <= given:
+        return t("data.split.given")
+    if given:
+        return t("data.split.given_some", given=", ".join(t(f"split.{name}") for name in sorted(given)))
+    fractions, _ = dataset_view.split_choice()
+    shares = {
+        name: f"{100 * share:.3g}" for name, share in zip(("train", "val", "test"), fractions, strict=True)
+    }
+    return t("data.split.made", **shares) + " " + t("data.split.duplicates")
+
+
+def _inputs(given: frozenset[str], dataset: Dataset) -> None:
+    fractions, seed = dataset_view.split_choice()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for name, key in (("val", _VAL), ("test", _TEST)):
+            if name in given:
+                continue
+            of_train = bool(given & {"val", "test"})
+            st.number_input(
+                t(f"data.share.{name}_of_train" if of_train else f"data.share.{name}"),
+                min_value=1.0,
+                max_value=98.0,
+                step=1.0,
+                format="%.3g",
+                value=_percent(fractions, name, given),
+                key=f"{key}_{dataset.id}",
+                help=t(f"data.share.{name}_help"),
+                on_change=_keep,
+                args=(given, dataset.id),
+                width=190,
+            )
+        st.number_input(
+            t("data.split.seed"),
+            min_value=0,
+            max_value=2**31 - 1,
+            value=seed,
+            key=f"{_SEED}_{dataset.id}",
+            help=t("data.split.seed_help"),
+            on_change=_keep,
+            args=(given, dataset.id),
+            width=190,
+        )
+
+
+def _percent(fractions: Fractions, name: str, given: frozenset[str]) -> float:
+    """Return the share of val or test that the input shows: of all pictures, or of those given to train."""
+    train, val, test = fractions
+    share = {"val": val, "test": test}[name]
+    return round(100 * (share / (train + share) if given & {"val", "test"} else share), 1)
+
+
+def _keep(given: frozenset[str], dataset_id: str) -> None:
+    """Keep what was entered where the Training page finds it, as shares of train, val and test."""
+    state = st.session_state
+    state["split_seed"] = int(state[f"{_SEED}_{dataset_id}"])
+    _, val, test = dataset_view.split_choice()[0]
+    if "test" in given:
+        val = state[f"{_VAL}_{dataset_id}"] / 100 * (1 - test)
+    elif "val" in given:
+        test = state[f"{_TEST}_{dataset_id}"] / 100 * (1 - val)
+    else:
+        val, test = state[f"{_VAL}_{dataset_id}"] / 100, state[f"{_TEST}_{dataset_id}"] / 100
+    state["split_fractions"] = (round(1 - val - test, 6), round(val, 6), round(test, 6))
+
+
+def _balance(found: SplitFacts) -> str:
+    totals = found.counts["total"][found.counts["total"] > 0]
+    if len(totals) < 2:
+        return ""
+    low, high = int(totals.min()), int(totals.max())
+    if high < UNEVEN * low:
+        return t("data.split.even", low=f"{low:,}", high=f"{high:,}")
+    return t(
+        "data.split.smallest",
+        largest=code(totals.idxmax()),
+        smallest=code(totals.idxmin()),
+        ratio=f"{high / low:.3g}",
+    )
+
+
+def _chart(facts: Facts) -> None:
+    words = {name: t(f"split.{name}") for name in ("train", "val", "test")} | {
+        "images": t("data.split.pictures")
+    }
+    drawn = class_figure(facts, *dataset_view.split_choice(), words)
+    figure(drawn, key="data_class_counts", alt=t("data.split.chart_alt", n=len(facts.class_names)))
+
+
+def _table(found: SplitFacts, height: int | Literal["content"]) -> None:
+    st.dataframe(
+        found.counts,
+        key="data_class_table",
+        height=height,
+        column_config={
+            "_index": st.column_config.TextColumn(t("data.split.class")),
+            **{name: st.column_config.NumberColumn(t(f"split.{name}")) for name in ("train", "val", "test")},
+            "total": st.column_config.NumberColumn(t("data.split.total")),
+        },
+        alt=t("data.split.table_alt"),
+    )

@@ -1,0 +1,228 @@
+"""A finished run's scores, its confusion matrix with the photos behind each cell, and its errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core import charts, datasets, evaluation, runs
+from core.errors import NotFound
+from core.evaluation import Estimate, Evaluation
+from core.runs import Predictions, Run
+from pages.components import shell
+from pages.components.errors_gallery import photo_gallery
+from pages.components.figure import figure
+from pages.components.matrix import choose, confusion_matrix
+from pages.components.text import code, t
+
+SPLITS = ("test", "val", "train")
+CELL = "cell"
+"""Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""
+MAX_PAIRS = 10
+"""Most confused pairs listed beside the matrix."""
+
+
+@st.cache_data(max_entries=8, max_size="512MB", show_spinner=False)
+def judged(home: Path, run_id: str, split: str, temperature: float) -> tuple[Predictions, Evaluation, pd.DataFrame]:
+    """Return what a run says about a split, its scores, and one row per image, worst first."""
+    run = runs.get(shell.workspace(), run_id)
+    said = runs.predictions(shell.workspace(), run_id, split)
+    return said, evaluation.evaluate(said.y_true, said.y_prob, run.class_names), runs.answers(run, said)
+
+
+def show_evaluation(run: Run) -> None:
+    """Draw everything about a finished run on the split that the visitor chooses."""
+    split = st.segmented_control(
+        t("evaluation.split"),
+        SPLITS,
+        default="test",
+        required=True,
+        format_func=lambda name: t("evaluation.split_option", split=t(f"split.{name}"), n=run.num_images[name]),
+        key="split",
+        bind="query-params",
+        help=t("evaluation.split_help"),
+    )
+    said, scores, answers = judged(shell.workspace().home, run.id, split or "test", run.temperature)
+    root = _root(run)
+    if root is None:
+        st.warning(t("evaluation.dataset_gone"), icon=":material/folder_off:")
+    _scores(run, scores, str(split))
+    _matrix(run, root, scores, answers, said, str(split))
+    _classes(scores, run.id)
+    _errors(run, root, answers, said)
+
+
+def _root(run: Run) -> Path | None:
+    try:
+        root = datasets.get(shell.workspace(), run.dataset_id).root
+    except NotFound:
+        return None
+    return root if root.is_dir() else None
+
+
+def _scores(run: Run, scores: Evaluation, split: str) -> None:
+    right = sum(int(scores.confusion_matrix[index, index]) for index in range(len(scores.class_names)))
+    st.markdown(t(f"evaluation.verdict_{split}", right=f"{right:,}", total=f"{scores.num_images:,}"))
+    with st.container(horizontal=True, gap="large"):
+        _metric(t("evaluation.accuracy"), scores.accuracy, ".1%", t("term.accuracy"))
+        _metric(t("evaluation.macro_f1"), scores.macro_f1, ".3f", t("term.macro_f1"))
+        st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
+    st.caption(t("evaluation.interval"))
+    if scores.num_classes_left_out:
+        st.caption(t("evaluation.left_out", n=scores.num_classes_left_out))
+    if split != "test":
+        st.info(t(f"evaluation.not_test_{split}"), icon=":material/info:")
+
+
+def _metric(label: str, estimate: Estimate, form: str, help_text: str) -> None:
+    interval = t("evaluation.between", low=format(estimate.low, form), high=format(estimate.high, form))
+    st.metric(
+        label,
+        format(estimate.value, form),
+        delta=interval,
+        delta_color="off",
+        delta_arrow="off",
+        width="content",
+        help=help_text,
+    )
+
+
+def _matrix(
+    run: Run, root: Path | None, scores: Evaluation, answers: pd.DataFrame, said: Predictions, split: str
+) -> None:
+    st.subheader(t("evaluation.matrix"), anchor=False)
+    confused = evaluation.most_confused(scores.confusion_matrix, run.class_names)
+    st.markdown(_confusion_verdict(confused))
+    key = f"matrix_{run.id}_{split}"
+    _restore_cell(key, len(run.class_names))
+    normalize = (
+        st.segmented_control(
+            t("evaluation.matrix_shows"),
+            ["counts", "share"],
+            default="counts",
+            required=True,
+            format_func=lambda name: t(f"evaluation.matrix_{name}"),
+            key="matrix_shows",
+            bind="query-params",
+        )
+        == "share"
+    )
+    left, right = st.columns([3, 1] if len(run.class_names) > 5 else [3, 2], gap="large")
+    with left:
+        cell = confusion_matrix(
+            scores.confusion_matrix,
+            run.class_names,
+            key,
+            normalize,
+            corner=t("evaluation.matrix_corner"),
+            alt=t("evaluation.matrix_alt"),
+        )
+        st.caption(t("evaluation.matrix_hint"))
+    with right, st.container(gap="xsmall"):
+        if confused:
+            st.markdown(t("evaluation.pairs"))
+        for number, pair in enumerate(confused[:MAX_PAIRS]):
+            true, predicted = run.class_names.index(pair.true), run.class_names.index(pair.predicted)
+            st.button(
+                t("evaluation.pair", true=code(pair.true), predicted=code(pair.predicted), n=pair.num_images),
+                key=f"pair_{number}",
+                type="tertiary",
+                on_click=choose,
+                args=(key, true, predicted),
+            )
+    _keep_cell(cell)
+    if cell is not None:
+        _cell(run, root, cell, answers, said)
+
+
+def _confusion_verdict(confused: list[evaluation.Confusion]) -> str:
+    if not confused:
+        return t("evaluation.no_confusion")
+    worst = confused[0]
+    return t(
+        "evaluation.most_confused",
+        true=code(worst.true),
+        predicted=code(worst.predicted),
+        n=worst.num_images,
+        share=f"{worst.share:.0%}",
+    )
+
+
+def _restore_cell(key: str, num_classes: int) -> None:
+    """Choose the cell that the URL names, once."""
+    wanted = st.query_params.get(CELL, "").split("-")
+    if key not in st.session_state and len(wanted) == 2 and all(part.isdecimal() for part in wanted):
+        true, predicted = map(int, wanted)
+        if max(true, predicted) < num_classes:
+            choose(key, true, predicted)
+
+
+def _keep_cell(cell: tuple[int, int] | None) -> None:
+    if cell is not None:
+        st.query_params[CELL] = f"{cell[0]}-{cell[1]}"
+    elif CELL in st.query_params:
+        del st.query_params[CELL]
+
+
+def _cell(run: Run, root: Path | None, cell: tuple[int, int], answers: pd.DataFrame, said: Predictions) -> None:
+    true, predicted = cell
+    shown = answers[(answers["true_index"] == true) & (answers["predicted_index"] == predicted)]
+    names = {"true": code(run.class_names[true]), "predicted": code(run.class_names[predicted])}
+    st.markdown(t("evaluation.cell_right" if true == predicted else "evaluation.cell_wrong", n=len(shown), **names))
+    if len(shown):
+        photo_gallery(run, root, shown, said, key="cell_photos", label=t("evaluation.cell_photos"))
+
+
+def _classes(scores: Evaluation, run_id: str) -> None:
+    st.subheader(t("evaluation.classes"), anchor=False)
+    judged_classes = [row for row in scores.per_class if row.support]
+    worst = min(judged_classes, key=lambda row: row.f1)
+    st.markdown(t("evaluation.worst_class", name=code(worst.name), f1=f"{worst.f1:.2f}"))
+    left, right = st.columns([3, 2], gap="large")
+    share = {"min_value": 0.0, "max_value": 1.0, "format": "%.3f"}
+    with left:
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "name": [row.name for row in scores.per_class],
+                    "precision": [row.precision for row in scores.per_class],
+                    "recall": [row.recall for row in scores.per_class],
+                    "f1": [row.f1 for row in scores.per_class],
+                    "support": [row.support for row in scores.per_class],
+                }
+            ),
+            hide_index=True,
+            column_config={
+                "name": st.column_config.TextColumn(t("evaluation.class")),
+                "precision": st.column_config.NumberColumn(t("term.precision_name"), help=t("term.precision"), format="%.3f"),
+                "recall": st.column_config.NumberColumn(t("term.recall_name"), help=t("term.recall"), format="%.3f"),
+                "f1": st.column_config.ProgressColumn("F1", help=t("term.f1"), **share),
+                "support": st.column_config.NumberColumn(t("evaluation.support"), help=t("term.support")),
+            },
+            key=f"classes_{run_id}",
+            alt=t("evaluation.classes"),
+        )
+    with right:
+        figure(charts.f1_bars(scores.per_class), key=f"f1_{run_id}", alt=t("evaluation.f1_alt"))
+
+
+def _errors(run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions) -> None:
+    st.subheader(t("evaluation.worst"), anchor=False)
+    wrong = answers[answers["wrong"]]
+    if wrong.empty:
+        st.success(t("evaluation.no_errors"), icon=":material/check_circle:")
+        return
+    st.markdown(t("evaluation.worst_text", n=len(wrong)))
+    chosen = st.selectbox(
+        t("evaluation.only_class"),
+        sorted(wrong["true"].unique()),
+        index=None,
+        placeholder=t("evaluation.all_classes"),
+        key="errors_of",
+        width=320,
+    )
+    if chosen:
+        wrong = wrong[wrong["true"] == chosen]
+    photo_gallery(run, root, wrong, said, key="error_photos", label=t("evaluation.worst"))

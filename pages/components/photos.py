@@ -1,0 +1,42 @@
+"""Photos on a page: small ones for galleries, a large one to look at, and what stands in for a lost file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import streamlit as st
+from PIL import Image
+
+from core import images
+from core.errors import UnreadableImage
+
+SMALL_SIDE = 220
+"""Pixels: twice the width of a gallery's card, for screens with two pixels to the point."""
+LARGE_SIDE = 1200
+"""Pixels: as much as a dialog shows."""
+
+
+def small(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
+    """Return a thumbnail (WEBP) and whether it shows the file; a lost or broken file gets a plain grey one."""
+    return _cached(sha256, SMALL_SIDE, root / path)
+
+
+def large(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
+    """Return a photo to look at (WEBP) and whether it shows the file."""
+    return _cached(sha256, LARGE_SIDE, root / path)
+
+
+# A picture is known by its bytes, so a moved or renamed file is not decoded again.
+@st.cache_data(max_entries=4_000, max_size="256MB", show_spinner=False)
+def _cached(sha256: str, side: int, _path: Path) -> tuple[bytes, bool]:
+    try:
+        return images.thumbnail(images.read_bytes(_path), side), True
+    except UnreadableImage:
+        return _grey(), False
+
+
+def _grey() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (SMALL_SIDE, SMALL_SIDE), (128, 136, 132)).save(buffer, format="WEBP")
+    return buffer.getvalue()

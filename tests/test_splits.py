@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core import splits
+from core.errors import DataError
+
+
+def make_table(rows: list[tuple[str, int]], given_split: list[str] | None = None) -> pd.DataFrame:
+    """Return an audited table of (label, content) rows; rows of the same content are duplicates."""
+    return pd.DataFrame(
+        {
+            "path": [f"{label}/{index}.png" for index, (label, _) in enumerate(rows)],
+            "label": [label for label, _ in rows],
+            "given_split": given_split or [""] * len(rows),
+            "sha256": [hashlib.sha256(str(content).encode()).hexdigest() for _, content in rows],
+            "usable": [True] * len(rows),
+        }
+    )
+
+
+def distinct(counts: dict[str, int]) -> pd.DataFrame:
+    """Return a table of classes, each with so many different pictures."""
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    return make_table(list(zip(labels, range(len(labels)), strict=True)))
+
+
+def per_class(table: pd.DataFrame, split: pd.Series[str]) -> dict[str, Counter[str]]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for label, name in zip(table["label"], split, strict=True):
+        counts[label][name] += 1
+    return counts
+
+
+# Two classes that can be shared out, so that no table is refused, and anything beside them.
+ENOUGH = [(label, 1000 + index) for index, label in enumerate("aaabbb")]
+anything = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 40)), max_size=40).map(
+    lambda rows: ENOUGH + rows
+)
+fractions = st.tuples(st.integers(1, 8), st.integers(1, 4), st.integers(1, 4)).map(
+    lambda parts: tuple(part / sum(parts) for part in parts)
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(anything, fractions, st.integers(0, 5), st.data())
+def test_splits_partition_the_usable_pictures(
+    rows: list[tuple[str, int]], shares: tuple[float, ...], seed: int, data: st.DataObject
+) -> None:
+    table = make_table(rows)
+    others = len(rows) - len(ENOUGH)
+    drawn = data.draw(st.lists(st.booleans(), min_size=others, max_size=others))
+    table["usable"] = [True] * len(ENOUGH) + drawn
+    split = splits.assign(table, shares, seed)
+    assert split.index.equals(table.index)
+    assert (split != "").tolist() == table["usable"].tolist()
+    assert set(split) <= {"train", "val", "test", ""}
+
+
+@settings(deadline=None, max_examples=50)
+@given(anything, fractions, st.integers(0, 5))
+def test_duplicates_never_straddle_a_split(
+    rows: list[tuple[str, int]], shares: tuple[float, ...], seed: int
+) -> None:
+    table = make_table(rows)
+    split = splits.assign(table, shares, seed)
+    assert (split.groupby(table["sha256"]).nunique() == 1).all()
+
+
+@settings(deadline=None, max_examples=50)
+@given(anything, st.integers(0, 99))
+def test_the_order_of_rows_and_other_classes_make_no_difference(
+    rows: list[tuple[str, int]], order: int
+) -> None:
+    table = make_table(rows)
+    split = splits.assign(table, seed=3)
+    shuffled = table.sample(frac=1, random_state=order)
+    again = splits.assign(shuffled, seed=3)
+    assert again.sort_index().equals(split)
+    assert splits.fingerprint(shuffled, again) == splits.fingerprint(table, split)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.dictionaries(st.sampled_from("abcd"), st.integers(10, 80), min_size=2),
+    fractions,
+    st.integers(0, 5),
+)
+def test_every_class_has_the_fractions_within_rounding(
+    counts: dict[str, int], shares: tuple[float, ...], seed: int
+) -> None:
+    table = distinct(counts)
+    for label, found in per_class(table, splits.assign(table, shares, seed)).items():
+        for name, share in zip(splits.SPLITS, shares, strict=True):
+            assert abs(found[name] - share * counts[label]) <= 1
+            assert found[name] >= 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(anything, st.data())
+def test_a_given_split_is_kept(rows: list[tuple[str, int]], data: st.DataObject) -> None:
+    missing = data.draw(st.sampled_from([set(), {"val"}, {"test"}, {"val", "test"}]))
+    there = sorted({"train", "val", "test"} - missing)
+    others = len(rows) - len(ENOUGH)
+    drawn = data.draw(st.lists(st.sampled_from(there), min_size=others, max_size=others))
+    complete = ["train"] * len(ENOUGH) + there + drawn
+    table = make_table(
+        [*ENOUGH, *[("c", 2000 + index) for index in range(len(there))], *rows[len(ENOUGH) :]], complete
+    )
+    for before, after in zip(complete, splits.assign(table), strict=True):
+        assert after == before or (before == "train" and after in missing)
+
+
+def test_the_seed_chooses_and_the_default_is_70_15_15() -> None:
+    table = distinct({"a": 200, "b": 100})
+    first, again, other = (splits.assign(table, seed=seed) for seed in (0, 0, 1))
+    assert first.equals(again)
+    assert not first.equals(other)
+    assert first.value_counts().to_dict() == {"train": 210, "val": 45, "test": 45}
+
+
+def test_adding_pictures_moves_few_of_those_there_were() -> None:
+    table = distinct({"a": 100, "b": 100})
+    more = pd.concat([table, make_table([("a", 1000 + index) for index in range(10)])], ignore_index=True)
+    kept = splits.assign(more).iloc[: len(table)] == splits.assign(table)
+    assert kept.mean() > 0.9
+
+
+def test_a_missing_val_is_carved_from_train_in_proportion() -> None:
+    rows = [(label, index + 1000 * (label == "b")) for label in "ab" for index in range(100)]
+    table = make_table(rows, (["train"] * 80 + ["test"] * 20) * 2)
+    counts = Counter(splits.assign(table, (0.6, 0.2, 0.2)))
+    assert counts == {"train": 120, "val": 40, "test": 40}
+
+
+def test_a_missing_test_is_carved_from_train_in_proportion() -> None:
+    rows = [(label, index + 1000 * (label == "b")) for label in "ab" for index in range(100)]
+    table = make_table(rows, (["train"] * 90 + ["val"] * 10) * 2)
+    counts = Counter(splits.assign(table, (0.6, 0.1, 0.3)))
+    assert counts == {"train": 120, "val": 20, "test": 60}
+
+
+def test_classes_with_fewer_than_three_different_pictures_are_only_trained_on() -> None:
+    table = make_table(
+        [("big", index) for index in range(20)] + [("two", 100), ("two", 101)] + [("copies", 200)] * 5
+    )
+    counts = per_class(table, splits.assign(table))
+    assert counts["two"] == {"train": 2}
+    assert counts["copies"] == {"train": 5}
+    assert splits.small_classes(table) == ["copies", "two"]
+
+
+def test_three_pictures_give_one_to_each_split() -> None:
+    table = distinct({"a": 3, "b": 4})
+    counts = per_class(table, splits.assign(table, (0.98, 0.01, 0.01)))
+    assert counts == {"a": {"train": 1, "val": 1, "test": 1}, "b": {"train": 2, "val": 1, "test": 1}}
+
+
+def test_pictures_with_contradicting_classes_never_judge() -> None:
+    table = make_table([("a", 0), ("b", 0)] + [(label, index) for label in "ab" for index in range(1, 9)])
+    table["sha256"] = [
+        f"{sha256}{label}" if index > 1 else sha256
+        for index, (sha256, label) in enumerate(zip(table["sha256"], table["label"], strict=True))
+    ]
+    for seed in range(20):
+        assert splits.assign(table, (0.4, 0.3, 0.3), seed).tolist()[:2] == ["train", "train"]
+
+
+def test_a_leak_in_a_given_split_is_kept_and_not_spread() -> None:
+    rows = [("a", index) for index in range(10)] + [("b", 100 + index) for index in range(10)] + [("a", 0)]
+    table = make_table(rows, ["train"] * 20 + ["test"])
+    table = pd.concat([table, make_table([("b", 500)], ["test"])], ignore_index=True)
+    for seed in range(10):
+        split = splits.assign(table, (0.4, 0.5, 0.1), seed)
+        assert split[0] == "train"
+        assert split[20] == "test"
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (distinct({"owl": 9}), '1 class has training images: "owl". A classifier needs at least 2'),
+        (distinct({}), "0 classes have training images. A classifier needs at least 2. Add images"),
+        (distinct({"a": 2, "b": 2}), "No image is left for the val split: 4 usable images in 2 classes"),
+        (make_table([("a", 1), ("b", 2)], ["val", "test"]), "0 classes have training images"),
+    ],
+)
+def test_only_hopeless_datasets_are_refused(table: pd.DataFrame, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        splits.assign(table)
+    assert words in str(caught.value)
+
+
+def test_a_share_of_nothing_is_refused_only_where_it_leaves_a_split_empty() -> None:
+    table = distinct({"a": 10, "b": 10})
+    with pytest.raises(DataError, match="No image is left for the test split: .* a share of 0"):
+        splits.assign(table, (0.8, 0.2, 0.0))
+    table["given_split"] = (["train"] * 8 + ["test"] * 2) * 2
+    assert Counter(splits.assign(table, (0.8, 0.2, 0.0))) == {"train": 12, "val": 4, "test": 4}
+
+
+@pytest.mark.parametrize(
+    "shares", [(0.7, 0.3), (0.7, 0.2, 0.2), (0, 0.5, 0.5), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5), ()]
+)
+def test_impossible_fractions_are_refused(shares: tuple[float, ...]) -> None:
+    with pytest.raises(DataError, match="Expected three shares for train, val and test that add up to 1"):
+        splits.assign(distinct({"a": 9, "b": 9}), shares)
+
+
+def test_the_fingerprint_knows_pictures_labels_and_splits() -> None:
+    table = distinct({"a": 5, "b": 5})
+    split = splits.assign(table)
+    first = splits.fingerprint(table, split)
+    unused = pd.concat([table, make_table([("c", 99)])], ignore_index=True)
+    assert splits.fingerprint(unused, pd.Series([*split, ""])) == first
+    assert len(first) == 64
+    for column, value in (("path", "x"), ("sha256", "x"), ("label", "x")):
+        changed = table.copy()
+        changed.loc[0, column] = value
+        assert splits.fingerprint(changed, split) != first
+    moved = split.copy()
+    moved[0] = "val" if split[0] != "val" else "train"
+    assert splits.fingerprint(table, moved) != first
