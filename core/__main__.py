@@ -33,7 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
-    def add(name: str, run: Callable[[Workspace, argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, run: Callable[[Workspace, argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.set_defaults(run=run)
@@ -47,12 +49,21 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}")
     command.add_argument("--weights", metavar="FILE", help="weights file of the backbone; default: ImageNet")
     command.add_argument(
-        "--recipe", default=recipes.DEFAULT_PRESET, metavar="NAME", help=f"one of: {', '.join(recipes.PRESETS)}"
+        "--recipe",
+        default=recipes.DEFAULT_PRESET,
+        metavar="NAME",
+        help=f"one of: {', '.join(recipes.PRESETS)}",
     )
-    command.add_argument("--split", metavar="A,B,C", type=_fractions, help="train, val, test; default: 0.7,0.15,0.15")
-    command.add_argument("--image-size", type=int, metavar="N", help="pixels a side; default: the backbone's own")
+    command.add_argument(
+        "--split", metavar="A,B,C", type=_fractions, help="train, val, test; default: 0.7,0.15,0.15"
+    )
+    command.add_argument(
+        "--image-size", type=int, metavar="N", help="pixels a side; default: the backbone's own"
+    )
     command.add_argument("--head-epochs", type=int, metavar="N", help="most passes of stage 1")
-    command.add_argument("--fine-tune-epochs", type=int, metavar="N", help="epochs of stage 2; 0 leaves it out")
+    command.add_argument(
+        "--fine-tune-epochs", type=int, metavar="N", help="epochs of stage 2; 0 leaves it out"
+    )
     command.add_argument("--seed", type=int, metavar="N", help="of the split, of shuffling and augmentation")
 
     command = add("evaluate", run_evaluate, "show the scores and errors of a run")
@@ -61,7 +72,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("predict", run_predict, "say what a run sees in pictures")
     command.add_argument("run_id", metavar="RUN_ID")
-    command.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="pictures, or folders of pictures")
+    command.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="pictures, or folders of pictures"
+    )
 
     add("runs", run_runs, "list all runs")
     add("release", run_release, "end the device session and give its memory back")
@@ -107,7 +120,11 @@ def run_audit(workspace: Workspace, arguments: argparse.Namespace) -> int:
                 "class_names": list(layout.class_names),
                 "splits": counts,
                 "checks": {
-                    check.name: {"num_flagged": check.num_flagged, "paths": list(check.paths), "why": check.why}
+                    check.name: {
+                        "num_flagged": check.num_flagged,
+                        "paths": list(check.paths),
+                        "why": check.why,
+                    }
                     for check in found
                 },
             }
@@ -180,7 +197,9 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
             "predicted": run.class_names[predicted],
             "probability": float(said.y_prob[row, predicted]),
         }
-        for row, (path, true, predicted) in enumerate(zip(said.images["path"], said.y_true, y_pred, strict=True))
+        for row, (path, true, predicted) in enumerate(
+            zip(said.images["path"], said.y_true, y_pred, strict=True)
+        )
     ]
     if arguments.json:
         values = scores.to_json()
@@ -203,11 +222,17 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
     width = max(len(_printable(name)) for name in run.class_names)
     print(f"\n{'class':<{width}}  precision  recall      F1  images")
     for row in scores.per_class:
-        print(f"{_printable(row.name):<{width}}  {row.precision:9.3f}  {row.recall:6.3f}  {row.f1:6.3f}  {row.support:6d}")
-    wrong = sorted((a for a in answers if a["true"] != a["predicted"]), key=lambda a: -float(a["probability"]))
+        print(
+            f"{_printable(row.name):<{width}}  {row.precision:9.3f}  {row.recall:6.3f}  {row.f1:6.3f}  {row.support:6d}"
+        )
+    wrong = sorted(
+        (a for a in answers if a["true"] != a["predicted"]), key=lambda a: -float(a["probability"])
+    )
     print(f"\n{len(wrong)} wrong of {len(answers)}" + (", the most confident first:" if wrong else "."))
     for answer in wrong[:MAX_LISTED]:
-        print(f"  {_printable(answer['path'])}  {_printable(answer['predicted'])} ({answer['probability']:.2%})")
+        print(
+            f"  {_printable(answer['path'])}  {_printable(answer['predicted'])} ({answer['probability']:.2%})"
+        )
     return 0
 
 
@@ -250,7 +275,9 @@ def run_runs(workspace: Workspace, arguments: argparse.Namespace) -> int:
         print("No runs yet. Train one: python -m core train DIR")
     for run in found:
         scores = _scores_line(run.metrics["test"]) if "test" in run.metrics else run.error
-        print(f"{run.id}  {run.state:<11}  {_printable(run.dataset_name)}  {run.recipe.get('backbone', '')}  {scores}")
+        print(
+            f"{run.id}  {run.state:<11}  {_printable(run.dataset_name)}  {run.recipe.get('backbone', '')}  {scores}"
+        )
     return 0
 
 
@@ -265,7 +292,9 @@ def run_release(workspace: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json({"device": device.id, "released": was_alive})
     else:
-        print(f"The session of {device.title} has ended." if was_alive else f"No session holds {device.title}.")
+        print(
+            f"The session of {device.title} has ended." if was_alive else f"No session holds {device.title}."
+        )
     return 0
 
 
@@ -317,7 +346,9 @@ def _pictures(given: Path) -> list[Path]:
         raise DataError(f'There is no file or folder "{given}". Check the path.')
     if not given.is_dir():
         return [given.resolve()]
-    found = sorted(path for path in given.resolve().rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    found = sorted(
+        path for path in given.resolve().rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file()
+    )
     if not found:
         raise DataError(f'The folder "{given}" has no pictures. Expected files such as .jpg or .png.')
     return found

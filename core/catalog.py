@@ -574,15 +574,21 @@ def _package_status(spec: BackboneSpec) -> WeightsStatus:
 
 def _keras_status(spec: BackboneSpec, home: Path) -> WeightsStatus:
     path = home / "models" / spec.weights_file
-    try:
-        with path.open("rb") as file:
-            is_hdf5 = file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE
-    except OSError:
+    if not path.exists():
         message = f'To be downloaded first ({spec.download_mb:.0f} MB), to "{path}".'
         return WeightsStatus(False, path, spec.download_mb, message)
-    if is_hdf5:
+    if is_hdf5(path):
         return WeightsStatus(True, path, 0.0, "Ready: in the Keras cache.")
     message = (
         f'"{path}" is not a Keras weights file. Delete it to download it again ({spec.download_mb:.0f} MB).'
     )
     return WeightsStatus(False, path, 0.0, message)
+
+
+def is_hdf5(path: Path) -> bool:
+    """Say whether a file can be read and begins like HDF5, the format of Keras' weights."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE
+    except OSError:
+        return False

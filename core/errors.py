@@ -29,7 +29,7 @@ class UnreadableImage(DataError):
 
     Args:
         message: What is wrong with the file, in plain words.
-        kind: ``"empty"``, ``"not_image"``, ``"truncated"``, ``"too_large"``, ``"unreadable"``,
+        kind: ``"empty"``, ``"not_image"``, ``"unsupported_format"``, ``"truncated"``, ``"too_large"``, ``"unreadable"``,
             ``"no_permission"`` or ``"missing"``.
     """
 

@@ -91,6 +91,11 @@ def fit_probe(
         jac=True,
         method="L-BFGS-B",
         callback=report,
-        options={"maxiter": max_epochs, "maxfun": 4 * max_epochs + 20, "gtol": GRADIENT_TOLERANCE, "ftol": 1e-9},
+        options={
+            "maxiter": max_epochs,
+            "maxfun": 4 * max_epochs + 20,
+            "gtol": GRADIENT_TOLERANCE,
+            "ftol": 1e-9,
+        },
     )
     return head_of(result.x)

@@ -240,7 +240,8 @@ def claim(workspace: Workspace, device: str, lane: str, session_id: str) -> Job 
     """Take the oldest waiting job of a lane, or none; called by the device session."""
     with workspace.transaction() as db:
         row = db.execute(
-            "SELECT * FROM jobs WHERE device = ? AND lane = ? AND state = 'queued' ORDER BY id LIMIT 1", (device, lane)
+            "SELECT * FROM jobs WHERE device = ? AND lane = ? AND state = 'queued' ORDER BY id LIMIT 1",
+            (device, lane),
         ).fetchone()
         if row is None:
             return None

@@ -161,7 +161,7 @@ def validate_fractions(fractions: tuple[float, ...]) -> None:
 
 
 def _between(name: str, value: float, low: float, high: float, unit: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+    if isinstance(value, bool) or not low <= value <= high:
         raise RecipeError(f"{name} is {value!r}. Expected {low:g} to {high:g} {unit}".rstrip() + ".")
 
 

@@ -1,12 +1,12 @@
 """What was done: one folder per run, its record written last and always whole.
 
-    runs/<run_id>/
-    ├── run.json                 the record (:class:`Run`)
-    ├── events.jsonl             stages, epochs and log lines, one JSON object a line
-    ├── split.parquet            path, sha256, label and split of every image used
-    ├── head.npz                 kernel (features, classes) and bias (classes,) of the head
-    ├── backbone.npz             only where stage 2 was kept: all weights of the fine-tuned backbone
-    └── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
+runs/<run_id>/
+├── run.json                 the record (:class:`Run`)
+├── events.jsonl             stages, epochs and log lines, one JSON object a line
+├── split.parquet            path, sha256, label and split of every image used
+├── head.npz                 kernel (features, classes) and bias (classes,) of the head
+├── backbone.npz             only where stage 2 was kept: all weights of the fine-tuned backbone
+└── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def get(workspace: Workspace, run_id: str) -> Run:
         values["notes"] = tuple(values["notes"])
         return Run(**values)
     except (TypeError, KeyError, AttributeError) as error:
-        raise WorkspaceError(f'The record "{path}" is damaged ({error}). Delete the run, or train it again.') from error
+        raise WorkspaceError(
+            f'The record "{path}" is damaged ({error}). Delete the run, or train it again.'
+        ) from error
 
 
 def list_runs(workspace: Workspace, dataset_id: str = "") -> list[Run]:
@@ -224,7 +226,7 @@ def load_split(workspace: Workspace, run_id: str) -> pd.DataFrame:
 def save_arrays(workspace: Workspace, run_id: str, name: str, **arrays: np.ndarray) -> None:
     """Keep arrays as ``<name>.npz``."""
     with replacing(folder(workspace, run_id) / f"{name}.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_arrays(workspace: Workspace, run_id: str, name: str) -> dict[str, np.ndarray]:
@@ -236,7 +238,9 @@ def load_arrays(workspace: Workspace, run_id: str, name: str) -> dict[str, np.nd
     """
     path = folder(workspace, run_id) / f"{name}.npz"
     if not path.exists():
-        raise NotFound(f'The run {run_id} has no "{path.name}": its training did not end well. Train it again.')
+        raise NotFound(
+            f'The run {run_id} has no "{path.name}": its training did not end well. Train it again.'
+        )
     try:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)

@@ -96,7 +96,7 @@ def train_head(
 
     def on_epoch(epoch: int, head: Head) -> None:
         listen("progress", done=epoch, total=recipe.head_epochs)
-        said = {}
+        said: dict[str, float] = {}
         for prefix, split in (("", "train"), ("val_", "val")):
             loss, accuracy = scores(head.logits(features[split]), y_true[split])
             said |= {f"{prefix}loss": loss, f"{prefix}accuracy": accuracy}
@@ -222,7 +222,7 @@ def _batches(
     order = np.resize(order, math.ceil(len(order) / batch_size) * batch_size)
     pixels: list[np.ndarray] = []
     labels: list[int] = []
-    decoded = iterate_decoded([images.paths[index] for index in order], image_size, recipe.resize)
+    decoded = iterate_decoded([images.paths[int(index)] for index in order], image_size, recipe.resize)
     for index, image in zip(order, decoded, strict=True):
         if isinstance(image, UnreadableImage):
             continue

@@ -1,14 +1,14 @@
 """Where things are kept: one folder, one SQLite file in it, and writes that happen whole or not at all.
 
-    GRAFT_HOME/
-    ├── graft.db     datasets, jobs, device sessions
-    ├── datasets/    one folder per dataset: its table of files
-    ├── samples/     pictures of the sample datasets
-    ├── backbones/   converted weights of pretrained networks
-    ├── features/    cached feature vectors, one folder per feature space
-    ├── runs/        one folder per run: record, events, weights, predictions
-    ├── sessions/    locks and logs of the device sessions
-    └── backups/     copies of graft.db from before each migration
+GRAFT_HOME/
+├── graft.db     datasets, jobs, device sessions
+├── datasets/    one folder per dataset: its table of files
+├── samples/     pictures of the sample datasets
+├── backbones/   converted weights of pretrained networks
+├── features/    cached feature vectors, one folder per feature space
+├── runs/        one folder per run: record, events, weights, predictions
+├── sessions/    locks and logs of the device sessions
+└── backups/     copies of graft.db from before each migration
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class Workspace:
         elif "locked" in text:
             remedy = f"Another process has kept it locked for {BUSY_TIMEOUT_S:.0f} s. Try again in a moment."
         elif "malformed" in text or "not a database" in text:
-            remedy = f'The file is damaged. Move it away and copy the newest file of "{self.backups_dir}" there.'
+            remedy = (
+                f'The file is damaged. Move it away and copy the newest file of "{self.backups_dir}" there.'
+            )
         elif "full" in text:
             remedy = "The disk is full. Free some space and try again."
         elif "readonly" in text or "unable to open" in text:
@@ -251,5 +253,7 @@ def remove_directory(path: Path) -> None:
     try:
         os.replace(path, doomed)
     except OSError as error:
-        raise WorkspaceError(f'"{path}" could not be deleted ({error.strerror}). Check its permissions.') from error
+        raise WorkspaceError(
+            f'"{path}" could not be deleted ({error.strerror}). Check its permissions.'
+        ) from error
     shutil.rmtree(doomed, ignore_errors=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from pages.components import shell
 from pages.components.home_steps import steps, welcome, workspace_line
 from pages.components.text import t

@@ -15,20 +15,21 @@ shell.guard(__file__)
 shell.header(t("training.title"), t("training.question"))
 
 dataset, run = shell.current("dataset"), shell.current("run")
-if dataset is None:
+under_way = run is not None and run.state in ACTIVE_STATES
+if run is not None and under_way:
+    show_run(run)
+if dataset is not None:
+    place = st.expander(t("training.another"), icon=":material/add:") if under_way else st.container()
+    with place, shell.errors():
+        split = dataset_view.split_summary(dataset)
+        if split is None:
+            dataset_view.ask_for_audit(dataset)
+        else:
+            setup(dataset, split)
+elif not under_way:
     dataset_view.ask_for_one(t("training.empty"))
-else:
-    under_way = run is not None and run.state in ACTIVE_STATES
-    if run is not None and under_way:
-        show_run(run)
-    with st.expander(t("training.another"), icon=":material/add:") if under_way else st.container():
-        with shell.errors():
-            split = dataset_view.split_summary(dataset)
-            if split is None:
-                dataset_view.ask_for_audit(dataset)
-            else:
-                setup(dataset, split)
-    if run is not None and not under_way:
-        st.subheader(t("training.this_run", run=shell.run_name(run)), anchor=False)
-        show_run(run)
+if run is not None and not under_way:
+    st.subheader(t("training.this_run", run=shell.run_name(run)), anchor=False)
+    show_run(run)
+if dataset is not None:
     earlier_runs(dataset.id, run)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from core import datasets
 from core.workspace import Workspace
@@ -20,7 +20,9 @@ PAGES = ("home", "data", "training", "evaluation")
 SIZES = {"wide": 1440, "narrow": 800}
 """Widths in pixels."""
 
-HEIGHT, MAX_HEIGHT = 900, 2000
+HEIGHT, MAX_HEIGHT = 900, 1400
+STILL_MS = 700
+"""A page that looks the same after this time has been drawn."""
 
 
 def main() -> None:
@@ -33,6 +35,7 @@ def main() -> None:
         home = Path(folder) / "Graft"
         run_id = train_digits(home)
         with serving(home) as url, chromium(path) as browser:
+            visit(browser, url)
             for size, width in SIZES.items():
                 for scheme in ("light", "dark"):
                     for page in PAGES:
@@ -60,6 +63,14 @@ def graft(home: Path, *arguments: str) -> str:
     ).stdout
 
 
+def visit(browser: Browser, url: str) -> None:
+    """Be the first visitor, to whom Streamlit shows a wider sidebar."""
+    page = browser.new_page()
+    page.goto(url)
+    settle(page)
+    page.close()
+
+
 def photograph(browser: Browser, url: str, width: int, scheme: str, target: Path) -> None:
     """Save one page, as high as what is on it, in a visitor's context of its own."""
     context = browser.new_context(
@@ -70,14 +81,22 @@ def photograph(browser: Browser, url: str, width: int, scheme: str, target: Path
     try:
         page = context.new_page()
         page.goto(url)
-        settle(page)
+        still(page)
         content = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
         page.set_viewport_size({"width": width, "height": max(HEIGHT, min(content, MAX_HEIGHT))})
-        settle(page)
-        page.wait_for_load_state("networkidle")
-        page.screenshot(path=target, animations="disabled")
+        target.write_bytes(still(page))
     finally:
         context.close()
+
+
+def still(page: Page) -> bytes:
+    """Return a PNG of the page once nothing on it moves: tables and figures are drawn after the script has run."""
+    settle(page)
+    before, now = b"", page.screenshot(animations="disabled")
+    while now != before:
+        page.wait_for_timeout(STILL_MS)
+        before, now = now, page.screenshot(animations="disabled")
+    return now
 
 
 if __name__ == "__main__":

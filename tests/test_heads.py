@@ -10,7 +10,9 @@ from core.errors import Cancelled
 from core.heads import Head, fit_probe
 
 
-def blobs(num_classes: int, num_images: int = 120, width: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def blobs(
+    num_classes: int, num_images: int = 120, width: int = 12, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     y_true = np.arange(num_images) % num_classes
     centres = rng.normal(size=(num_classes, width)) + 3

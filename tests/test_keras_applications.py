@@ -167,6 +167,13 @@ def test_a_download_with_another_hash_is_thrown_away(tmp_path: Path, keras_home:
     assert list((keras_home / "models").iterdir()) == []
 
 
+def test_a_web_page_instead_of_weights_is_thrown_away(tmp_path: Path, keras_home: Path) -> None:
+    with pytest.raises(WeightsError, match="what came is not a weights file"):
+        keras_weights(published(tmp_path, b"<html>Please log in</html>", ""))
+    assert list((keras_home / "models").iterdir()) == []
+    assert keras_weights(published(tmp_path, b"\x89HDF\r\n\x1a\n and so on", "")).exists()
+
+
 def test_without_a_connection_the_message_says_what_to_put_where(tmp_path: Path, keras_home: Path) -> None:
     spec = dataclasses.replace(catalog.get("resnet50"), weights_url=(tmp_path / "gone.h5").as_uri())
     with pytest.raises(WeightsError) as caught:

@@ -149,7 +149,17 @@ def test_a_busy_session_is_not_released(workspace: Workspace, held: None) -> Non
 
 
 def test_two_sessions_started_at_once_are_one(workspace: Workspace) -> None:
-    command = [sys.executable, "-m", "core.session", "--home", str(workspace.home), "--device", "cpu", "--idle", "60"]
+    command = [
+        sys.executable,
+        "-m",
+        "core.session",
+        "--home",
+        str(workspace.home),
+        "--device",
+        "cpu",
+        "--idle",
+        "60",
+    ]
     processes = [subprocess.Popen(command, cwd=queue.PROJECT_DIR) for _ in range(3)]
     try:
         eventually(lambda: sum(process.poll() is not None for process in processes) == 2)

@@ -20,7 +20,9 @@ def run(workspace: Workspace) -> Run:
 
 
 def test_a_record_comes_back_as_it_was(workspace: Workspace, run: Run) -> None:
-    done = replace(run, state="done", class_names=("cat", "狗"), metrics={"test": {"accuracy": 0.5}}, notes=("a",))
+    done = replace(
+        run, state="done", class_names=("cat", "狗"), metrics={"test": {"accuracy": 0.5}}, notes=("a",)
+    )
     runs.save(workspace, done)
     assert runs.get(workspace, run.id) == done
 
@@ -83,7 +85,9 @@ def test_predictions_belong_to_the_images_of_their_split(workspace: Workspace, r
         | {"split": ["test", "train", "test"]}
     )
     runs.save_split(workspace, run.id, images)
-    runs.save_arrays(workspace, run.id, "predictions-test", logits=np.array([[2.0, 0.0], [0.0, 2.0]], np.float32))
+    runs.save_arrays(
+        workspace, run.id, "predictions-test", logits=np.array([[2.0, 0.0], [0.0, 2.0]], np.float32)
+    )
     said = runs.predictions(workspace, run.id, "test")
     assert list(said.images["path"]) == ["a/1", "a/2"]
     assert said.y_true.tolist() == [0, 0]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import sys
 import time
 import zipfile
 from pathlib import Path
@@ -228,7 +227,7 @@ def test_a_failed_download_says_why_and_what_to_do(tmp_path: Path, monkeypatch: 
     assert "choose a sample that needs no download" in str(caught.value)
 
 
-def test_a_cancelled_download_ends_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_can_be_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_an_index(monkeypatch, tmp_path)
 
     def stop(done: int, total: int) -> None:
@@ -236,7 +235,6 @@ def test_a_cancelled_download_ends_pip(tmp_path: Path, monkeypatch: pytest.Monke
 
     with pytest.raises(Cancelled):
         solar_cells.download(Wheel("tiny==1", "", 1000), tmp_path / "dest", stop)
-    assert sys.executable
 
 
 def test_passwords_of_a_package_index_are_never_shown(tmp_path: Path) -> None:

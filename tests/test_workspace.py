@@ -10,7 +10,15 @@ import pytest
 
 from core import workspace as rooms
 from core.errors import WorkspaceError
-from core.workspace import MIGRATIONS, Workspace, directory_size, read_json, remove_directory, replacing, write_json
+from core.workspace import (
+    MIGRATIONS,
+    Workspace,
+    directory_size,
+    read_json,
+    remove_directory,
+    replacing,
+    write_json,
+)
 
 
 def test_the_home_is_graft_home_or_a_visible_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -31,7 +39,9 @@ def test_opening_twice_changes_nothing(workspace: Workspace) -> None:
 def test_an_older_workspace_is_migrated_after_a_backup(workspace: Workspace) -> None:
     with workspace.db() as db:
         db.execute("INSERT INTO datasets (id, name, root, created) VALUES ('a', 'A', '/a', 0)")
-    newer = Workspace(workspace.home, (*MIGRATIONS, "ALTER TABLE datasets ADD COLUMN colour TEXT DEFAULT 'green'"))
+    newer = Workspace(
+        workspace.home, (*MIGRATIONS, "ALTER TABLE datasets ADD COLUMN colour TEXT DEFAULT 'green'")
+    )
     with newer.db() as db:
         assert db.execute("SELECT colour FROM datasets").fetchone()["colour"] == "green"
     (backup,) = workspace.backups_dir.iterdir()
@@ -43,7 +53,9 @@ def test_an_older_workspace_is_migrated_after_a_backup(workspace: Workspace) -> 
 
 def test_a_failing_migration_leaves_the_old_workspace(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceError):
-        Workspace(workspace.home, (*MIGRATIONS, "ALTER TABLE datasets ADD COLUMN x TEXT; ALTER TABLE missing ADD y"))
+        Workspace(
+            workspace.home, (*MIGRATIONS, "ALTER TABLE datasets ADD COLUMN x TEXT; ALTER TABLE missing ADD y")
+        )
     with Workspace(workspace.home).db() as db:
         assert "x" not in [row["name"] for row in db.execute("PRAGMA table_info(datasets)")]
 

@@ -16,7 +16,7 @@ from core.progress import Progress, no_progress
 from core.workspace import replacing
 
 _TIMEOUT_S = 30.0  # for the connection, and for each read
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18  # small, so that cancelling is heard on slow lines too
 _NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
 
 
@@ -91,6 +91,8 @@ def _download(spec: BackboneSpec, path: Path, progress: Progress) -> None:
         check_hash(
             temporary, spec.weights_hash, "The download was cut short or changed on its way. Try again."
         )
+        if not spec.weights_hash and not catalog.is_hdf5(temporary):  # such as the page of a hotel's login
+            raise _offline(spec, path, "what came is not a weights file")
 
 
 def _chunks(spec: BackboneSpec, path: Path) -> Iterator[tuple[bytes, int]]:

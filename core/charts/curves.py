@@ -54,7 +54,7 @@ def learning_curves(epochs: pd.DataFrame, words: Mapping[str, str] | None = None
     say = vocabulary(words)
     if epochs.empty:
         return empty(say["nothing"])
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.17)
+    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.24)
     figure.update_layout(canvas_layout(HEIGHT), showlegend=False, margin={"l": 8, "r": 84, "t": 56, "b": 8})
     stages = [say.get(stage, escape(stage)) for stage in epochs["stage"]]
     for panel, measure in enumerate(("loss", "accuracy"), start=1):

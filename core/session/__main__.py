@@ -17,7 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m core.session", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="workspace folder")
     parser.add_argument("--device", default="cpu", help="cpu or gpu:<n>")
-    parser.add_argument("--idle", type=float, default=DEFAULT_IDLE_S, help="seconds of idleness before it leaves")
+    parser.add_argument(
+        "--idle", type=float, default=DEFAULT_IDLE_S, help="seconds of idleness before it leaves"
+    )
     arguments = parser.parse_args()
     workspace = open_workspace(arguments.home)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -26,7 +28,7 @@ def main() -> int:
             if not held:
                 return 0
             session = Session(workspace, arguments.device, idle_s=arguments.idle)
-            signal.signal(signal.SIGTERM, lambda *_: session.die())
+            signal.signal(signal.SIGTERM, lambda *_, session=session: session.die())
             too_large = session.run()
         # The lock is free again. A job that came in between found it taken and started nobody, so look once more.
         if not session.has_waiting():

@@ -37,7 +37,9 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
     """Say what a run's model sees in some files; a bad file gets an error of its own."""
     run = runs.get(context.workspace, job.args["run_id"])
     if run.state != "done":
-        raise JobError(f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run.")
+        raise JobError(
+            f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run."
+        )
     predictor = context.warm.get(f"run {run.id}", lambda: _predictor(context, run, job))
     paths = [Path(path) for path in job.args["paths"]]
     recipe, size = predictor.recipe, predictor.backbone.image_size

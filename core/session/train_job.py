@@ -64,7 +64,9 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
             resize=recipe.resize,
             progress=context.progress,
         )
-        context.log(f"Features: {extracted.num_computed} computed, {extracted.num_cached} taken from the cache.")
+        context.log(
+            f"Features: {extracted.num_computed} computed, {extracted.num_cached} taken from the cache."
+        )
     table, matrix, lost = _without_lost(table, extracted)
     notes += lost
     _check_splits(table)
@@ -112,7 +114,9 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
         run,
         state="done",
         seconds=clock.seconds,
-        images_per_s=_speeds(clock, extracted.num_computed, len(parts["train"].paths) * recipe.fine_tune_epochs),
+        images_per_s=_speeds(
+            clock, extracted.num_computed, len(parts["train"].paths) * recipe.fine_tune_epochs
+        ),
         fine_tuned=tuned is not None,
         weights_sha256=backbone.weights_sha256,
         notes=tuple(notes),
@@ -124,7 +128,11 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
 def _speeds(clock: Clock, num_computed: int, num_trained: int) -> dict[str, float]:
     """Return images per second of the stages in which images went through the network."""
     work = {"features": num_computed, "fine_tune": num_trained}
-    return {name: round(count / clock.seconds[name], 2) for name, count in work.items() if count and clock.seconds.get(name)}
+    return {
+        name: round(count / clock.seconds[name], 2)
+        for name, count in work.items()
+        if count and clock.seconds.get(name)
+    }
 
 
 def _dataset(context: Context, job: Job) -> Dataset:
@@ -138,7 +146,9 @@ def _dataset(context: Context, job: Job) -> Dataset:
         return datasets.add_sample(context.workspace, job.args["sample"], context.progress)
 
 
-def _training_table(context: Context, dataset: Dataset, recipe: Recipe) -> tuple[pd.DataFrame, list[str], list[str]]:
+def _training_table(
+    context: Context, dataset: Dataset, recipe: Recipe
+) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Return path, sha256, label and split of the images to use, the classes to learn, and notes."""
     table = audit.load_table(context.workspace, dataset.id)
     if table is None:
@@ -173,7 +183,9 @@ def _without_lost(
 def _check_splits(table: pd.DataFrame) -> None:
     for split in runs.SPLITS:
         if not (table["split"] == split).any():
-            raise JobError(f"No image of {split} could be read any more. Look at the Data page, then train again.")
+            raise JobError(
+                f"No image of {split} could be read any more. Look at the Data page, then train again."
+            )
 
 
 def _encode(table: pd.DataFrame, class_names: list[str]) -> np.ndarray:
@@ -214,7 +226,9 @@ def _without_unread(
     for split in runs.SPLITS:
         read[(table["split"] == split).to_numpy()] = ~np.isnan(logits[split]).any(axis=1)
     if not read.all():
-        notes.append(f"Left out {int((~read).sum())} images that could not be read any more during fine-tuning.")
+        notes.append(
+            f"Left out {int((~read).sum())} images that could not be read any more during fine-tuning."
+        )
     kept = {split: values[~np.isnan(values).any(axis=1)] for split, values in logits.items()}
     return table[read].reset_index(drop=True), kept, y_true[read]
 
@@ -235,7 +249,9 @@ def _evaluated(
         probabilities = evaluation.softmax(logits[split], temperature)
         scores = evaluation.evaluate(y_true[rows], probabilities, class_names).to_json()
         metrics[split] = {
-            name: value for name, value in scores.items() if name not in ("per_class", "confusion_matrix", "class_names")
+            name: value
+            for name, value in scores.items()
+            if name not in ("per_class", "confusion_matrix", "class_names")
         }
     return replace(
         run,

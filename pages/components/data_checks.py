@@ -32,7 +32,7 @@ def show(facts: Facts) -> None:
         st.markdown(t("data.checks.some", n=len(flagged), total=len(facts.checks)))
     else:
         st.markdown(t("data.checks.none", n=len(facts.checks)))
-    with st.container(gap="small"):
+    with st.container(gap="xsmall"):
         for check in flagged:
             _check(facts, check)
     clear = [_title(check) for check in facts.checks if not check.num_flagged]
@@ -68,7 +68,9 @@ def _file_table(facts: Facts, check: Check) -> None:
         "group": st.column_config.NumberColumn(
             t("data.checks.group"), help=t("data.checks.group_help"), width="small"
         ),
-        "path": st.column_config.TextColumn(t("data.checks.file"), width="large"),
+        "path": st.column_config.TextColumn(
+            t("data.checks.file"), width="medium" if rows["why"].any() else "large"
+        ),
         "label": st.column_config.TextColumn(t("data.checks.class")),
         "pixels": st.column_config.TextColumn(t("data.checks.size"), width="small"),
         "size": st.column_config.NumberColumn(t("data.checks.bytes"), format="localized", width="small"),

@@ -21,6 +21,8 @@ LIST_HEIGHT = 420
 """Pixels; a longer list of datasets scrolls."""
 ROOMY = 5
 """Datasets that are listed without scrolling."""
+MIN_WAY_WIDTH = 320
+"""Pixels; on a narrower page the two ways to pictures stand one below the other."""
 SAMPLE_ICONS = {"digits": ":material/pin:", "solar-cells": ":material/solar_power:"}
 
 _CHOOSING = "data_choosing"
@@ -90,10 +92,10 @@ def show(current: Dataset | None) -> None:
         st.subheader(t("data.choice.yours"), anchor=False)
         _list(known)
         st.subheader(t("data.choice.add"), anchor=False)
-    sample, folder = st.columns(2, gap="medium")
-    with sample, st.container(border=True, height="stretch"):
+    ways = st.grid(2, min_column_width=MIN_WAY_WIDTH, gap="medium")
+    with ways.container(border=True, height="stretch"):
         _samples({dataset.id for dataset in known}, busy=job is not None and job.active)
-    with folder, st.container(border=True, height="stretch"):
+    with ways.container(border=True, height="stretch"):
         _folder()
 
 
@@ -207,8 +209,7 @@ def _sample(sample: Sample, is_known: bool, busy: bool) -> None:
 
 def _confirm_fetch(sample: Sample) -> None:
     mb = f"{sample.download_mb:.0f}"
-    st.markdown(f"#### {sample.title}")
-    st.markdown(sample.description)
+    st.markdown(f"**{sample.title}.** {sample.description}")
     st.markdown(t("data.sample.size_label", mb=mb, images=f"{sample.num_images:,}"))
     st.markdown(t("data.sample.licence_label", licence=sample.licence))
     st.markdown(t("data.sample.source_label", source=sample.source))

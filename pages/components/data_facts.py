@@ -243,8 +243,8 @@ def _flagged_files(
     return rows[["path", "label", "width", "height", "size", "why", "group"]].reset_index(drop=True)
 
 
-def class_pictures(facts: Facts, label: str | None, fractions: Fractions, seed: int) -> pd.DataFrame:
-    """Return the usable pictures of a class, or of all, in the order of their paths.
+def class_pictures(facts: Facts, label: str, fractions: Fractions, seed: int) -> pd.DataFrame:
+    """Return the usable pictures of a class in the order of their paths, or of all (``""``) by turns.
 
     Returns:
         ``path``, ``sha256``, ``label``, ``split``, ``width``, ``height``, ``format`` and ``size`` (bytes).
@@ -257,15 +257,21 @@ def _class_pictures(
     home: Path,
     dataset_id: str,
     written: int,
-    label: str | None,
+    label: str,
     fractions: Fractions,
     seed: int,
     _facts: Facts,
 ) -> pd.DataFrame:
     table, _ = _split_table(_facts, fractions, seed)
-    chosen = table["usable"] if label is None else table["usable"] & (table["label"] == label)
+    chosen = table["usable"] & (table["label"] == label) if label else table["usable"]
     columns = ["path", "sha256", "label", "split", "width", "height", "format", "size"]
-    return table.loc[chosen, columns].reset_index(drop=True)
+    pictures = table.loc[chosen, columns]
+    if not label:
+        turn = pictures.groupby("label").cumcount()
+        pictures = (
+            pictures.assign(turn=turn).sort_values(["turn", "label"], kind="stable").drop(columns="turn")
+        )
+    return pictures.reset_index(drop=True)
 
 
 def thumbnails(root: Path, pictures: pd.DataFrame) -> list[bytes]:

@@ -16,22 +16,29 @@ from pages.components.gallery import Item, gallery
 from pages.components.text import code, plain, t
 
 PER_PAGE = 48
+PAGE_WIDTH = 44
+"""Pixels per number of the pager; with less it leaves numbers out, even where there are two."""
+ALL = ""
+"""Stands for all classes where the name of one is expected; no folder is called so."""
 LARGE_SIDE = 1280
-"""Pixels; longer side of the picture in the dialog."""
+"""Pixels; longer side of the picture that the dialog loads."""
+LARGE_BOX = (700, 600)
+"""Pixels, width and height, into which the dialog fits a picture, a small one enlarged."""
 
 
 @st.fragment
 def show(facts: Facts, found: SplitFacts) -> None:
     """Draw the pictures of the class that is chosen, a page at a time."""
-    counts = found.counts["total"].to_dict()
-    names = [None, *(name for name in facts.class_names if counts[name])]
+    counts = {
+        ALL: facts.num_pictures,
+        **{str(name): int(total) for name, total in found.counts["total"].items()},
+    }
+    names = [name for name, count in counts.items() if count or name == ALL]
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         label = st.selectbox(
             t("data.photos.class"),
             names,
-            format_func=lambda name: (
-                f"{t('data.photos.all') if name is None else name} ({counts.get(name, facts.num_pictures):,})"
-            ),
+            format_func=lambda name: f"{name or t('data.photos.all')} ({counts[name]:,})",
             key=f"data_class_{facts.dataset.id}",
             width=360,
         )
@@ -39,17 +46,19 @@ def show(facts: Facts, found: SplitFacts) -> None:
         num_pages = max(1, -(-len(pictures) // PER_PAGE))
         page = 1
         if num_pages > 1:
-            page = st.pagination(num_pages, key=f"data_page_{facts.dataset.id}_{names.index(label)}")
+            page = st.pagination(
+                num_pages, width=PAGER_WIDTH, key=f"data_page_{facts.dataset.id}_{names.index(label)}"
+            )
     first = (page - 1) * PER_PAGE
     shown = pictures.iloc[first : first + PER_PAGE]
     if num_pages > 1:
         line = t("data.photos.shown", n=len(pictures), first=f"{first + 1:,}", last=f"{first + len(shown):,}")
         st.caption(line)
-    items = _items(facts, shown, with_class=label is None)
+    items = _items(facts, shown, with_class=label == ALL)
     opened = gallery(items, key="data_gallery", label=t("data.photos.group"))
     if opened is not None:
         picture = shown[shown["path"] == opened].iloc[0]
-        st.dialog(code(file_name(opened)), width="large")(_enlarge)(facts, picture)
+        st.dialog(code(file_name(opened)), width="medium")(_enlarge)(facts, picture)
 
 
 def _items(facts: Facts, shown: pd.DataFrame, with_class: bool) -> list[Item]:
@@ -75,12 +84,18 @@ def _split_name(split: str) -> str:
     return t(f"split.{split}") if split else t("data.photos.unsplit")
 
 
+def _shown_width(width: int, height: int) -> int:
+    box_width, box_height = LARGE_BOX
+    return max(1, int(min(box_width, box_height * width / height)))
+
+
 def _enlarge(facts: Facts, picture: pd.Series) -> None:
     path = facts.dataset.root / picture["path"]
     try:
         large = images.thumbnail(images.read_bytes(path), LARGE_SIDE)
-        name = file_name(picture["path"])
-        st.image(large, alt=t("data.photos.large_alt", name=name, label=picture["label"]))
+        alt = t("data.photos.large_alt", name=file_name(picture["path"]), label=picture["label"])
+        with st.container(horizontal_alignment="center"):
+            st.image(large, width=_shown_width(picture["width"], picture["height"]), alt=alt)
     except UnreadableImage as error:
         st.error(plain(error), icon=":material/broken_image:")
     size = f"{picture['size'] / 1e6:.1f} MB" if picture["size"] >= 1e6 else f"{picture['size'] / 1e3:.0f} kB"

@@ -14,8 +14,8 @@ from pages.components import job as job_view
 from pages.components.data_facts import Facts, SplitFacts
 from pages.components.text import code, plain, t
 
-METRIC_WIDTH = 132
-"""Pixels; five of them and the button stand in one line of a wide page."""
+METRIC_WIDTH = 112
+"""Pixels; five of them and the button stand in one line of a wide page, in two of a narrow one."""
 
 
 def show(dataset: Dataset) -> None:
@@ -38,7 +38,8 @@ def _bar(dataset: Dataset) -> None:
     """Draw where the dataset comes from, and what can be done with it as a whole."""
     busy = bool(queue.list_jobs(shell.workspace(), active=True, dataset_id=dataset.id))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(_origin(dataset))
+        with st.container():
+            st.caption(_origin(dataset))
         st.button(
             t("data.look_again"),
             key="data_look_again",
@@ -107,10 +108,10 @@ def _figures(facts: Facts, found: SplitFacts) -> None:
     values |= {name: found.totals[name] for name in ("train", "val", "test")}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for name, value in values.items():
-            shown = (
-                t("data.figure.none") if found.refusal and name in ("train", "val", "test") else f"{value:,}"
-            )
+            unknown = found.refusal and name in found.totals
+            shown = t("data.figure.none") if unknown else f"{value:,}"
             st.metric(t(f"data.figure.{name}"), shown, help=t(f"data.figure.{name}_help"), width=METRIC_WIDTH)
+        st.space("stretch")
         if st.button(
             t("data.continue"),
             key="data_continue",
@@ -128,7 +129,7 @@ def _sections(facts: Facts, found: SplitFacts) -> None:
     parts: dict[str, Callable[[], None]] = {
         t("data.tabs.photos"): lambda: data_photos.show(facts, found),
         t("data.tabs.split"): lambda: data_split.show(facts, found),
-        t("data.tabs.checks"): lambda: data_checks.show(facts),
+        _checks_label(facts): lambda: data_checks.show(facts),
         t("data.tabs.sizes"): lambda: data_sizes.show(facts),
     }
     tabs = st.tabs(list(parts), key="data_tab", on_change="rerun")
@@ -136,6 +137,10 @@ def _sections(facts: Facts, found: SplitFacts) -> None:
         if tab.open:
             with tab:
                 draw()
+
+
+def _checks_label(facts: Facts) -> str:
+    return t("data.tabs.checks_found", n=len(facts.flagged)) if facts.flagged else t("data.tabs.checks")
 
 
 def _changes(facts: Facts) -> None:

@@ -8,6 +8,8 @@ import streamlit as st
 from pages.components.data_facts import Facts, Sizes, sizes
 from pages.components.text import t
 
+MIN_COLUMN_WIDTH = 260
+"""Pixels; on a narrower page the tables stand one below the other."""
 USUAL_INPUT = 224
 """Pixels a side that most networks of the catalog take."""
 
@@ -28,14 +30,14 @@ def show(facts: Facts) -> None:
     )
     if found.smallest < USUAL_INPUT:
         st.caption(t("data.sizes.small"))
-    by_side, by_size, by_format = st.columns(3, gap="medium")
-    with by_side:
+    grid = st.grid(3, min_column_width=MIN_COLUMN_WIDTH)
+    with grid.container():
         _table(_ranges(found), "data_sides", t("data.sizes.alt_sides"))
-    with by_size:
+    with grid.container():
         pixels = found.common["width"].map("{:,}".format) + " × " + found.common["height"].map("{:,}".format)
         rows = pd.DataFrame({t("data.sizes.pixels"): pixels, "count": found.common["count"]})
         _table(rows, "data_common", t("data.sizes.alt_common"))
-    with by_format:
+    with grid.container():
         names = {"format": t("data.sizes.format"), "mode": t("data.sizes.mode")}
         _table(found.formats.rename(columns=names), "data_formats", t("data.sizes.alt_formats"))
 
@@ -62,4 +64,4 @@ def _table(rows: pd.DataFrame, key: str, alt: str) -> None:
     bar = st.column_config.ProgressColumn(
         t("data.sizes.pictures"), format="localized", min_value=0, max_value=int(rows["count"].sum())
     )
-    st.dataframe(rows, key=key, hide_index=True, column_config={"count": bar}, alt=alt)
+    st.dataframe(rows, key=key, height="content", hide_index=True, column_config={"count": bar}, alt=alt)

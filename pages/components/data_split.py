@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+import pandas as pd
 import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from core.datasets import Dataset
+from core.splits import SPLITS
 from pages.components import dataset as dataset_view
 from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
 from pages.components.figure import figure
@@ -18,6 +21,10 @@ ROOMY = 18
 """Classes whose bars fit on the page; more of them scroll."""
 SCROLL_HEIGHT = 560
 """Pixels."""
+CLASS_WIDTH, NUMBER_WIDTH = 140, 72
+"""Pixels, of the columns of the table; all five are in sight on a wide page."""
+MIN_COLUMN_WIDTH = 380
+"""Pixels; on a narrower page the table stands below the bars."""
 UNEVEN = 1.5
 """Ratio of the largest to the smallest class from which they are called uneven."""
 
@@ -31,8 +38,9 @@ def current_split(facts: Facts) -> SplitFacts:
 
 def show(facts: Facts, found: SplitFacts) -> None:
     """Draw the split, what decides it, and how many pictures each class has in it."""
-    st.markdown(_sentence(facts.given))
-    if facts.given < {"train", "val", "test"}:
+    if not found.refusal:
+        st.markdown(_sentence(facts.given))
+    if not {"val", "test"} <= facts.given:
         _inputs(facts.given, facts.dataset)
     if found.small:
         names = ", ".join(code(name) for name in found.small[:MAX_NAMED])
@@ -43,22 +51,24 @@ def show(facts: Facts, found: SplitFacts) -> None:
     if sentence := _balance(found):
         st.markdown(sentence)
     height: int | Literal["content"] = SCROLL_HEIGHT if len(facts.class_names) > ROOMY else "content"
-    chart, table = st.columns([3, 2], gap="medium")
-    with chart, st.container(height=height, border=False):
+    if found.refusal:
+        _table(found.counts[["total"]], height)
+        return
+    grid = st.grid(2, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
+    with grid.container(height=height, border=False):
         _chart(facts)
-    with table:
-        _table(found, height)
+    with grid.container():
+        _table(found.counts, height)
 
 
 def _sentence(given: frozenset[str]) -> str:
     if {"val", "test"} <= given:
         return t("data.split.given")
     if given:
-        return t("data.split.given_some", given=", ".join(t(f"split.{name}") for name in sorted(given)))
+        names = [t(f"split.{name}") for name in SPLITS if name in given]
+        return t("data.split.given_some", given=t("data.split.and").join(names))
     fractions, _ = dataset_view.split_choice()
-    shares = {
-        name: f"{100 * share:.3g}" for name, share in zip(("train", "val", "test"), fractions, strict=True)
-    }
+    shares = {name: f"{100 * share:.3g}" for name, share in zip(SPLITS, fractions, strict=True)}
     return t("data.split.made", **shares) + " " + t("data.split.duplicates")
 
 
@@ -121,6 +131,8 @@ def _balance(found: SplitFacts) -> str:
     if len(totals) < 2:
         return ""
     low, high = int(totals.min()), int(totals.max())
+    if low == high:
+        return t("data.split.equal", count=f"{high:,}")
     if high < UNEVEN * low:
         return t("data.split.even", low=f"{low:,}", high=f"{high:,}")
     return t(
@@ -132,22 +144,27 @@ def _balance(found: SplitFacts) -> str:
 
 
 def _chart(facts: Facts) -> None:
-    words = {name: t(f"split.{name}") for name in ("train", "val", "test")} | {
-        "images": t("data.split.pictures")
+    words = {name: t(f"split.{name}") for name in SPLITS} | {
+        "images": t("data.split.pictures"),
+        "no_images": t("data.split.no_pictures"),
     }
     drawn = class_figure(facts, *dataset_view.split_choice(), words)
     figure(drawn, key="data_class_counts", alt=t("data.split.chart_alt", n=len(facts.class_names)))
 
 
-def _table(found: SplitFacts, height: int | Literal["content"]) -> None:
+def _table(counts: pd.DataFrame, height: int | Literal["content"]) -> None:
     st.dataframe(
-        found.counts,
+        counts,
         key="data_class_table",
         height=height,
         column_config={
-            "_index": st.column_config.TextColumn(t("data.split.class")),
-            **{name: st.column_config.NumberColumn(t(f"split.{name}")) for name in ("train", "val", "test")},
-            "total": st.column_config.NumberColumn(t("data.split.total")),
+            "_index": st.column_config.TextColumn(t("data.split.class"), width=CLASS_WIDTH),
+            **{name: _number(t(f"split.{name}")) for name in SPLITS},
+            "total": _number(t("data.split.total")),
         },
         alt=t("data.split.table_alt"),
     )
+
+
+def _number(title: str) -> ColumnConfig:
+    return st.column_config.NumberColumn(title, format="localized", width=NUMBER_WIDTH)

@@ -19,7 +19,9 @@ from pages.components.text import code, t
 PAGE_SIZE = 24
 
 
-def photo_gallery(run: Run, root: Path | None, table: pd.DataFrame, said: Predictions, key: str, label: str) -> None:
+def photo_gallery(
+    run: Run, root: Path | None, table: pd.DataFrame, said: Predictions, key: str, label: str
+) -> None:
     """Show rows of :func:`core.runs.answers` as pictures, a page of them at a time.
 
     Args:
@@ -35,7 +37,8 @@ def photo_gallery(run: Run, root: Path | None, table: pd.DataFrame, said: Predic
     if num_pages > 1:
         with st.container(horizontal=True, horizontal_alignment="right"):
             page = st.pagination(num_pages, key=f"{key}_page_{len(table)}")
-    shown = table.iloc[(page - 1) * PAGE_SIZE : page * PAGE_SIZE].to_dict("records")
+    rows = table.iloc[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    shown = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
     opened = gallery([_item(root, row) for row in shown], key=key, label=label)
     for row in shown:
         if str(row["row"]) == opened:
@@ -68,7 +71,9 @@ def _show(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) -
     with right:
         icon = ":material/close:" if row["wrong"] else ":material/check:"
         st.markdown(t("photo.is", true=code(row["true"])))
-        st.markdown(f"{icon} " + t("photo.taken_for", predicted=code(row["predicted"]), p=f"{row['probability']:.1%}"))
+        st.markdown(
+            f"{icon} " + t("photo.taken_for", predicted=code(row["predicted"]), p=f"{row['probability']:.1%}")
+        )
         names, probabilities = zip(*top_classes(said.y_prob[row["row"]], run.class_names), strict=True)
         figure(
             charts.probability_bars(names, probabilities, true_name=row["true"]),

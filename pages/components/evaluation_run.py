@@ -25,7 +25,9 @@ MAX_PAIRS = 10
 
 
 @st.cache_data(max_entries=8, max_size="512MB", show_spinner=False)
-def judged(home: Path, run_id: str, split: str, temperature: float) -> tuple[Predictions, Evaluation, pd.DataFrame]:
+def judged(
+    home: Path, run_id: str, split: str, temperature: float
+) -> tuple[Predictions, Evaluation, pd.DataFrame]:
     """Return what a run says about a split, its scores, and one row per image, worst first."""
     run = runs.get(shell.workspace(), run_id)
     said = runs.predictions(shell.workspace(), run_id, split)
@@ -39,7 +41,9 @@ def show_evaluation(run: Run) -> None:
         SPLITS,
         default="test",
         required=True,
-        format_func=lambda name: t("evaluation.split_option", split=t(f"split.{name}"), n=run.num_images[name]),
+        format_func=lambda name: t(
+            "evaluation.split_option", split=t(f"split.{name}"), n=run.num_images[name]
+        ),
         key="split",
         bind="query-params",
         help=t("evaluation.split_help"),
@@ -166,11 +170,15 @@ def _keep_cell(cell: tuple[int, int] | None) -> None:
         del st.query_params[CELL]
 
 
-def _cell(run: Run, root: Path | None, cell: tuple[int, int], answers: pd.DataFrame, said: Predictions) -> None:
+def _cell(
+    run: Run, root: Path | None, cell: tuple[int, int], answers: pd.DataFrame, said: Predictions
+) -> None:
     true, predicted = cell
     shown = answers[(answers["true_index"] == true) & (answers["predicted_index"] == predicted)]
     names = {"true": code(run.class_names[true]), "predicted": code(run.class_names[predicted])}
-    st.markdown(t("evaluation.cell_right" if true == predicted else "evaluation.cell_wrong", n=len(shown), **names))
+    st.markdown(
+        t("evaluation.cell_right" if true == predicted else "evaluation.cell_wrong", n=len(shown), **names)
+    )
     if len(shown):
         photo_gallery(run, root, shown, said, key="cell_photos", label=t("evaluation.cell_photos"))
 
@@ -181,7 +189,6 @@ def _classes(scores: Evaluation, run_id: str) -> None:
     worst = min(judged_classes, key=lambda row: row.f1)
     st.markdown(t("evaluation.worst_class", name=code(worst.name), f1=f"{worst.f1:.2f}"))
     left, right = st.columns([3, 2], gap="large")
-    share = {"min_value": 0.0, "max_value": 1.0, "format": "%.3f"}
     with left:
         st.dataframe(
             pd.DataFrame(
@@ -196,9 +203,15 @@ def _classes(scores: Evaluation, run_id: str) -> None:
             hide_index=True,
             column_config={
                 "name": st.column_config.TextColumn(t("evaluation.class")),
-                "precision": st.column_config.NumberColumn(t("term.precision_name"), help=t("term.precision"), format="%.3f"),
-                "recall": st.column_config.NumberColumn(t("term.recall_name"), help=t("term.recall"), format="%.3f"),
-                "f1": st.column_config.ProgressColumn("F1", help=t("term.f1"), **share),
+                "precision": st.column_config.NumberColumn(
+                    t("term.precision_name"), help=t("term.precision"), format="%.3f"
+                ),
+                "recall": st.column_config.NumberColumn(
+                    t("term.recall_name"), help=t("term.recall"), format="%.3f"
+                ),
+                "f1": st.column_config.ProgressColumn(
+                    "F1", help=t("term.f1"), format="%.3f", min_value=0.0, max_value=1.0
+                ),
                 "support": st.column_config.NumberColumn(t("evaluation.support"), help=t("term.support")),
             },
             key=f"classes_{run_id}",

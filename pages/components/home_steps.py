@@ -55,7 +55,11 @@ def steps(dataset: Dataset | None, run: Run | None) -> None:
             st.caption(t(f"home.{step.name}_what"))
             st.markdown(step.text)
             if step.name == following and st.button(
-                t("home.continue"), type="primary", icon=":material/arrow_forward:", key="continue", width="stretch"
+                t("home.continue"),
+                type="primary",
+                icon=":material/arrow_forward:",
+                key="continue",
+                width="stretch",
             ):
                 st.switch_page(f"pages/{step.name}.py", query_params=st.query_params.to_dict())
 
@@ -70,7 +74,9 @@ def _data(dataset: Dataset | None) -> Step:
     if split is None:
         return Step("data", t("home.data_unread", name=code(dataset.name)), done=False)
     total = f"{sum(split.num_images.values()):,}"
-    return Step("data", t("home.data_done", name=code(dataset.name), images=total, n=split.num_classes), done=True)
+    return Step(
+        "data", t("home.data_done", name=code(dataset.name), images=total, n=split.num_classes), done=True
+    )
 
 
 def _training(dataset: Dataset | None, run: Run | None) -> Step:
@@ -86,7 +92,11 @@ def _evaluation(run: Run | None) -> Step:
     scores = run.metrics["test"]
     low, high = scores["accuracy_interval"]
     text = t(
-        "home.evaluation_done", accuracy=f"{scores['accuracy']:.1%}", low=f"{low:.0%}", high=f"{high:.0%}", n=scores["num_images"]
+        "home.evaluation_done",
+        accuracy=f"{scores['accuracy']:.1%}",
+        low=f"{low:.0%}",
+        high=f"{high:.0%}",
+        n=scores["num_images"],
     )
     return Step("evaluation", text, done=False)
 

@@ -22,16 +22,19 @@ def watch(job_id: int, draw: Callable[[Job], None]) -> None:
         job_id: The job.
         draw: Draws it; called with its newest state.
     """
-    under_way = queue.get(shell.workspace(), job_id).active
+    job = queue.get(shell.workspace(), job_id)
+    if not job.active:  # what is pressed now, such as a retry, concerns the whole page
+        draw(job)
+        return
 
     def tick() -> None:
         queue.tend(shell.workspace())
         job = queue.get(shell.workspace(), job_id)
-        if under_way and not job.active:
+        if not job.active:
             st.rerun()
         draw(job)
 
-    st.fragment(tick, run_every=POLL_S if under_way else None)()
+    st.fragment(tick, run_every=POLL_S)()
 
 
 def progress(job: Job) -> None:
@@ -65,7 +68,7 @@ def _line(job: Job) -> str:
     return " · ".join(parts)
 
 
-def outcome(job: Job, retry: Callable[[], object] | None = None) -> None:
+def outcome(job: Job, retry: Callable[[], None] | None = None) -> None:
     """Draw how a job ended if it did not end well, and offer to start it again."""
     if job.active or job.state == "done":
         return

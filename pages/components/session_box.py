@@ -30,7 +30,8 @@ def _box() -> None:
     status = queue.session_status(shell.workspace())
     with st.container(border=True, gap="small"):
         st.markdown(
-            f"{ICONS[status.state]} {t('session.title', device=code(status.device.title))}", help=t("session.help")
+            f"{ICONS[status.state]} {t('session.title', device=code(status.device.title))}",
+            help=t("session.help"),
         )
         st.caption(_words(status))
         if status.note:

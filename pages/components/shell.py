@@ -150,6 +150,9 @@ def _follow_url() -> None:
     changed = [kind for kind in KINDS if in_url[kind] not in (None, st.session_state.get(_key(kind)))]
     for kind in changed:
         choose(kind, in_url[kind])
+    run = current("run")
+    if run is not None and current("dataset") is None:  # a sample may have been made since
+        choose("run", run.id)
     for kind in KINDS:
         known = current(kind)
         _remember(kind, known.id if known is not None else None)

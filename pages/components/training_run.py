@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -18,7 +18,11 @@ from pages.components.figure import figure
 from pages.components.text import code, plain, t
 
 STAGES = ("audit", "prepare", "features", "head", "fine_tune", "evaluate")
-ICONS = {"done": "check_circle", "now": "pending", "later": "circle"}
+MARKS: dict[str, tuple[str, Literal["green", "primary", "gray"]]] = {
+    "done": (":material/check_circle:", "green"),
+    "now": (":material/pending:", "primary"),
+    "later": (":material/circle:", "gray"),
+}
 LOG_LINES = 200
 
 
@@ -44,7 +48,7 @@ def _draw(run: Run, job: Job | None) -> None:
         job_view.progress(job)
         _steps(run, str(job.progress.get("stage", "")))
     elif job is not None:
-        job_view.outcome(job, retry=lambda: _again(run))
+        job_view.outcome(job, retry=lambda: _again(run, job.args.get("sample", "")))
     elif run.error:
         st.error(plain(run.error), title=t("job.failed"), icon=":material/error:")
     if run.state == "done":
@@ -53,10 +57,13 @@ def _draw(run: Run, job: Job | None) -> None:
     _log(run, events)
 
 
-def _again(run: Run) -> None:
+def _again(run: Run, sample: str) -> None:
+    workspace = shell.workspace()
     with shell.errors():
-        dataset = datasets.get(shell.workspace(), run.dataset_id)
-        job = queue.submit_training(shell.workspace(), dataset.id, dataset.name, recipes.from_json(run.recipe))
+        if not sample:
+            datasets.get(workspace, run.dataset_id)  # says so where it was removed
+        recipe = recipes.from_json(run.recipe)
+        job = queue.submit_training(workspace, run.dataset_id, run.dataset_name, recipe, sample=sample)
         shell.choose("run", job.run_id)
 
 
@@ -67,8 +74,8 @@ def _steps(run: Run, stage: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for index, name in enumerate(names):
             state = "done" if index < reached else "now" if index == reached else "later"
-            color = {"done": "green", "now": "primary", "later": "gray"}[state]
-            st.badge(t(f"stage.{name}"), icon=f":material/{ICONS[state]}:", color=color, help=t(f"stage.{name}_help"))
+            icon, color = MARKS[state]
+            st.badge(t(f"stage.{name}"), icon=icon, color=color, help=t(f"stage.{name}_help"))
 
 
 def _result(run: Run) -> None:
@@ -84,12 +91,16 @@ def _result(run: Run) -> None:
                 high=f"{test['accuracy_interval'][1]:.0%}",
             )
         )
-        with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
+        with st.container(horizontal=True, gap="large"):
             for name, scores in (("test", test), ("val", val)):
                 st.metric(
-                    t("training.accuracy_on", split=t(f"split.{name}")), f"{scores['accuracy']:.1%}", width="content"
+                    t("training.accuracy_on", split=t(f"split.{name}")),
+                    f"{scores['accuracy']:.1%}",
+                    width="content",
                 )
-            st.metric(t("training.macro_f1"), f"{test['macro_f1']:.3f}", width="content", help=t("term.macro_f1"))
+            st.metric(
+                t("training.macro_f1"), f"{test['macro_f1']:.3f}", width="content", help=t("term.macro_f1")
+            )
             st.metric(t("training.duration"), job_view.duration(sum(run.seconds.values())), width="content")
         for note in run.notes:
             st.caption(plain(note))
@@ -153,8 +164,8 @@ def _log_line(event: dict[str, Any]) -> str:
 
 
 def earlier_runs(dataset_id: str, current: Run | None) -> None:
-    """List the runs of a dataset; a chosen one becomes the current run."""
-    found = runs.list_runs(shell.workspace(), dataset_id)
+    """List the runs of a dataset, and those whose record is damaged; a chosen one becomes the current run."""
+    found = [run for run in runs.list_runs(shell.workspace()) if run.dataset_id in (dataset_id, "")]
     if not found:
         return
     st.subheader(t("training.runs"), anchor=False)
@@ -162,7 +173,7 @@ def earlier_runs(dataset_id: str, current: Run | None) -> None:
     picked = st.dataframe(
         table,
         hide_index=True,
-        key="runs_table",
+        key=f"runs_table_{found[0].id}_{len(found)}",  # of another list no row is chosen yet
         on_select="rerun",
         selection_mode="single-row",
         column_config={
@@ -189,8 +200,11 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _actions(run: Run, current: Run | None) -> None:
+    is_damaged = not run.dataset_id
+    if is_damaged:
+        st.warning(plain(run.error), icon=":material/warning:")
     with st.container(horizontal=True, gap="small"):
-        if current is None or run.id != current.id:
+        if not is_damaged and (current is None or run.id != current.id):
             st.button(
                 t("runs.show"),
                 icon=":material/visibility:",
@@ -198,17 +212,28 @@ def _actions(run: Run, current: Run | None) -> None:
                 on_click=shell.choose,
                 args=("run", run.id),
             )
-        if run.state not in runs.ACTIVE_STATES and st.button(t("runs.delete"), icon=":material/delete:", key="delete_run"):
+        if run.state not in runs.ACTIVE_STATES and st.button(
+            t("runs.delete"), icon=":material/delete:", key="delete_run"
+        ):
             _confirm_delete(run)
 
 
 @st.dialog(t("runs.delete_title"))
 def _confirm_delete(run: Run) -> None:
     st.markdown(t("runs.delete_text", run=code(shell.run_name(run))))
-    if st.button(t("runs.delete_yes"), type="primary", icon=":material/delete:", key="delete_run_yes"):
-        with shell.errors():
-            runs.delete(shell.workspace(), run.id)
-            st.session_state.pop("runs_table", None)
-            if (current := shell.current("run")) is None or current.id == run.id:
-                shell.choose("run", None)
-            st.rerun()
+    if st.button(
+        t("runs.delete_yes"),
+        type="primary",
+        icon=":material/delete:",
+        key="delete_run_yes",
+        on_click=_delete,
+        args=(run.id,),
+    ):
+        st.rerun()
+
+
+def _delete(run_id: str) -> None:
+    with shell.errors():
+        runs.delete(shell.workspace(), run_id)
+        if shell.current("run") is None:
+            shell.choose("run", None)

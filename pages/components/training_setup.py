@@ -58,7 +58,9 @@ def _backbone() -> BackboneSpec:
 
     def label(name: str) -> str:
         spec, status = catalog.CATALOG[name], statuses[name]
-        state = t("backbone.ready") if status.ready else t("backbone.download", mb=f"{status.download_mb:,.0f}")
+        state = (
+            t("backbone.ready") if status.ready else t("backbone.download", mb=f"{status.download_mb:,.0f}")
+        )
         return f"{spec.title}  ·  {state}"
 
     names = [spec.name for spec in offered]
@@ -117,7 +119,12 @@ def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
     with second:
         st.markdown(t("training.stage_1"))
         head_epochs = st.number_input(
-            t("field.head_epochs"), 1, 10_000, recipe.head_epochs, key=f"head_epochs_{key}", help=t("field.head_epochs_help")
+            t("field.head_epochs"),
+            1,
+            10_000,
+            recipe.head_epochs,
+            key=f"head_epochs_{key}",
+            help=t("field.head_epochs_help"),
         )
         head_strength = st.number_input(
             t("field.head_strength"),
@@ -165,7 +172,12 @@ def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
             help=t("field.learning_rate_help"),
         )
         batch_size = st.number_input(
-            t("field.batch_size"), 1, 1024, recipe.batch_size, key=f"batch_{key}", help=t("field.batch_size_help")
+            t("field.batch_size"),
+            1,
+            1024,
+            recipe.batch_size,
+            key=f"batch_{key}",
+            help=t("field.batch_size_help"),
         )
     return replace(
         recipe,
@@ -210,7 +222,9 @@ def _start(dataset: Dataset, split: SplitSummary, recipe: Recipe) -> None:
 def _costs(needs: Forecast) -> None:
     with st.container(horizontal=True, gap="medium"):
         st.metric(t("forecast.time"), t("forecast.about", value=duration(needs.total_s)), width="content")
-        st.metric(t("forecast.memory"), t("forecast.about", value=_megabytes(needs.memory_mb)), width="content")
+        st.metric(
+            t("forecast.memory"), t("forecast.about", value=_megabytes(needs.memory_mb)), width="content"
+        )
         st.metric(t("forecast.disk"), t("forecast.about", value=_megabytes(needs.disk_mb)), width="content")
 
 
