@@ -146,7 +146,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
     dataset = datasets.add_folder(workspace, arguments.folder)
     changes = {
         "backbone": arguments.backbone,
-        "weights": arguments.weights and str(Path(arguments.weights).expanduser().resolve()),
+        "weights": arguments.weights,
         "fractions": arguments.split,
         "image_size": arguments.image_size,
         "head_epochs": arguments.head_epochs,
@@ -163,7 +163,8 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
     report = {
         "run_id": run.id,
         "backbone": run.recipe["backbone"],
-        "recipe": run.recipe,
+        "recipe": arguments.recipe,
+        "settings": run.recipe,
         "class_names": list(run.class_names),
         "num_images": run.num_images,
         "seconds": run.seconds,

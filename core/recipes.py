@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from core import catalog
@@ -143,7 +144,7 @@ def validate(recipe: Recipe) -> Recipe:
             "no block of the backbone. Raise fine_tune_blocks, or set fine_tune_epochs to 0."
         )
     validate_fractions(recipe.fractions)
-    return replace(recipe, backbone=spec.name, image_size=size)
+    return replace(recipe, backbone=spec.name, image_size=size, weights=_weights_file(recipe.weights))
 
 
 def validate_fractions(fractions: tuple[float, ...]) -> None:
@@ -158,6 +159,19 @@ def validate_fractions(fractions: tuple[float, ...]) -> None:
             f"The split is {shown}. Expected three shares above 0 for train, val and test that add up to 1, "
             "for example 0.7, 0.15, 0.15."
         )
+
+
+def _weights_file(given: str) -> str:
+    """Return the absolute path of a weights file; the session that reads it works in another folder."""
+    if not given:
+        return ""
+    path = Path(given).expanduser().resolve()
+    if not path.is_file():
+        raise RecipeError(
+            f'There is no weights file "{given}". Expected the path of a file on this computer. Check it, or '
+            "leave it out to use the ImageNet weights."
+        )
+    return str(path)
 
 
 def _between(name: str, value: float, low: float, high: float, unit: str = "") -> None:

@@ -23,6 +23,7 @@ SIZES = {"wide": 1440, "narrow": 800}
 HEIGHT, MAX_HEIGHT = 900, 1400
 STILL_MS = 700
 """A page that looks the same after this time has been drawn."""
+MAX_LOOKS = 20
 
 
 def main() -> None:
@@ -92,11 +93,14 @@ def photograph(browser: Browser, url: str, width: int, scheme: str, target: Path
 def still(page: Page) -> bytes:
     """Return a PNG of the page once nothing on it moves: tables and figures are drawn after the script has run."""
     settle(page)
-    before, now = b"", page.screenshot(animations="disabled")
-    while now != before:
+    before = page.screenshot(animations="disabled")
+    for _ in range(MAX_LOOKS):
         page.wait_for_timeout(STILL_MS)
-        before, now = now, page.screenshot(animations="disabled")
-    return now
+        now = page.screenshot(animations="disabled")
+        if now == before:
+            break
+        before = now
+    return before
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def served(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The app on this workspace as a server shows it that has had visitors; the device is held, so no session starts."""
+    """The app on this workspace, on a server that has had visitors; the device is held, so no session starts."""
     monkeypatch.setenv("GRAFT_HOME", str(workspace.home))
     monkeypatch.setenv("GRAFT_DEVICE", "cpu")
     monkeypatch.setattr("streamlit.testing.v1.app_test.PagesManager", _WarmPagesManager)

@@ -110,9 +110,7 @@ def test_a_run_whose_dataset_was_removed_still_shows_its_score(workspace: Worksp
     assert "100.0% right on 6 test photos" in words(app)
 
 
-def test_a_dataset_whose_folder_is_gone_does_not_block_the_page(
-    birds: Dataset, workspace: Workspace
-) -> None:
+def test_a_dataset_whose_folder_is_gone_does_not_block_the_page(birds: Dataset, workspace: Workspace) -> None:
     run = finished_run(workspace, birds)
     shutil.rmtree(birds.root)
     app = visit("home", run=run.id)

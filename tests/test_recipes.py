@@ -40,6 +40,7 @@ def test_a_sample_gets_what_fits_it_and_a_probe_stays_a_probe() -> None:
         ({"fractions": (0.7, 0.3, 0.0)}, r"0\.7, 0\.3, 0\. Expected three shares above 0"),
         ({"fractions": (0.5, 0.5)}, r"Expected three shares"),
         ({"seed": -1}, r"seed is -1"),
+        ({"weights": "/no/such/file.h5"}, r'There is no weights file "/no/such/file.h5"'),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(changes: dict[str, Any], message: str) -> None:

@@ -170,6 +170,7 @@ def test_the_command_line_tells_the_same(
     assert main(["train", str(photos), "--backbone", "tiny", "--fine-tune-epochs", "0", "--json"]) == 0
     trained = json.loads(said())
     assert set(trained) >= {"run_id", "backbone", "recipe", "class_names", "num_images", "seconds", "metrics"}
+    assert trained["recipe"] == "two-stages" and trained["settings"]["fine_tune_epochs"] == 0
     assert trained["metrics"]["val"].keys() >= {"accuracy", "macro_f1"}
     assert set(trained["seconds"]) >= {"prepare", "features", "head", "evaluate"}
 

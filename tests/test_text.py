@@ -29,16 +29,18 @@ HOSTILE = [
 ]
 
 
-def _calls() -> Iterator[tuple[str, ast.Call]]:
+def _calls() -> Iterator[tuple[str, ast.Call, ast.expr]]:
+    """Give place, call and key of each call of ``t``; one that chooses between two keys is given twice."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "t":
-                yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+                key = node.args[0]
+                for one in (key.body, key.orelse) if isinstance(key, ast.IfExp) else (key,):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node, one
 
 
-def _key(node: ast.Call) -> tuple[str, bool]:
+def _key(key: ast.expr) -> tuple[str, bool]:
     """Return the key of a call, and whether it is only the beginning of one."""
-    key = node.args[0]
     if isinstance(key, ast.Constant) and isinstance(key.value, str):
         return key.value, False
     first = key.values[0] if isinstance(key, ast.JoinedStr) else None
@@ -56,14 +58,14 @@ def _fields(entry: str | dict[str, str]) -> set[str]:
 
 def test_every_key_that_the_pages_use_exists() -> None:
     known = _entries(FALLBACK)
-    for place, node in _calls():
-        key, is_prefix = _key(node)
+    for place, node, expression in _calls():
+        key, is_prefix = _key(expression)
         found = any(name.startswith(key) for name in known) if is_prefix and key else key in known
         assert found or (is_prefix and not key), f'{place} uses the string "{key}", which en.toml lacks'
 
 
 def test_every_key_that_exists_is_used() -> None:
-    used = [_key(node) for _, node in _calls()]
+    used = [_key(expression) for _, _, expression in _calls()]
     whole = {key for key, is_prefix in used if not is_prefix}
     prefixes = tuple(key for key, is_prefix in used if is_prefix and key)
     unused = [
@@ -74,8 +76,8 @@ def test_every_key_that_exists_is_used() -> None:
 
 def test_every_call_gives_the_fields_of_its_string() -> None:
     known = _entries(FALLBACK)
-    for place, node in _calls():
-        key, is_prefix = _key(node)
+    for place, node, expression in _calls():
+        key, is_prefix = _key(expression)
         given = {keyword.arg for keyword in node.keywords}
         if not is_prefix and None not in given:
             assert _fields(known[key]) <= given, f'{place} does not give all fields of "{key}"'

@@ -71,7 +71,9 @@ def _two_classes(root: Path) -> None:
         (root / label).mkdir()
 
 
-def test_a_dataset_that_was_not_looked_at_leads_to_the_data_page(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_dataset_that_was_not_looked_at_leads_to_the_data_page(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     unread = add_dataset(workspace, tmp_path / "birds", audited=False)
     app = visit("training", dataset=unread.id)
     assert not app.exception
@@ -289,7 +291,9 @@ def test_all_runs_on_the_dataset_are_listed_newest_first(workspace: Workspace, b
 
 def _select_run(app: AppTest, workspace: Workspace, row: int) -> None:
     found = runs.list_runs(workspace)
-    app.session_state[f"runs_table_{found[0].id}_{len(found)}"] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    app.session_state[f"runs_table_{found[0].id}_{len(found)}"] = {
+        "selection": {"rows": [row], "columns": [], "cells": []}
+    }
     app.run()
 
 

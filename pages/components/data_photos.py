@@ -47,7 +47,9 @@ def show(facts: Facts, found: SplitFacts) -> None:
         page = 1
         if num_pages > 1:
             page = st.pagination(
-                num_pages, width=PAGER_WIDTH, key=f"data_page_{facts.dataset.id}_{names.index(label)}"
+                num_pages,
+                width=PAGE_WIDTH * (min(num_pages, 7) + 2),
+                key=f"data_page_{facts.dataset.id}_{names.index(label)}",
             )
     first = (page - 1) * PER_PAGE
     shown = pictures.iloc[first : first + PER_PAGE]

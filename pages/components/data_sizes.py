@@ -20,14 +20,7 @@ def show(facts: Facts) -> None:
     if not found.largest:
         st.markdown(t("data.sizes.none"))
         return
-    st.markdown(
-        t(
-            "data.sizes.verdict",
-            smallest=f"{found.smallest:,}",
-            median=f"{found.median:,}",
-            largest=f"{found.largest:,}",
-        )
-    )
+    st.markdown(_verdict(found))
     if found.smallest < USUAL_INPUT:
         st.caption(t("data.sizes.small"))
     grid = st.grid(3, min_column_width=MIN_COLUMN_WIDTH)
@@ -38,8 +31,14 @@ def show(facts: Facts) -> None:
         rows = pd.DataFrame({t("data.sizes.pixels"): pixels, "count": found.common["count"]})
         _table(rows, "data_common", t("data.sizes.alt_common"))
     with grid.container():
-        names = {"format": t("data.sizes.format"), "mode": t("data.sizes.mode")}
-        _table(found.formats.rename(columns=names), "data_formats", t("data.sizes.alt_formats"))
+        _table(found.formats, "data_formats", t("data.sizes.alt_formats"))
+
+
+def _verdict(found: Sizes) -> str:
+    smallest, median, largest = (f"{side:,}" for side in (found.smallest, found.median, found.largest))
+    if smallest == largest:
+        return t("data.sizes.equal", side=smallest)
+    return t("data.sizes.verdict", smallest=smallest, median=median, largest=largest)
 
 
 def _ranges(found: Sizes) -> pd.DataFrame:
@@ -61,7 +60,11 @@ def _range(low: int, high: int | None) -> str:
 
 
 def _table(rows: pd.DataFrame, key: str, alt: str) -> None:
-    bar = st.column_config.ProgressColumn(
-        t("data.sizes.pictures"), format="localized", min_value=0, max_value=int(rows["count"].sum())
-    )
-    st.dataframe(rows, key=key, height="content", hide_index=True, column_config={"count": bar}, alt=alt)
+    config = {
+        "count": st.column_config.ProgressColumn(
+            t("data.sizes.pictures"), format="localized", min_value=0, max_value=int(rows["count"].sum())
+        ),
+        "format": st.column_config.TextColumn(t("data.sizes.format")),
+        "mode": st.column_config.TextColumn(t("data.sizes.mode"), help=t("data.sizes.mode_help")),
+    }
+    st.dataframe(rows, key=key, height="content", hide_index=True, column_config=config, alt=alt)

@@ -150,12 +150,25 @@ def _follow_url() -> None:
     changed = [kind for kind in KINDS if in_url[kind] not in (None, st.session_state.get(_key(kind)))]
     for kind in changed:
         choose(kind, in_url[kind])
+    if not any(in_url.values()) and _key("run") not in st.session_state:
+        _take_up_where_it_was_left()
     run = current("run")
     if run is not None and current("dataset") is None:  # a sample may have been made since
         choose("run", run.id)
     for kind in KINDS:
         known = current(kind)
         _remember(kind, known.id if known is not None else None)
+
+
+def _take_up_where_it_was_left() -> None:
+    """Give a new visitor without a URL of their own the run that was started last, or the newest dataset."""
+    found, known = runs.list_runs(workspace()), datasets.list_datasets(workspace())
+    ids = {dataset.id for dataset in known}
+    found = [run for run in found if run.dataset_id in ids or run.state in runs.ACTIVE_STATES]
+    if found and (not known or found[0].created >= known[0].created):
+        choose("run", found[0].id)
+    elif known:
+        choose("dataset", known[0].id)
 
 
 def _remember(kind: Kind, identifier: str | None) -> None:

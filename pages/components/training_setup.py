@@ -116,6 +116,12 @@ def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
             help=t("field.augment_help"),
             disabled=not recipe.fine_tune_epochs,
         )
+        weights = st.text_input(
+            t("field.weights"),
+            key=f"weights_{key}",
+            placeholder=t("field.weights_empty"),
+            help=t("field.weights_help"),
+        )
     with second:
         st.markdown(t("training.stage_1"))
         head_epochs = st.number_input(
@@ -138,6 +144,7 @@ def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
     if not recipe.fine_tune_epochs:
         return replace(
             recipe,
+            weights=weights.strip(),
             image_size=int(image_size),
             resize=resize,
             head_epochs=int(head_epochs),
@@ -181,6 +188,7 @@ def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
         )
     return replace(
         recipe,
+        weights=weights.strip(),
         image_size=int(image_size),
         resize=resize,
         augment=augment,

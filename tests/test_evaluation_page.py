@@ -1,0 +1,297 @@
+"""The evaluation page in every state of a run, with classes called anything."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import audit, datasets, queue, runs
+from core.datasets import Dataset
+from core.progress import no_progress
+from core.workspace import Workspace
+from tests.pictures import write_classes
+from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, metrics, visit, words
+
+pytestmark = pytest.mark.usefixtures("served")
+
+HOSTILE = ("![x](evil.example)", "<img src=x onerror=alert(1)>", "two\nlines", "猫头鹰", ":red[$x$] `code`")
+
+
+@pytest.fixture
+def birds(workspace: Workspace, tmp_path: Path) -> Dataset:
+    return add_dataset(workspace, tmp_path / "birds")
+
+
+def _choose_cell(app: AppTest, run_id: str, true: int, predicted: int, split: str = "test") -> None:
+    cells = [(true, str(predicted))]
+    app.session_state[f"matrix_{run_id}_{split}"] = {"selection": {"rows": [], "columns": [], "cells": cells}}
+    app.run()
+    assert not app.exception
+
+
+def _galleries(app: AppTest) -> int:
+    return len(app.get("bidi_component"))
+
+
+# --- without a model ----------------------------------------------------------------------------------------------
+
+
+def test_without_a_run_the_sample_is_offered() -> None:
+    app = visit("evaluation")
+    assert not app.exception
+    assert "There is nothing to look at yet." in words(app)
+    assert has_button(app, "train_sample")
+
+
+def test_the_sample_is_trained_on_with_one_click_and_shown_on_the_way(workspace: Workspace) -> None:
+    app = visit("evaluation")
+    app.button(key="train_sample").click().run()
+    assert not app.exception
+    (job,) = queue.list_jobs(workspace, kind="train")
+    assert current(app)["run"] == job.run_id
+    assert "This run is still being trained." in words(app)
+    assert has_button(app, f"cancel_{job.id}")
+
+
+def test_a_dataset_without_a_finished_run_leads_to_its_training(workspace: Workspace, birds: Dataset) -> None:
+    app = visit("evaluation", dataset=birds.id)
+    assert not app.exception
+    assert "There is nothing to look at yet." in words(app)
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled", "interrupted"])
+def test_a_run_that_ended_without_a_model_says_so(workspace: Workspace, birds: Dataset, state: str) -> None:
+    job = begin_training(workspace, birds)
+    queue.finish(workspace, job, state, message="It ended.")
+    app = visit("evaluation", run=job.run_id)
+    assert not app.exception
+    assert "This run ended without a model, so there is nothing to evaluate." in words(app)
+    assert has_button(app, f"retry_{job.id}")
+
+
+def test_a_run_that_does_not_exist_gives_way_to_the_newest_one_that_does(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds)
+    app = visit("evaluation", run="20260101-000000-abcd")
+    assert not app.exception
+    assert not app.error
+    assert current(app)["run"] == run.id
+
+
+# --- a finished run -----------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_judged_on_test_with_intervals(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert not app.error
+    assert "**Right on 5 of 6 test photos**, which it had never seen." in words(app)
+    assert metrics(app) == {"Accuracy": "83.3%", "Macro F1": "0.822", "Errors": "1"}
+    assert app.metric[0].delta == "43.6% to 97.0%"
+    assert "Most often `owl` is taken for `wren`: 1 photo" in words(app)
+    assert "The hardest class is `owl`, with an F1 of 0.67." in words(app)
+    assert "1 photo was misclassified." in words(app)
+    table = app.dataframe[1].value
+    assert dict(zip(table["name"], table["support"], strict=True)) == {"kite": 2, "owl": 2, "wren": 2}
+    assert list(table["recall"]) == [1.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("split", "said", "warned"),
+    [
+        ("val", "**Right on 6 of 6 validation photos**", "these scores are a little too good"),
+        ("train", "**Right on 18 of 18 training photos**", "these scores say nothing about new photos"),
+    ],
+)
+def test_other_splits_come_with_a_warning(
+    workspace: Workspace, birds: Dataset, split: str, said: str, warned: str
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    app = visit("evaluation", run=run.id)
+    app.segmented_control(key="split").set_value(split).run()
+    assert not app.exception
+    assert said in words(app)
+    assert warned in app.info[0].value
+
+
+def test_a_run_without_errors_is_not_celebrated_too_soon(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds)
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert "Nothing was confused." in words(app)
+    assert "Before you celebrate" in app.success[0].value
+    assert _galleries(app) == 0
+
+
+def test_a_run_that_is_always_wrong_is_shown(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren"), ("wren", "kite"), ("kite", "owl")] * 2)
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert metrics(app)["Accuracy"] == "0.0%"
+    assert "6 photos were misclassified." in words(app)
+
+
+def test_a_class_without_test_images_is_left_out_of_macro_f1(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")], without=["kite"])
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert "Macro F1 leaves out 1 class that has no photo in this split." in words(app)
+    assert "The hardest class is `owl`" in words(app)
+    _choose_cell(app, run.id, 0, 0)
+    assert "**0 photos of `kite`, recognised.**" in words(app)
+
+
+# --- cells and photos ---------------------------------------------------------------------------------------------
+
+
+def test_a_chosen_cell_shows_its_photos_and_stands_in_the_url(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    app = visit("evaluation", run=run.id)
+    assert _galleries(app) == 1
+    _choose_cell(app, run.id, 1, 2)
+    assert "**1 photo of `owl`, taken for `wren`.**" in words(app)
+    assert current(app)["cell"] == "1-2"
+    assert _galleries(app) == 2
+    _choose_cell(app, run.id, 1, 1)
+    assert "**1 photo of `owl`, recognised.**" in words(app)
+    _choose_cell(app, run.id, 1, 0)
+    assert "**0 photos of `owl`, taken for `kite`.**" in words(app)
+    assert _galleries(app) == 1
+
+
+def test_a_cell_in_the_url_is_chosen(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    app = visit("evaluation", run=run.id, cell="1-2")
+    assert not app.exception
+    assert "**1 photo of `owl`, taken for `wren`.**" in words(app)
+
+
+@pytest.mark.parametrize("cell", ["9-9", "-1-2", "a-b", "1", "1-2-3", "²-1"])
+def test_a_cell_in_the_url_that_cannot_be_is_ignored(workspace: Workspace, birds: Dataset, cell: str) -> None:
+    run = finished_run(workspace, birds)
+    app = visit("evaluation", run=run.id, cell=cell)
+    assert not app.exception
+    assert "cell" not in current(app)
+
+
+def test_the_most_confused_pairs_lead_to_their_cells(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren"), ("owl", "wren"), ("kite", "owl")])
+    app = visit("evaluation", run=run.id)
+    assert app.button(key="pair_0").label == "`owl` → `wren` · 2"
+    app.button(key="pair_1").click().run()
+    assert not app.exception
+    assert "**1 photo of `kite`, taken for `owl`.**" in words(app)
+
+
+def test_errors_of_one_class_can_be_looked_at_alone(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren"), ("owl", "kite"), ("kite", "owl")])
+    app = visit("evaluation", run=run.id)
+    box = app.selectbox(key="errors_of")
+    assert box.options == ["kite", "owl"]
+    box.set_value("kite").run()
+    assert not app.exception
+    assert _galleries(app) == 1
+    app.segmented_control(key="split").set_value("val").run()
+    app.segmented_control(key="split").set_value("test").run()
+    assert not app.exception
+
+
+# --- awkward data -------------------------------------------------------------------------------------------------
+
+
+def test_class_names_can_never_become_markdown(workspace: Workspace, tmp_path: Path) -> None:
+    hostile = add_dataset(workspace, tmp_path / "hostile", dict.fromkeys(HOSTILE, 7))
+    run = finished_run(workspace, hostile, [(name, other) for name in HOSTILE for other in HOSTILE[:1]][1:])
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    shown = words(app) + "\n".join(button.label for button in app.button)
+    assert "`![x](evil.example)`" in shown
+    assert "`two lines`" in shown
+    assert "`猫头鹰`" in shown
+    outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", shown)
+    assert not [sign for sign in ("![", "<img", ":red[", "lines") if sign in outside]
+    _choose_cell(app, run.id, 0, 1)
+
+
+def test_40_classes_are_drawn(workspace: Workspace, tmp_path: Path) -> None:
+    names = [f"species {number:02d}" for number in range(40)]
+    many = add_dataset(workspace, tmp_path / "many", dict.fromkeys(names, 4))
+    run = finished_run(workspace, many, [(name, names[0]) for name in names[1:]])
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert app.dataframe[0].value.shape == (40, 40)
+    assert len([button for button in app.button if str(button.key).startswith("pair_")]) == 10
+    assert len(app.get("pagination")) == 1
+
+
+def test_a_folder_that_is_gone_leaves_the_scores_and_says_so(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    shutil.rmtree(birds.root)
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert "The folder of this dataset cannot be found any more" in app.warning[0].value
+    assert metrics(app)["Accuracy"] == "83.3%"
+    assert _galleries(app) == 1
+
+
+def test_a_removed_dataset_leaves_the_scores(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    datasets.remove(workspace, birds.id)
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert "cannot be found any more" in app.warning[0].value
+
+
+def test_a_photo_that_is_gone_does_not_take_the_others_along(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren"), ("owl", "wren")])
+    lost = runs.predictions(workspace, run.id, "test").images["path"].iloc[2]
+    (birds.root / lost).unlink()
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert not app.warning
+    assert _galleries(app) == 1
+
+
+def test_pictures_that_came_since_the_training_change_nothing(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    write_classes(birds.root, {"penguin": 5}, first_seed=500)
+    audit.audit(workspace, birds, no_progress)
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert metrics(app)["Accuracy"] == "83.3%"
+
+
+def test_damaged_predictions_are_explained(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds)
+    (runs.folder(workspace, run.id) / "predictions-test.npz").write_bytes(b"PK but not a zip")
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert "is damaged" in app.error[0].value
+    assert "Train the run again\\." in app.error[0].value
+
+
+def test_missing_predictions_are_explained(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds)
+    (runs.folder(workspace, run.id) / "predictions-test.npz").unlink()
+    app = visit("evaluation", run=run.id)
+    assert not app.exception
+    assert "Train it again\\." in app.error[0].value
+
+
+def test_another_run_brings_its_own_matrix(workspace: Workspace, birds: Dataset) -> None:
+    first = finished_run(workspace, birds, [("owl", "wren")])
+    app = visit("evaluation", run=first.id, cell="1-2")
+    assert "**1 photo of `owl`, taken for `wren`.**" in words(app)
+    second = finished_run(workspace, birds)
+    runs.save(workspace, replace(second, created=second.created + 60))
+    app.query_params["run"] = second.id
+    app.run()
+    assert not app.exception
+    assert metrics(app)["Accuracy"] == "100.0%"
