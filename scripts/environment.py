@@ -138,6 +138,8 @@ def only_one() -> Iterator[None]:
         except BlockingIOError:
             print("Another command is installing into .venv; waiting for it ...", flush=True)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a file system without locks, such as a network share
         yield
     finally:
         os.close(descriptor)

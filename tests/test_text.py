@@ -58,7 +58,7 @@ def _fields(entry: str | dict[str, str]) -> set[str]:
 
 def test_every_key_that_the_pages_use_exists() -> None:
     known = _entries(FALLBACK)
-    for place, node, expression in _calls():
+    for place, _, expression in _calls():
         key, is_prefix = _key(expression)
         found = any(name.startswith(key) for name in known) if is_prefix and key else key in known
         assert found or (is_prefix and not key), f'{place} uses the string "{key}", which en.toml lacks'

@@ -1,0 +1,76 @@
+"""What is to be done: jobs, and the device sessions that do them.
+
+A job is a row of the workspace's database. A device session (``python -m core.session``) holds the lock of its
+device as long as it lives; the kernel releases the lock when the process ends in whatever way, so a lock that
+nobody holds is the honest sign that a running job has died.
+"""
+
+from __future__ import annotations
+
+from core.queue.devices import Device, default_device, devices
+from core.queue.jobs import (
+    ACTIVE_STATES,
+    FINAL_STATES,
+    LANES,
+    Job,
+    cancel,
+    claim,
+    finish,
+    get,
+    latest,
+    list_jobs,
+    position,
+    report,
+    submit,
+    submit_prediction,
+    submit_training,
+    wait,
+)
+from core.queue.sessions import (
+    INTERRUPTED,
+    PROJECT_DIR,
+    SessionStatus,
+    hold_device,
+    interrupt_orphans,
+    is_alive,
+    lock_path,
+    log_path,
+    release,
+    session_status,
+    start_session,
+    tend,
+)
+
+__all__ = [
+    "ACTIVE_STATES",
+    "FINAL_STATES",
+    "INTERRUPTED",
+    "LANES",
+    "PROJECT_DIR",
+    "Device",
+    "Job",
+    "SessionStatus",
+    "cancel",
+    "claim",
+    "default_device",
+    "devices",
+    "finish",
+    "get",
+    "hold_device",
+    "interrupt_orphans",
+    "is_alive",
+    "latest",
+    "list_jobs",
+    "lock_path",
+    "log_path",
+    "position",
+    "release",
+    "report",
+    "session_status",
+    "start_session",
+    "submit",
+    "submit_prediction",
+    "submit_training",
+    "tend",
+    "wait",
+]

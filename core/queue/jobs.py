@@ -1,0 +1,274 @@
+"""Jobs: rows of the workspace's database, done first come first served."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core import catalog, recipes, runs
+from core.errors import JobError, NotFound
+from core.queue.devices import default_device
+from core.queue.sessions import move_run, tend
+from core.recipes import Recipe
+from core.workspace import Workspace
+
+LANES: Mapping[str, str] = {
+    "sample": "data",
+    "audit": "data",
+    "train": "train",
+    "predict": "answer",
+}
+"""Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time."""
+
+ACTIVE_STATES = ("queued", "running", "cancelling")
+FINAL_STATES = ("done", "failed", "cancelled", "interrupted")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to do.
+
+    Args:
+        id: Number; jobs of a lane are done in its order.
+        kind: Key of :data:`LANES`.
+        state: One of :data:`ACTIVE_STATES` and :data:`FINAL_STATES`.
+        args: What to do it with, JSON.
+        created, started, ended: Seconds since the epoch.
+        progress: ``stage``, ``done``, ``total``, ``rate`` (per second) and ``eta_s`` (seconds), as far as known.
+        result: What came out, JSON; empty until done.
+        error: ``message`` in the user's words and ``traceback``; empty unless failed or interrupted.
+    """
+
+    id: int
+    kind: str
+    state: str
+    device: str
+    args: Mapping[str, Any]
+    run_id: str
+    dataset_id: str
+    created: float
+    started: float | None
+    ended: float | None
+    progress: Mapping[str, Any]
+    result: Mapping[str, Any]
+    error: Mapping[str, str]
+
+    @property
+    def active(self) -> bool:
+        """Whether it still waits or runs."""
+        return self.state in ACTIVE_STATES
+
+
+def submit(
+    workspace: Workspace, kind: str, args: Mapping[str, Any], *, run_id: str = "", dataset_id: str = ""
+) -> Job:
+    """Put a job in the queue and see to it that a session will take it."""
+    device = default_device().id
+    with workspace.transaction() as db:
+        cursor = db.execute(
+            "INSERT INTO jobs (kind, lane, device, state, args, run_id, dataset_id, created)"
+            " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+            (kind, LANES[kind], device, json.dumps(args), run_id, dataset_id, time.time()),
+        )
+        job_id = int(cursor.lastrowid or 0)
+    tend(workspace)
+    return get(workspace, job_id)
+
+
+def submit_training(
+    workspace: Workspace, dataset_id: str, dataset_name: str, recipe: Recipe, *, sample: str = ""
+) -> Job:
+    """Make a run and put its training in the queue.
+
+    Args:
+        workspace: Where to.
+        dataset_id: Dataset to train on; need not exist yet if ``sample`` names the sample it is made from.
+        dataset_name: Its name.
+        recipe: What to do.
+        sample: Sample to make first where it is missing.
+
+    Raises:
+        RecipeError: The recipe cannot be used.
+    """
+    recipe = recipes.validate(recipe)
+    run = runs.create(workspace, dataset_id, dataset_name, recipe.to_json())
+    args = {"sample": sample, "weights": _weights_path(recipe)}
+    return submit(workspace, "train", args, run_id=run.id, dataset_id=dataset_id)
+
+
+def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
+    """Put the question what a run sees in some files in the queue."""
+    recipe = recipes.from_json(run.recipe)
+    args = {"run_id": run.id, "paths": [str(path) for path in paths], "weights": _weights_path(recipe)}
+    return submit(workspace, "predict", args)
+
+
+def _weights_path(recipe: Recipe) -> str:
+    """Return the file in the Keras cache as this process sees it; the session may have another Keras home."""
+    spec = catalog.get(recipe.backbone)
+    if recipe.weights or spec.source != "keras":
+        return ""
+    status = catalog.weights_status(spec)
+    return str(status.path) if status.ready else ""
+
+
+def get(workspace: Workspace, job_id: int) -> Job:
+    """Return a job.
+
+    Raises:
+        NotFound: There is none of this number.
+    """
+    with workspace.db() as db:
+        row = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no job {job_id} in this workspace.")
+    return _job(row)
+
+
+def list_jobs(
+    workspace: Workspace,
+    *,
+    active: bool = False,
+    kind: str = "",
+    dataset_id: str = "",
+    run_id: str = "",
+    limit: int = 100,
+) -> list[Job]:
+    """Return jobs, newest first; the filters that are given must all hold."""
+    conditions, values = ["1"], list[Any]()
+    if active:
+        conditions.append(f"state IN ({', '.join('?' * len(ACTIVE_STATES))})")
+        values += ACTIVE_STATES
+    for column, value in (("kind", kind), ("dataset_id", dataset_id), ("run_id", run_id)):
+        if value:
+            conditions.append(f"{column} = ?")
+            values.append(value)
+    query = f"SELECT * FROM jobs WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
+    with workspace.db() as db:
+        return [_job(row) for row in db.execute(query, [*values, limit])]
+
+
+def latest(workspace: Workspace, **filters: str) -> Job | None:
+    """Return the newest job of :func:`list_jobs`, if there is one."""
+    found = list_jobs(workspace, limit=1, **filters)  # type: ignore[arg-type]
+    return found[0] if found else None
+
+
+def position(workspace: Workspace, job: Job) -> int:
+    """Return how many jobs of the same lane come before a queued one; 0 means next."""
+    with workspace.db() as db:
+        row = db.execute(
+            "SELECT COUNT(*) FROM jobs WHERE device = ? AND lane = ? AND id < ?"
+            " AND state IN ('queued', 'running', 'cancelling')",
+            (job.device, LANES[job.kind], job.id),
+        ).fetchone()
+    return int(row[0])
+
+
+def cancel(workspace: Workspace, job_id: int) -> None:
+    """Ask a job to stop: at once if it still waits, else at its next step."""
+    job = get(workspace, job_id)
+    with workspace.transaction() as db:
+        waiting = db.execute(
+            "UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ? AND state = 'queued'",
+            (time.time(), job_id),
+        ).rowcount
+        db.execute("UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state = 'running'", (job_id,))
+    if waiting:
+        move_run(workspace, job.run_id, "cancelled", "Cancelled before it began.")
+
+
+def claim(workspace: Workspace, device: str, lane: str, session_id: str) -> Job | None:
+    """Take the oldest waiting job of a lane, or none; called by the device session."""
+    with workspace.transaction() as db:
+        row = db.execute(
+            "SELECT * FROM jobs WHERE device = ? AND lane = ? AND state = 'queued' ORDER BY id LIMIT 1",
+            (device, lane),
+        ).fetchone()
+        if row is None:
+            return None
+        db.execute(
+            "UPDATE jobs SET state = 'running', started = ?, session_id = ? WHERE id = ?",
+            (time.time(), session_id, row["id"]),
+        )
+    return get(workspace, row["id"])
+
+
+def report(workspace: Workspace, job_id: int, progress: Mapping[str, Any]) -> str:
+    """Write how far a running job is; return its state, ``"cancelling"`` when it was asked to stop."""
+    with workspace.db() as db:
+        db.execute("UPDATE jobs SET progress = ? WHERE id = ?", (json.dumps(progress), job_id))
+        row = db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    return str(row["state"]) if row else "cancelling"
+
+
+def finish(
+    workspace: Workspace,
+    job: Job,
+    state: str,
+    *,
+    result: Mapping[str, Any] | None = None,
+    message: str = "",
+    traceback: str = "",
+) -> None:
+    """Write how a running job ended, and tell its run."""
+    error = json.dumps({"message": message, "traceback": traceback}) if message else None
+    with workspace.db() as db:
+        ended = db.execute(
+            "UPDATE jobs SET state = ?, ended = ?, result = ?, error = ?"
+            " WHERE id = ? AND state IN ('running', 'cancelling')",
+            (state, time.time(), json.dumps(result or {}), error, job.id),
+        ).rowcount
+    if ended and state != "done":
+        move_run(workspace, job.run_id, state, message)
+
+
+def wait(
+    workspace: Workspace,
+    job_id: int,
+    on_change: Callable[[Job], None] = lambda job: None,
+    poll_s: float = 0.1,
+) -> Job:
+    """Wait until a job has ended; ``on_change(job)`` hears of each change of its progress.
+
+    Raises:
+        JobError: It failed, was cancelled or was interrupted; the message says why.
+    """
+    seen: tuple[Any, ...] = ()
+    tended = time.monotonic()
+    while True:
+        job = get(workspace, job_id)
+        if (job.state, job.progress) != seen:
+            seen = (job.state, job.progress)
+            on_change(job)
+        if job.state == "done":
+            return job
+        if not job.active:
+            raise JobError(job.error.get("message") or f"The {job.kind} job was {job.state}.")
+        if time.monotonic() - tended > 1:
+            tend(workspace)
+            tended = time.monotonic()
+        time.sleep(poll_s)
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        id=row["id"],
+        kind=row["kind"],
+        state=row["state"],
+        device=row["device"],
+        args=json.loads(row["args"]),
+        run_id=row["run_id"],
+        dataset_id=row["dataset_id"],
+        created=row["created"],
+        started=row["started"],
+        ended=row["ended"],
+        progress=json.loads(row["progress"] or "{}"),
+        result=json.loads(row["result"] or "{}"),
+        error=json.loads(row["error"] or "{}"),
+    )

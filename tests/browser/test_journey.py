@@ -1,0 +1,128 @@
+"""The whole journey in a real browser, on the handwritten digits: choose, audit, train, evaluate, look at errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from core import queue, runs
+from core.queue import Device
+from core.workspace import Workspace
+from scripts.browser import serving, settle
+
+CPU = Device("cpu", "CPU")
+SOON, TRAINED = 60_000, 240_000
+"""Milliseconds: for a session to start, and for both stages on a busy machine with two cores."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A workspace whose session is gone at the end, whatever happened."""
+    folder = tmp_path / "graft"
+    yield folder
+    workspace = Workspace(folder)
+    pid = queue.session_status(workspace, CPU).pid
+    if pid and queue.is_alive(workspace, CPU.id):
+        process = psutil.Process(pid)
+        process.kill()
+        process.wait(30)
+
+
+def accessible(page: Page) -> None:
+    """Fail on every serious violation that axe-core finds, in light and in dark."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        settle(page)
+        found = Axe().run(page).response["violations"]
+        serious = [issue for issue in found if issue["impact"] in ("serious", "critical")]
+        told = [(issue["id"], issue["nodes"][0]["html"][:200]) for issue in serious]
+        assert told == [], f"{page.url} in {scheme}"
+    page.emulate_media(color_scheme="light")
+
+
+def set_number(page: Page, label: str, value: int) -> None:
+    field = page.get_by_role("spinbutton", name=label, exact=True)
+    field.fill(str(value))
+    field.press("Enter")
+    settle(page)
+
+
+def button(page: Page, key: str) -> Locator:
+    # A button with a tooltip is drawn twice, once for measuring.
+    return page.locator(f".st-key-{key}").get_by_role("button").first
+
+
+def choose_digits(page: Page) -> None:
+    """From Home to a dataset that has been looked at."""
+    expect(page.get_by_role("button", name="Try the sample")).to_be_visible()
+    page.get_by_role("link", name="Use my own pictures").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Data")
+    button(page, "data_sample_digits").click()
+    expect(button(page, "data_continue")).to_be_enabled(timeout=SOON)
+    settle(page)
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text("1,797")
+
+
+def start_training(page: Page, *, epochs: int = 1) -> None:
+    """Train both stages on small pictures, so that it takes seconds."""
+    page.get_by_text("All settings", exact=True).click()
+    set_number(page, "Image size (pixels a side)", 32)
+    set_number(page, "Most epochs", 20)
+    set_number(page, "Epochs", epochs)
+    button(page, "start_training").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+
+
+def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Callable[..., Page]) -> None:
+    with serving(home, GRAFT_DEVICE="cpu") as url:
+        page = open_page(url)
+        choose_digits(page)
+        accessible(page)
+
+        button(page, "data_continue").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Training")
+        settle(page)
+        accessible(page)
+        start_training(page)
+        expect(page.get_by_role("progressbar").first).to_be_visible()
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=TRAINED)
+        page.reload()
+        settle(page)
+        expect(page.locator(".js-plotly-plot").first).to_be_visible()
+        expect(page.get_by_role("link", name="See every error")).to_be_visible(timeout=TRAINED)
+        settle(page)
+        accessible(page)
+
+        page.get_by_role("link", name="See every error").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Evaluation")
+        expect(page.get_by_text("Right on", exact=False).first).to_be_visible()
+        accessible(page)
+
+        page.get_by_test_id("data-grid-canvas").first.focus()
+        page.keyboard.press("ArrowRight")
+        photos = page.get_by_role("group", name="Photos of the chosen cell")
+        expect(photos.get_by_role("button").first).to_be_visible()
+        assert "cell=0-0" in page.url
+        photos.get_by_role("button").first.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_text("The model says")).to_be_visible()
+        expect(dialog.locator(".js-plotly-plot")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+        button(page, "release_session").click()
+        workspace = Workspace(home)
+        pid = queue.session_status(workspace, CPU).pid
+        expect(page.get_by_text("Off; starts with the first job")).to_be_visible(timeout=SOON)
+        assert not queue.is_alive(workspace, CPU.id)
+        if psutil.pid_exists(pid):
+            psutil.Process(pid).wait(10)
