@@ -409,7 +409,8 @@ def test_other_pictures_lists_what_is_known_and_leads_back(app: AppTest, birds: 
 
 
 def test_a_listed_dataset_is_opened(app: AppTest, birds: Dataset) -> None:
-    app.run().button(key=f"data_open_{birds.id}").click().run()
+    app.run().button(key="data_another").click().run()
+    app.button(key=f"data_open_{birds.id}").click().run()
     assert not app.exception
     assert _metrics(app)["Pictures"] == "30"
 
@@ -433,7 +434,7 @@ def test_a_dataset_that_is_worked_on_cannot_be_deleted(
     app: AppTest, workspace: Workspace, birds: Dataset
 ) -> None:
     queue.submit(workspace, "audit", {"dataset_id": birds.id}, dataset_id=birds.id)
-    app.run()
+    app.run().button(key="data_another").click().run()
     assert app.button(key=f"data_delete_{birds.id}").disabled
 
 

@@ -119,7 +119,10 @@ def _row(dataset: Dataset, busy: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(gap=None):
             st.text(dataset.name)
-            st.caption(_facts_of(dataset))
+            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+                st.caption(_facts_of(dataset), width="content")
+                if not dataset.sample:
+                    st.markdown(code(dataset.root), width="content")
         st.button(t("data.choice.open"), key=f"data_open_{dataset.id}", on_click=choose, args=(dataset.id,))
         pressed = st.button(
             t("data.choice.delete"),
@@ -140,8 +143,7 @@ def _facts_of(dataset: Dataset) -> str:
         if num_pictures is None
         else t("data.choice.row_pictures", n=num_pictures)
     )
-    line = t("data.choice.row", pictures=pictures, when=when(dataset.created))
-    return line if dataset.sample else f"{line} · {code(dataset.root)}"
+    return t("data.choice.row", pictures=pictures, when=when(dataset.created))
 
 
 def when(seconds: float) -> str:

@@ -38,8 +38,10 @@ def _bar(dataset: Dataset) -> None:
     """Draw where the dataset comes from, and what can be done with it as a whole."""
     busy = bool(queue.list_jobs(shell.workspace(), active=True, dataset_id=dataset.id))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.container():
-            st.caption(_origin(dataset))
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            if not dataset.sample:
+                st.markdown(code(dataset.root), width="content")
+            st.caption(_origin(dataset), width="stretch" if dataset.sample else "content")
         st.button(
             t("data.look_again"),
             key="data_look_again",
@@ -63,7 +65,7 @@ def _origin(dataset: Dataset) -> str:
     when = "–" if written is None else data_choice.when(written / 1e9)
     if dataset.sample:
         return t("data.of_sample", licence=dataset.licence, source=dataset.source, when=when)
-    return t("data.of_folder", path=code(dataset.root), when=when)
+    return t("data.of_folder", when=when)
 
 
 def _job(dataset: Dataset, facts: Facts | None) -> None:

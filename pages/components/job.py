@@ -59,7 +59,9 @@ def _line(job: Job) -> str:
         return t("job.waiting", n=before) if before else t("job.starting")
     state = job.progress
     parts = [t(f"stage.{state['stage']}") if state.get("stage") else t("job.starting")]
-    if state.get("total") and state.get("stage") != "head":
+    if state.get("stage") == "fine_tune" and not state.get("done"):
+        parts.append(t("job.compiling"))
+    elif state.get("total") and state.get("stage") != "head":
         parts.append(t("job.of", done=f"{state['done']:,}", total=f"{state['total']:,}"))
     if state.get("rate") and state.get("stage") in ("features", "fine_tune"):
         parts.append(t("job.rate", rate=f"{state['rate']:.0f}"))

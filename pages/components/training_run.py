@@ -176,6 +176,7 @@ def earlier_runs(dataset_id: str, current: Run | None) -> None:
         key=f"runs_table_{found[0].id}_{len(found)}",  # of another list no row is chosen yet
         on_select="rerun",
         selection_mode="single-row",
+        placeholder="–",
         column_config={
             t("runs.test"): st.column_config.NumberColumn(format="percent"),
             t("runs.val"): st.column_config.NumberColumn(format="percent"),

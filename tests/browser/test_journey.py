@@ -17,6 +17,7 @@ from core import queue, runs
 from core.queue import Device
 from core.workspace import Workspace
 from scripts.browser import serving, settle
+from tests.worlds import add_dataset
 
 CPU = Device("cpu", "CPU")
 SOON, TRAINED = 60_000, 240_000
@@ -71,12 +72,12 @@ def choose_digits(page: Page) -> None:
     expect(page.get_by_test_id("stMetricValue").first).to_have_text("1,797")
 
 
-def start_training(page: Page, *, epochs: int = 1) -> None:
+def start_training(page: Page) -> None:
     """Train both stages on small pictures, so that it takes seconds."""
     page.get_by_text("All settings", exact=True).click()
     set_number(page, "Image size (pixels a side)", 32)
     set_number(page, "Most epochs", 20)
-    set_number(page, "Epochs", epochs)
+    set_number(page, "Epochs", 1)
     button(page, "start_training").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
 
@@ -120,9 +121,39 @@ def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Ca
         expect(dialog).to_have_count(0)
 
         button(page, "release_session").click()
-        workspace = Workspace(home)
-        pid = queue.session_status(workspace, CPU).pid
         expect(page.get_by_text("Off; starts with the first job")).to_be_visible(timeout=SOON)
-        assert not queue.is_alive(workspace, CPU.id)
-        if psutil.pid_exists(pid):
-            psutil.Process(pid).wait(10)
+        assert not queue.is_alive(Workspace(home), CPU.id)
+
+
+def test_a_killed_session_is_told_within_seconds_and_the_training_is_started_again(
+    home: Path, tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    workspace = Workspace(home)
+    dataset = add_dataset(workspace, tmp_path / "birds")
+    with serving(home, GRAFT_DEVICE="cpu") as url:
+        page = open_page(f"{url}/training?dataset={dataset.id}")
+        start_training(page)
+        killed = running_session(workspace)
+        os.kill(killed, signal.SIGKILL)
+        expect(page.get_by_text("Interrupted", exact=True)).to_be_visible()
+        expect(page.get_by_text("what was finished is kept")).to_be_visible()
+        first = queue.list_jobs(workspace, kind="train")[0]
+
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+        expect(page.get_by_text("Interrupted", exact=True)).to_have_count(0)
+        assert running_session(workspace) != killed
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text("Cancelled. What was computed")).to_be_visible(timeout=SOON)
+        states = [job.state for job in queue.list_jobs(workspace, kind="train")]
+        assert states == ["cancelled", "interrupted"]
+        assert runs.get(workspace, first.run_id).state == "interrupted"
+
+
+def running_session(workspace: Workspace) -> int:
+    """Wait until a session works on the newest job and return its process id."""
+    deadline = time.monotonic() + SOON / 1000
+    while queue.list_jobs(workspace)[0].state != "running":
+        assert time.monotonic() < deadline, "no session took the job"
+        time.sleep(0.1)
+    return queue.session_status(workspace, CPU).pid
