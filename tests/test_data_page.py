@@ -340,6 +340,23 @@ def test_checks_tell_the_worst_first_with_their_files_and_reasons(
     assert "Nothing" not in app.warning[0].value
 
 
+def test_a_part_that_has_another_name_now_gives_way_to_the_first(app: AppTest, birds: Dataset) -> None:
+    _open(app, birds, tab="Checks (99)")
+    assert app.selectbox(key=f"data_class_{birds.id}")
+
+
+def test_a_sample_that_is_not_waited_for_does_not_take_the_page(
+    app: AppTest, workspace: Workspace, birds: Dataset
+) -> None:
+    _open(app, birds).button(key="data_another").click().run()
+    app.button(key="data_sample_digits").click().run()
+    app.button(key=f"data_open_{birds.id}").click().run()
+    queue.finish(workspace, _running(workspace), "done", result={"dataset_id": "digits"})
+    app.run()
+    assert birds.id in app.query_params["dataset"]
+    assert app.metric
+
+
 def test_sizes_are_told_in_ranges(app: AppTest, workspace: Workspace, tmp_path: Path) -> None:
     folder = write_classes(tmp_path / "birds", {"owl": 5, "wren": 5})
     Image.new("RGB", (300, 400)).save(folder / "owl" / "large.png")

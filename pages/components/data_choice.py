@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import streamlit as st
 
 from core import datasets, queue
 from core.datasets import SAMPLES, Dataset, Sample
-from core.errors import DataError
+from core.errors import DataError, NotFound
 from core.queue import Job
 from core.workspace import directory_size
 from pages.components import data_facts, shell
@@ -17,7 +18,7 @@ from pages.components import job as job_view
 from pages.components.dataset import DEFAULT_SAMPLE
 from pages.components.text import code, plain, t
 
-LIST_HEIGHT = 420
+LIST_HEIGHT = 390
 """Pixels; a longer list of datasets scrolls."""
 ROOMY = 5
 """Datasets that are listed without scrolling."""
@@ -48,6 +49,8 @@ def choose(dataset_id: str | None) -> None:
     """Make a dataset the current one, or none."""
     with shell.errors():
         shell.choose("dataset", dataset_id)
+        # A sample that is still being made is not waited for any more.
+        st.session_state.pop(_SAMPLE_JOB, None)
         end()
 
 
@@ -62,6 +65,8 @@ def make_sample(name: str) -> None:
     with shell.errors():
         if any(dataset.id == name for dataset in datasets.list_datasets(shell.workspace())):
             choose(name)
+            if data_facts.written(datasets.get(shell.workspace(), name)) is None:
+                look(name)
             return
         job = queue.submit(shell.workspace(), "sample", {"sample": name}, dataset_id=name)
         st.session_state[_SAMPLE_JOB] = job.id
@@ -69,21 +74,30 @@ def make_sample(name: str) -> None:
 
 def follow_sample() -> None:
     """Choose the sample that this visitor asked for, as soon as it is made."""
-    job = _sample_job()
-    if job is not None and job.state == "done" and job.id == st.session_state.get(_SAMPLE_JOB):
-        del st.session_state[_SAMPLE_JOB]
+    job = _own_sample_job()
+    if job is not None and job.state == "done":
         choose(str(job.result["dataset_id"]))
 
 
+def _own_sample_job() -> Job | None:
+    """Return the sample that this visitor waits for."""
+    job_id = st.session_state.get(_SAMPLE_JOB)
+    with contextlib.suppress(NotFound):  # the workspace may be another one now
+        return None if job_id is None else queue.get(shell.workspace(), job_id)
+    return None
+
+
 def _sample_job() -> Job | None:
-    return queue.latest(shell.workspace(), kind="sample")
+    """Return the sample that is being made, whoever asked for it, or this visitor's that did not work."""
+    active = queue.list_jobs(shell.workspace(), active=True, kind="sample", limit=1)
+    return active[0] if active else _own_sample_job()
 
 
 def show(current: Dataset | None) -> None:
     """Draw all ways to come to pictures."""
     known = datasets.list_datasets(shell.workspace())
     job = _sample_job()
-    if job is not None and (job.active or job.id == st.session_state.get(_SAMPLE_JOB)):
+    if job is not None:
         job_view.watch(job.id, _draw_sample_job)
     if current is not None:
         label = t("data.choice.back", name=code(current.name))

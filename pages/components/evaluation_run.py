@@ -218,6 +218,7 @@ def _classes(scores: Evaluation, run_id: str) -> None:
             alt=t("evaluation.classes"),
         )
     with right:
+        st.caption(t("evaluation.f1_alt"))
         figure(charts.f1_bars(scores.per_class), key=f"f1_{run_id}", alt=t("evaluation.f1_alt"))
 
 

@@ -31,9 +31,8 @@ def _box() -> None:
     with st.container(border=True, gap="small"):
         st.markdown(
             f"{ICONS[status.state]} {t('session.title', device=code(status.device.title))}",
-            help=t("session.help"),
         )
-        st.caption(_words(status))
+        st.caption(_words(status), help=t("session.help"))
         if status.note:
             st.warning(plain(status.note), icon=":material/warning:")
         if status.alive:

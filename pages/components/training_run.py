@@ -123,7 +123,8 @@ def _curves(run: Run, events: list[dict[str, Any]]) -> None:
         chosen = st.segmented_control(
             t("training.curves_of"),
             trained,
-            default=None,
+            default=stage,
+            required=True,
             format_func=lambda name: t(f"stage.{name}"),
             key=f"curves_{run.id}",
             label_visibility="collapsed",
