@@ -21,7 +21,7 @@ from core.errors import JobError
 from core.evaluation import evaluate
 from core.queue import Job
 from core.recipes import Recipe
-from core.workspace import Workspace
+from core.workspace import BUSY_TIMEOUT_S, Workspace
 
 RECIPE = Recipe(backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8)
 
@@ -251,3 +251,13 @@ def test_a_sample_is_made_audited_and_known(home: Workspace) -> None:
     assert job.result["num_images"] == 1797
     assert datasets.get(home, job.result["dataset_id"]).sample == "digits"
     assert recipes.preset("two-stages", "digits").augment == "shift"
+
+
+@pytest.mark.slow
+def test_a_database_locked_for_long_ends_neither_session_nor_job(home: Workspace, dataset: Dataset) -> None:
+    job = queue.submit_training(home, dataset.id, dataset.name, replace(RECIPE, fine_tune_epochs=0))
+    with home.transaction() as db:  # nobody else can write meanwhile
+        db.execute("SELECT 1")
+        time.sleep(BUSY_TIMEOUT_S + 1)
+    assert queue.wait(home, job.id).state in ("done", "failed")
+    assert train(home, dataset).state == "done"

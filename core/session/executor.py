@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 import psutil
 
 from core import queue, runs
-from core.errors import Cancelled, GraftError
+from core.errors import Cancelled, GraftError, WorkspaceError
 from core.workspace import Workspace
 
 DEFAULT_IDLE_S = 900.0
 """A quarter of an hour without work ends a session; its memory is given back."""
 POLL_S = 0.1
+RETRY_S = 2.0
+"""Pause before the database is tried again after it could not be used."""
 REPORT_EVERY_S = 0.25
 """How often a job writes its progress and looks whether it was asked to stop."""
 STATUS_EVERY_S = 1.0
@@ -158,8 +160,9 @@ class Session:
             self._leaving.set()
             for thread in threads:
                 thread.join()
-            with self.workspace.db() as db:
-                db.execute("DELETE FROM sessions WHERE session_id = ?", (self.session_id,))
+            if self.workspace.db_path.exists():
+                with self.workspace.db() as db:
+                    db.execute("DELETE FROM sessions WHERE session_id = ?", (self.session_id,))
 
     def die(self) -> None:
         """End now; the running jobs are marked as interrupted."""
@@ -193,7 +196,9 @@ class Session:
                 self._last_work = time.monotonic()
             if time.monotonic() - written > STATUS_EVERY_S:
                 written = time.monotonic()
-                if self._write_status() and not self._busy:
+                if not self.workspace.db_path.exists():
+                    return False
+                if self._asked_to_leave() and not self._busy:
                     return False
                 if not self._busy and time.monotonic() - self._last_work > self.idle_s:
                     return False
@@ -202,8 +207,15 @@ class Session:
                     if not self._busy:
                         return True
 
-    def _write_status(self) -> bool:
+    def _asked_to_leave(self) -> bool:
         """Tell how the session is; return whether it was asked to leave."""
+        try:
+            return self._write_status()
+        except WorkspaceError:
+            traceback.print_exc()
+            return False
+
+    def _write_status(self) -> bool:
         status = {
             "state": "busy" if self._busy else "idle",
             "memory_mb": self._process.memory_info().rss / 1e6,
@@ -227,7 +239,13 @@ class Session:
 
     def _work(self, lane: str) -> None:
         while not self._leaving.is_set():
-            job = queue.claim(self.workspace, self.device, lane, self.session_id)
+            try:
+                job = queue.claim(self.workspace, self.device, lane, self.session_id)
+            except WorkspaceError:
+                # A database locked for long by another process must not end the lane, or its jobs would wait for ever.
+                traceback.print_exc()
+                self._leaving.wait(RETRY_S)
+                continue
             if job is None:
                 self._leaving.wait(POLL_S)
                 continue
@@ -243,16 +261,23 @@ class Session:
         try:
             context.stage("startup")
             result = _handler(job.kind)(context, job)
-            queue.finish(self.workspace, job, "done", result=result)
+            self._finish(job, "done", result=result)
         except Cancelled as stop:
-            queue.finish(self.workspace, job, "cancelled", message=str(stop))
+            self._finish(job, "cancelled", message=str(stop))
         except GraftError as error:
-            queue.finish(self.workspace, job, "failed", message=str(error))
+            self._finish(job, "failed", message=str(error))
         except Exception as error:
             traceback.print_exc()
-            queue.finish(
-                self.workspace, job, "failed", message=_plain_words(error), traceback=traceback.format_exc()
-            )
+            self._finish(job, "failed", message=_plain_words(error), traceback=traceback.format_exc())
+
+    def _finish(self, job: queue.Job, state: str, **values: Any) -> None:
+        """Write how a job ended, and try again while the database cannot be used: its end must not get lost."""
+        while self.workspace.db_path.exists():
+            try:
+                return queue.finish(self.workspace, job, state, **values)
+            except WorkspaceError:
+                traceback.print_exc()
+                time.sleep(RETRY_S)
 
 
 def _handler(kind: str) -> Callable[[Context, queue.Job], dict[str, Any]]:
