@@ -25,7 +25,9 @@ from core.workspace import open_workspace
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--backbone", nargs="+", default=["efficientnet-lite0"])
     parser.add_argument("--seeds", type=int, default=5)

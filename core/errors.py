@@ -29,8 +29,8 @@ class UnreadableImage(DataError):
 
     Args:
         message: What is wrong with the file, in plain words.
-        kind: ``"empty"``, ``"not_image"``, ``"unsupported_format"``, ``"truncated"``, ``"too_large"``, ``"unreadable"``,
-            ``"no_permission"`` or ``"missing"``.
+        kind: ``"empty"``, ``"not_image"``, ``"unsupported_format"``, ``"truncated"``, ``"too_large"``,
+            ``"unreadable"``, ``"no_permission"`` or ``"missing"``.
     """
 
     def __init__(self, message: str, kind: str = "unreadable") -> None:

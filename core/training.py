@@ -21,7 +21,7 @@ from scipy.special import logsumexp
 
 from core import backbones, engines
 from core.backbones import Backbone
-from core.errors import UnreadableImage
+from core.errors import DataError, UnreadableImage
 from core.heads import Head, fit_probe
 from core.images import iterate_decoded
 from core.recipes import Recipe
@@ -198,18 +198,20 @@ def _train_epoch(
     epoch: int,
     listen: Listen,
 ) -> dict[str, float]:
-    """Take the steps of one epoch; return the running means of its metrics."""
+    """Take the steps of one epoch; return the means of their metrics."""
     num_classes = model.output_shape[-1]
     total = recipe.fine_tune_epochs * len(images.paths)
     done = (epoch - 1) * len(images.paths)
-    seen: dict[str, float] = {}
-    model.reset_metrics()
+    # Keras forgets its running means before each train_on_batch, so what it returns is about that batch alone.
+    seen: list[dict[str, float]] = []
     for pixels, y_true in _batches(images, recipe, image_size, batch_size, epoch):
         one_hot = np.eye(num_classes, dtype=np.float32)[y_true]
-        seen = model.train_on_batch(pixels.astype(np.float32), one_hot, return_dict=True)
+        seen.append(model.train_on_batch(pixels.astype(np.float32), one_hot, return_dict=True))
         done = min(done + len(pixels), epoch * len(images.paths))
         listen("progress", done=done, total=total)
-    return {name: float(value) for name, value in seen.items()}
+    if not seen:
+        raise DataError("No training image could be read any more. Look at the Data page, then train again.")
+    return {name: float(np.mean([step[name] for step in seen])) for name in seen[0]}
 
 
 def _batches(
@@ -231,6 +233,9 @@ def _batches(
         if len(pixels) == batch_size:
             yield np.stack(pixels), np.array(labels)
             pixels, labels = [], []
+    if pixels:  # only where files could not be read any more
+        again = np.resize(np.arange(len(pixels)), batch_size)
+        yield np.stack(pixels)[again], np.array(labels)[again]
 
 
 def augment(image: np.ndarray, strength: str, rng: np.random.Generator) -> np.ndarray:

@@ -29,7 +29,7 @@ if dataset is not None:
 elif not under_way:
     dataset_view.ask_for_one(t("training.empty"))
 if run is not None and not under_way:
-    st.subheader(t("training.this_run", run=shell.run_name(run)), anchor=False)
+    st.header(t("training.this_run", run=shell.run_name(run)), anchor=False)
     show_run(run)
 if dataset is not None:
     earlier_runs(dataset.id, run)

@@ -92,12 +92,12 @@ def test_a_finished_run_is_judged_on_test_with_intervals(workspace: Workspace, b
     app = visit("evaluation", run=run.id)
     assert not app.exception
     assert not app.error
-    assert "**Right on 5 of 6 test photos**, which it had never seen." in words(app)
+    assert "**Right on 5 of 6 test pictures**, which it had never seen." in words(app)
     assert metrics(app) == {"Accuracy": "83.3%", "Macro F1": "0.822", "Errors": "1"}
     assert app.metric[0].delta == "43.6% to 97.0%"
-    assert "Most often `owl` is taken for `wren`: 1 photo" in words(app)
+    assert "Most often `owl` is taken for `wren`: 1 picture" in words(app)
     assert "The hardest class is `owl`, with an F1 of 0.67." in words(app)
-    assert "1 photo was misclassified." in words(app)
+    assert "1 picture was misclassified." in words(app)
     table = app.dataframe[1].value
     assert dict(zip(table["name"], table["support"], strict=True)) == {"kite": 2, "owl": 2, "wren": 2}
     assert list(table["recall"]) == [1.0, 0.5, 1.0]
@@ -106,8 +106,8 @@ def test_a_finished_run_is_judged_on_test_with_intervals(workspace: Workspace, b
 @pytest.mark.parametrize(
     ("split", "said", "warned"),
     [
-        ("val", "**Right on 6 of 6 validation photos**", "these scores are a little too good"),
-        ("train", "**Right on 18 of 18 training photos**", "these scores say nothing about new photos"),
+        ("val", "**Right on 6 of 6 validation pictures**", "these scores are a little too good"),
+        ("train", "**Right on 18 of 18 training pictures**", "these scores say nothing about new pictures"),
     ],
 )
 def test_other_splits_come_with_a_warning(
@@ -135,17 +135,17 @@ def test_a_run_that_is_always_wrong_is_shown(workspace: Workspace, birds: Datase
     app = visit("evaluation", run=run.id)
     assert not app.exception
     assert metrics(app)["Accuracy"] == "0.0%"
-    assert "6 photos were misclassified." in words(app)
+    assert "6 pictures were misclassified." in words(app)
 
 
 def test_a_class_without_test_images_is_left_out_of_macro_f1(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds, [("owl", "wren")], without=["kite"])
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert "Macro F1 leaves out 1 class that has no photo in this split." in words(app)
+    assert "Macro F1 leaves out 1 class that has no picture in this split." in words(app)
     assert "The hardest class is `owl`" in words(app)
     _choose_cell(app, run.id, 0, 0)
-    assert "**0 photos of `kite`, recognised.**" in words(app)
+    assert "**0 pictures of `kite`, recognised.**" in words(app)
 
 
 # --- cells and photos ---------------------------------------------------------------------------------------------
@@ -156,13 +156,13 @@ def test_a_chosen_cell_shows_its_photos_and_stands_in_the_url(workspace: Workspa
     app = visit("evaluation", run=run.id)
     assert _galleries(app) == 1
     _choose_cell(app, run.id, 1, 2)
-    assert "**1 photo of `owl`, taken for `wren`.**" in words(app)
+    assert "**1 picture of `owl`, taken for `wren`.**" in words(app)
     assert current(app)["cell"] == "1-2"
     assert _galleries(app) == 2
     _choose_cell(app, run.id, 1, 1)
-    assert "**1 photo of `owl`, recognised.**" in words(app)
+    assert "**1 picture of `owl`, recognised.**" in words(app)
     _choose_cell(app, run.id, 1, 0)
-    assert "**0 photos of `owl`, taken for `kite`.**" in words(app)
+    assert "**0 pictures of `owl`, taken for `kite`.**" in words(app)
     assert _galleries(app) == 1
 
 
@@ -170,7 +170,7 @@ def test_a_cell_in_the_url_is_chosen(workspace: Workspace, birds: Dataset) -> No
     run = finished_run(workspace, birds, [("owl", "wren")])
     app = visit("evaluation", run=run.id, cell="1-2")
     assert not app.exception
-    assert "**1 photo of `owl`, taken for `wren`.**" in words(app)
+    assert "**1 picture of `owl`, taken for `wren`.**" in words(app)
 
 
 @pytest.mark.parametrize("cell", ["9-9", "-1-2", "a-b", "1", "1-2-3", "²-1"])
@@ -187,7 +187,13 @@ def test_the_most_confused_pairs_lead_to_their_cells(workspace: Workspace, birds
     assert app.button(key="pair_0").label == "`owl` → `wren` · 2"
     app.button(key="pair_1").click().run()
     assert not app.exception
-    assert "**1 photo of `kite`, taken for `owl`.**" in words(app)
+    assert "**1 picture of `kite`, taken for `owl`.**" in words(app)
+
+
+def test_of_pairs_confused_once_each_none_is_called_the_worst(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren"), ("kite", "owl")])
+    app = visit("evaluation", run=run.id)
+    assert "2 pairs of classes were confused, each of them once." in words(app)
 
 
 def test_errors_of_one_class_can_be_looked_at_alone(workspace: Workspace, birds: Dataset) -> None:
@@ -288,7 +294,7 @@ def test_missing_predictions_are_explained(workspace: Workspace, birds: Dataset)
 def test_another_run_brings_its_own_matrix(workspace: Workspace, birds: Dataset) -> None:
     first = finished_run(workspace, birds, [("owl", "wren")])
     app = visit("evaluation", run=first.id, cell="1-2")
-    assert "**1 photo of `owl`, taken for `wren`.**" in words(app)
+    assert "**1 picture of `owl`, taken for `wren`.**" in words(app)
     second = finished_run(workspace, birds)
     runs.save(workspace, replace(second, created=second.created + 60))
     app.query_params["run"] = second.id

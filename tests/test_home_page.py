@@ -25,7 +25,7 @@ def birds(workspace: Workspace, tmp_path: Path) -> Dataset:
 def test_a_first_visitor_is_greeted_and_offered_the_sample(workspace: Workspace) -> None:
     app = visit("home")
     assert not app.exception
-    assert "From a folder of photos to a model you understand" in words(app)
+    assert "From a folder of pictures to a model you understand" in words(app)
     assert has_button(app, "try_sample")
     assert not has_button(app, "continue")
     assert "No pictures chosen yet." in words(app)
@@ -57,7 +57,7 @@ def test_a_dataset_that_was_not_looked_at_sends_to_the_data_page(
 
 def test_a_dataset_sends_to_the_training_page(birds: Dataset) -> None:
     app = visit("home", dataset=birds.id)
-    assert "`birds`: 30 photos of 3 classes." in words(app)
+    assert "`birds`: 30 pictures of 3 classes." in words(app)
     assert "Nothing trained yet." in words(app)
     app.button(key="continue").click().run()
     assert app.title[0].value == "Training"
@@ -96,7 +96,7 @@ def test_a_finished_run_shows_its_score_and_sends_to_the_evaluation_page(
 ) -> None:
     run = finished_run(workspace, birds, [("owl", "wren")])
     app = visit("home", run=run.id)
-    assert "83.3% right on 6 test photos (95 % interval 44% to 97%)." in words(app)
+    assert "83.3% right on 6 test pictures (95 % interval 44% to 97%)." in words(app)
     app.button(key="continue").click().run()
     assert app.title[0].value == "Evaluation"
     assert current(app)["run"] == run.id
@@ -107,7 +107,7 @@ def test_a_run_whose_dataset_was_removed_still_shows_its_score(workspace: Worksp
     datasets.remove(workspace, birds.id)
     app = visit("home", run=run.id)
     assert not app.exception
-    assert "100.0% right on 6 test photos" in words(app)
+    assert "100.0% right on 6 test pictures" in words(app)
 
 
 def test_a_dataset_whose_folder_is_gone_does_not_block_the_page(birds: Dataset, workspace: Workspace) -> None:

@@ -45,7 +45,10 @@ def test_captions_can_be_read_on_page_and_sidebar(mode: str) -> None:
     theme = CONFIG["theme"][mode]
     for part in (theme, theme["sidebar"]):
         surface = part["backgroundColor"]
-        assert contrast(mix((surface, theme["textColor"]), CAPTION_OPACITY), surface) >= AA_TEXT
+        text = mix((surface, theme["textColor"]), CAPTION_OPACITY)
+        code_surface = mix((surface, theme["codeBackgroundColor"]), CAPTION_OPACITY)
+        assert contrast(text, surface) >= AA_TEXT
+        assert contrast(text, code_surface) >= AA_TEXT
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from core import backbones, engines, recipes, training
 from core.backbones import Backbone
-from core.errors import Cancelled
+from core.errors import Cancelled, DataError
 from core.heads import Head
 from core.images import iterate_decoded
 from core.recipes import AUGMENTATIONS, Recipe
@@ -155,6 +155,19 @@ def test_two_trainings_of_one_seed_are_equal_and_of_two_are_not(
     assert not np.array_equal(first.logits["test"], other.logits["test"])
 
 
+def test_the_loss_of_an_epoch_is_that_of_all_its_images(
+    backbone: Backbone, images: dict[str, Images], head: Head
+) -> None:
+    recipe = replace(RECIPE, batch_size=4, fine_tune_epochs=1, learning_rate=1e-9, weight_decay=0.0)
+    unsure = Head(head.kernel * 0.1, head.bias)
+    heard = Heard()
+    tuned = training.fine_tune(backbone, unsure, images, recipe, heard)
+    (epoch,) = heard.of("epoch")
+    loss, accuracy = training.scores(tuned.logits["train"], images["train"].y_true)
+    assert epoch["loss"] == pytest.approx(loss, rel=1e-3)
+    assert epoch["accuracy"] == pytest.approx(accuracy)
+
+
 def test_progress_counts_images_and_never_goes_back(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
@@ -192,6 +205,19 @@ def test_a_file_that_vanished_costs_its_own_row_only(
     assert not np.isnan(tuned.logits["test"][1:]).any()
     loss, accuracy = training.scores(tuned.logits["test"], images["test"].y_true)
     assert np.isfinite(loss) and 0 <= accuracy <= 1
+
+
+def test_training_goes_on_with_the_images_that_are_left_and_ends_where_none_is(
+    backbone: Backbone, images: dict[str, Images], head: Head, tmp_path: Path
+) -> None:
+    train = images["train"]
+    one_left = Images([train.paths[0]] + [tmp_path / "gone.png"] * (len(train.paths) - 1), train.y_true)
+    tuned = training.fine_tune(backbone, head, images | {"train": one_left}, RECIPE, Heard())
+    assert np.isfinite(tuned.val_loss)
+    none_left = Images([tmp_path / "gone.png"] * len(train.paths), train.y_true)
+    with pytest.raises(DataError, match="No training image could be read any more"):
+        training.fine_tune(backbone, head, images | {"train": none_left}, RECIPE, Heard())
+    assert backbone.is_pristine()
 
 
 @given(seed=st.integers(0, 1000), strength=st.sampled_from(AUGMENTATIONS), height=st.integers(8, 40))

@@ -165,7 +165,7 @@ def test_a_running_training_shows_stage_progress_speed_curves_and_log(
     shown = app.get("progress")[0]
     assert shown.value == 75
     assert shown.text == "Fine-tuning · 30 of 40 · 20 images/s · about 12 s left"
-    assert ":primary-badge[:material/pending: Fine-tuning]" in words(app)
+    assert ":blue-badge[:material/pending: Fine-tuning]" in words(app)
     assert ":green-badge[:material/check_circle: Training the head]" in words(app)
     assert ":gray-badge[:material/circle: Evaluating]" in words(app)
     assert "5/5  loss 0.2000  accuracy 90.0%" in _log(app)
@@ -259,7 +259,7 @@ def test_a_finished_run_shows_its_verdict_and_what_was_decided(workspace: Worksp
     run = finished_run(workspace, birds, [("owl", "wren")])
     app = visit("training", run=run.id)
     assert not app.exception
-    assert "**On photos it has never seen it was right 5 times of 6.**" in words(app)
+    assert "**On pictures it has never seen it was right 5 times of 6.**" in words(app)
     assert metrics(app)["Accuracy on test"] == "83.3%"
     assert metrics(app)["Accuracy on validation"] == "100.0%"
     assert metrics(app)["Took"] == "12 s"
@@ -312,7 +312,7 @@ def test_a_run_is_deleted_after_a_question(workspace: Workspace, birds: Dataset)
     _select_run(app, workspace, 0)
     app.button(key="delete_run").click().run()
     assert not app.exception
-    assert "Your photos are not touched." in words(app)
+    assert "Your pictures are not touched." in words(app)
     assert [found.id for found in runs.list_runs(workspace)] == [run.id]
     app.button(key="delete_run_yes").click().run()
     assert not app.exception

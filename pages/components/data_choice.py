@@ -103,9 +103,9 @@ def show(current: Dataset | None) -> None:
         label = t("data.choice.back", name=code(current.name))
         st.button(label, key="data_back", icon=":material/arrow_back:", type="tertiary", on_click=end)
     if known:
-        st.subheader(t("data.choice.yours"), anchor=False)
+        st.header(t("data.choice.yours"), anchor=False)
         _list(known)
-        st.subheader(t("data.choice.add"), anchor=False)
+        st.header(t("data.choice.add"), anchor=False)
     ways = st.grid(2, min_column_width=MIN_WAY_WIDTH, gap="medium")
     with ways.container(border=True, height="stretch"):
         _samples({dataset.id for dataset in known}, busy=job is not None and job.active)
@@ -193,7 +193,7 @@ def delete(dataset_id: str) -> None:
 
 
 def _samples(known: set[str], busy: bool) -> None:
-    st.markdown(f"#### {t('data.choice.sample')}")
+    st.markdown(f"### {t('data.choice.sample')}")
     st.caption(t("data.choice.sample_text"))
     for sample in SAMPLES.values():
         with st.container(border=True, gap="small"):
@@ -238,7 +238,7 @@ def _confirm_fetch(sample: Sample) -> None:
 
 
 def _folder() -> None:
-    st.markdown(f"#### {t('data.choice.folder')}")
+    st.markdown(f"### {t('data.choice.folder')}")
     st.caption(t("data.choice.folder_text"))
     with st.form("data_folder_form", border=False):
         path = st.text_input(

@@ -11,19 +11,16 @@ import streamlit as st
 from core import images
 from core.errors import UnreadableImage
 from pages.components import dataset as dataset_view
+from pages.components import photos
 from pages.components.data_facts import Facts, SplitFacts, class_pictures, file_name, thumbnails
-from pages.components.gallery import Item, gallery
+from pages.components.gallery import Item, gallery, pager
 from pages.components.text import code, plain, t
 
 PER_PAGE = 48
-PAGE_WIDTH = 44
-"""Pixels per number of the pager; with less it leaves numbers out, even where there are two."""
 ALL = ""
 """Stands for all classes where the name of one is expected; no folder is called so."""
 LARGE_SIDE = 1280
 """Pixels; longer side of the picture that the dialog loads."""
-LARGE_BOX = (700, 600)
-"""Pixels, width and height, into which the dialog fits a picture, a small one enlarged."""
 
 
 @st.fragment
@@ -44,13 +41,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
         )
         pictures = class_pictures(facts, label, *dataset_view.split_choice())
         num_pages = max(1, -(-len(pictures) // PER_PAGE))
-        page = 1
-        if num_pages > 1:
-            page = st.pagination(
-                num_pages,
-                width=PAGE_WIDTH * (min(num_pages, 7) + 2),
-                key=f"data_page_{facts.dataset.id}_{names.index(label)}",
-            )
+        page = pager(num_pages, key=f"data_page_{facts.dataset.id}_{names.index(label)}")
     first = (page - 1) * PER_PAGE
     shown = pictures.iloc[first : first + PER_PAGE]
     if num_pages > 1:
@@ -86,18 +77,13 @@ def _split_name(split: str) -> str:
     return t(f"split.{split}") if split else t("data.photos.unsplit")
 
 
-def _shown_width(width: int, height: int) -> int:
-    box_width, box_height = LARGE_BOX
-    return max(1, int(min(box_width, box_height * width / height)))
-
-
 def _enlarge(facts: Facts, picture: pd.Series) -> None:
     path = facts.dataset.root / picture["path"]
     try:
         large = images.thumbnail(images.read_bytes(path), LARGE_SIDE)
         alt = t("data.photos.large_alt", name=file_name(picture["path"]), label=picture["label"])
         with st.container(horizontal_alignment="center"):
-            st.image(large, width=_shown_width(picture["width"], picture["height"]), alt=alt)
+            st.image(large, width=photos.shown_width(picture["width"], picture["height"]), alt=alt)
     except UnreadableImage as error:
         st.error(plain(error), icon=":material/broken_image:")
     size = f"{picture['size'] / 1e6:.1f} MB" if picture["size"] >= 1e6 else f"{picture['size'] / 1e3:.0f} kB"

@@ -47,7 +47,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
         if len(found.small) > MAX_NAMED:
             names = t("data.split.more", names=names, n=len(found.small) - MAX_NAMED)
         st.warning(t("data.split.small", n=len(found.small), names=names), icon=":material/warning:")
-    st.subheader(t("data.split.counts"), anchor=False)
+    st.header(t("data.split.counts"), anchor=False)
     if sentence := _balance(found):
         st.markdown(sentence)
     height: int | Literal["content"] = SCROLL_HEIGHT if len(facts.class_names) > ROOMY else "content"

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import charts
+from core import charts, images
 from core.evaluation import top_classes
 from core.runs import Predictions, Run
 from pages.components import photos
 from pages.components.figure import figure
-from pages.components.gallery import Item, gallery
+from pages.components.gallery import Item, gallery, pager
 from pages.components.text import code, t
 
 PAGE_SIZE = 24
@@ -33,10 +33,7 @@ def photo_gallery(
         label: What a screen reader says the pictures are.
     """
     num_pages = max(1, -(-len(table) // PAGE_SIZE))
-    page = 1
-    if num_pages > 1:
-        with st.container(horizontal=True, horizontal_alignment="right"):
-            page = st.pagination(num_pages, key=f"{key}_page_{len(table)}")
+    page = pager(num_pages, key=f"{key}_page_{len(table)}")
     rows = table.iloc[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     shown = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
     opened = gallery([_item(root, row) for row in shown], key=key, label=label)
@@ -64,7 +61,8 @@ def _show(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) -
     left, right = st.columns([3, 2], gap="large")
     with left:
         if found:
-            st.image(picture, width="stretch", alt=str(row["path"]))
+            size = images.inspect_image(picture)
+            st.image(picture, width=photos.shown_width(size.width, size.height), alt=str(row["path"]))
         else:
             st.warning(t("photo.lost_text"), icon=":material/broken_image:")
         st.caption(code(row["path"]))

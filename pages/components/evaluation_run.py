@@ -22,6 +22,10 @@ CELL = "cell"
 """Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""
 MAX_PAIRS = 10
 """Most confused pairs listed beside the matrix."""
+NAME_WIDTH = 140
+"""Pixels of a class name in the table; with more, the figures beside it are out of sight."""
+MIN_COLUMN_WIDTH, MIN_TABLE_WIDTH = 190, 400
+"""Pixels; where less is left, what stands side by side goes one below the other."""
 
 
 @st.cache_data(max_entries=8, max_size="512MB", show_spinner=False)
@@ -69,7 +73,7 @@ def _root(run: Run) -> Path | None:
 def _scores(run: Run, scores: Evaluation, split: str) -> None:
     right = sum(int(scores.confusion_matrix[index, index]) for index in range(len(scores.class_names)))
     st.markdown(t(f"evaluation.verdict_{split}", right=f"{right:,}", total=f"{scores.num_images:,}"))
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         _metric(t("evaluation.accuracy"), scores.accuracy, ".1%", t("term.accuracy"))
         _metric(t("evaluation.macro_f1"), scores.macro_f1, ".3f", t("term.macro_f1"))
         st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
@@ -96,7 +100,7 @@ def _metric(label: str, estimate: Estimate, form: str, help_text: str) -> None:
 def _matrix(
     run: Run, root: Path | None, scores: Evaluation, answers: pd.DataFrame, said: Predictions, split: str
 ) -> None:
-    st.subheader(t("evaluation.matrix"), anchor=False)
+    st.header(t("evaluation.matrix"), anchor=False)
     confused = evaluation.most_confused(scores.confusion_matrix, run.class_names)
     st.markdown(_confusion_verdict(confused))
     key = f"matrix_{run.id}_{split}"
@@ -113,8 +117,8 @@ def _matrix(
         )
         == "share"
     )
-    left, right = st.columns([3, 1] if len(run.class_names) > 5 else [3, 2], gap="large")
-    with left:
+    grid = st.grid(4, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
+    with grid.cell(column_span=3):
         cell = confusion_matrix(
             scores.confusion_matrix,
             run.class_names,
@@ -124,7 +128,7 @@ def _matrix(
             alt=t("evaluation.matrix_alt"),
         )
         st.caption(t("evaluation.matrix_hint"))
-    with right, st.container(gap="xsmall"):
+    with grid.container(gap=None):
         if confused:
             st.markdown(t("evaluation.pairs"))
         for number, pair in enumerate(confused[:MAX_PAIRS]):
@@ -145,6 +149,8 @@ def _confusion_verdict(confused: list[evaluation.Confusion]) -> str:
     if not confused:
         return t("evaluation.no_confusion")
     worst = confused[0]
+    if worst.num_images == 1 and len(confused) > 1:
+        return t("evaluation.confused_once", n=len(confused))
     return t(
         "evaluation.most_confused",
         true=code(worst.true),
@@ -184,12 +190,12 @@ def _cell(
 
 
 def _classes(scores: Evaluation, run_id: str) -> None:
-    st.subheader(t("evaluation.classes"), anchor=False)
+    st.header(t("evaluation.classes"), anchor=False)
     judged_classes = [row for row in scores.per_class if row.support]
     worst = min(judged_classes, key=lambda row: row.f1)
     st.markdown(t("evaluation.worst_class", name=code(worst.name), f1=f"{worst.f1:.2f}"))
-    left, right = st.columns([3, 2], gap="large")
-    with left:
+    grid = st.grid(2, min_column_width=MIN_TABLE_WIDTH, gap="medium")
+    with grid.container():
         st.dataframe(
             pd.DataFrame(
                 {
@@ -202,7 +208,7 @@ def _classes(scores: Evaluation, run_id: str) -> None:
             ),
             hide_index=True,
             column_config={
-                "name": st.column_config.TextColumn(t("evaluation.class")),
+                "name": st.column_config.TextColumn(t("evaluation.class"), width=NAME_WIDTH),
                 "precision": st.column_config.NumberColumn(
                     t("term.precision_name"), help=t("term.precision"), format="%.3f"
                 ),
@@ -217,13 +223,13 @@ def _classes(scores: Evaluation, run_id: str) -> None:
             key=f"classes_{run_id}",
             alt=t("evaluation.classes"),
         )
-    with right:
+    with grid.container():
         st.caption(t("evaluation.f1_alt"))
         figure(charts.f1_bars(scores.per_class), key=f"f1_{run_id}", alt=t("evaluation.f1_alt"))
 
 
 def _errors(run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions) -> None:
-    st.subheader(t("evaluation.worst"), anchor=False)
+    st.header(t("evaluation.worst"), anchor=False)
     wrong = answers[answers["wrong"]]
     if wrong.empty:
         st.success(t("evaluation.no_errors"), icon=":material/check_circle:")

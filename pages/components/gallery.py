@@ -11,6 +11,8 @@ from typing import Literal
 import streamlit as st
 
 Mark = Literal["", "right", "wrong", "warning"]
+PAGE_WIDTH = 44
+"""Pixels per number of the pager; with less it leaves numbers out, even where there are two."""
 
 _DIR = Path(__file__).parent
 _component = st.components.v2.component(
@@ -63,6 +65,13 @@ def gallery(items: Sequence[Item], key: str, label: str) -> str | None:
     )
     opened = result.open
     return opened if any(item.id == opened for item in items) else None
+
+
+def pager(num_pages: int, key: str) -> int:
+    """Let the visitor choose a page of pictures and return it, 1 to ``num_pages``; draw nothing for one page."""
+    if num_pages <= 1:
+        return 1
+    return st.pagination(num_pages, width=PAGE_WIDTH * (min(num_pages, 7) + 2), key=key)
 
 
 def _as_json(item: Item) -> dict[str, str]:

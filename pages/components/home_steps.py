@@ -16,6 +16,9 @@ from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.text import code, plain, t
 
+MIN_STEP_WIDTH = 240
+"""Pixels; where three do not fit, they stand one below the other."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -48,10 +51,11 @@ def steps(dataset: Dataset | None, run: Run | None) -> None:
     following = next((step.name for step in found if not step.done), "evaluation")
     if dataset is None and run is None:
         following = ""
-    for column, step in zip(st.columns(3, gap="medium"), found, strict=True):
-        with column, st.container(border=True, height="stretch"):
+    grid = st.grid(3, min_column_width=MIN_STEP_WIDTH)
+    for step in found:
+        with grid.container(border=True, height="stretch"):
             icon = ":material/check_circle:" if step.done else f":material/{shell.ICONS[step.name]}:"
-            st.markdown(f"#### {icon} {t(f'{step.name}.title')}")
+            st.markdown(f"### {icon} {t(f'{step.name}.title')}")
             st.caption(t(f"home.{step.name}_what"))
             st.markdown(step.text)
             if step.name == following and st.button(

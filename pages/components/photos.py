@@ -15,6 +15,8 @@ SMALL_SIDE = 220
 """Pixels: twice the width of a gallery's card, for screens with two pixels to the point."""
 LARGE_SIDE = 1200
 """Pixels: as much as a dialog shows."""
+LARGE_BOX = (700, 600)
+"""Pixels, width and height, into which a dialog fits a photo, a small one enlarged."""
 
 
 def small(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
@@ -25,6 +27,12 @@ def small(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
 def large(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
     """Return a photo to look at (WEBP) and whether it shows the file."""
     return _cached(sha256, LARGE_SIDE, root / path)
+
+
+def shown_width(width: int, height: int) -> int:
+    """Return how wide, in pixels, a dialog shows a photo of this size, so that its whole height is in sight."""
+    box_width, box_height = LARGE_BOX
+    return max(1, int(min(box_width, box_height * width / height)))
 
 
 # A picture is known by its bytes, so a moved or renamed file is not decoded again.

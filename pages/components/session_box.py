@@ -21,7 +21,6 @@ ICONS = {
 def session_box() -> None:
     """Draw the state of the device session in the sidebar, fresh every few seconds."""
     with st.sidebar:
-        st.space("medium")
         _box()
 
 

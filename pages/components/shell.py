@@ -31,6 +31,8 @@ _STYLE = """<style>
 /* What is selected is written in the accent, which in the dark theme must be dark enough to carry white text. */
 [data-testid="stTab"][aria-selected="true"], [data-testid="stButtonGroup"] button[data-selected] p,
 [data-testid="stSliderThumbValue"] { color: light-dark(#0b6b5d, #6fd2bc); }
+/* A name in a caption would be tiny. */
+[data-testid="stCaptionContainer"] code { font-size: 0.9em; }
 .graft-chips { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; font-size: 0.875rem; line-height: 1.5; }
 .graft-chips span { max-width: 100%; padding: 0.125rem 0.75rem; border-radius: 1rem; overflow-wrap: anywhere;
   background: color-mix(in srgb, currentColor 7%, transparent); }

@@ -18,9 +18,9 @@ from pages.components.figure import figure
 from pages.components.text import code, plain, t
 
 STAGES = ("audit", "prepare", "features", "head", "fine_tune", "evaluate")
-MARKS: dict[str, tuple[str, Literal["green", "primary", "gray"]]] = {
+MARKS: dict[str, tuple[str, Literal["green", "blue", "gray"]]] = {
     "done": (":material/check_circle:", "green"),
-    "now": (":material/pending:", "primary"),
+    "now": (":material/pending:", "blue"),
     "later": (":material/circle:", "gray"),
 }
 LOG_LINES = 200
@@ -91,7 +91,7 @@ def _result(run: Run) -> None:
                 high=f"{test['accuracy_interval'][1]:.0%}",
             )
         )
-        with st.container(horizontal=True, gap="large"):
+        with st.container(horizontal=True, gap="medium"):
             for name, scores in (("test", test), ("val", val)):
                 st.metric(
                     t("training.accuracy_on", split=t(f"split.{name}")),
@@ -117,7 +117,7 @@ def _curves(run: Run, events: list[dict[str, Any]]) -> None:
     if epochs.empty:
         return
     trained = [stage for stage in ("head", "fine_tune") if (epochs["stage"] == stage).any()]
-    st.subheader(t("training.curves"), anchor=False)
+    st.header(t("training.curves"), anchor=False)
     stage = trained[-1]
     if len(trained) > 1:
         chosen = st.segmented_control(
@@ -169,7 +169,7 @@ def earlier_runs(dataset_id: str, current: Run | None) -> None:
     found = [run for run in runs.list_runs(shell.workspace()) if run.dataset_id in (dataset_id, "")]
     if not found:
         return
-    st.subheader(t("training.runs"), anchor=False)
+    st.header(t("training.runs"), anchor=False)
     table = pd.DataFrame([_row(run) for run in found])
     picked = st.dataframe(
         table,

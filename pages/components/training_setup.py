@@ -18,17 +18,24 @@ from pages.components.dataset import SplitSummary
 from pages.components.job import duration
 from pages.components.text import code, plain, t
 
+MIN_COLUMN_WIDTH, MIN_SETTING_WIDTH = 340, 220
+"""Pixels; where less is left, what stands side by side goes one below the other."""
+
 
 def setup(dataset: Dataset, split: SplitSummary) -> None:
     """Draw the choices and the button that starts a training on ``dataset``."""
-    choices, costs = st.columns([3, 2], gap="large")
-    with choices:
-        recipe = _choices(dataset, split)
-    with costs, st.container(border=True):
+    grid = st.grid(2, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
+    with grid.container():
+        recipe, spec, key = _choices(dataset, split)
+    costs = grid.container(border=True)
+    with st.expander(t("training.settings"), icon=":material/tune:"):
+        recipe = _settings(recipe, spec, key)
+    with costs:
         _start(dataset, split, recipe)
 
 
-def _choices(dataset: Dataset, split: SplitSummary) -> Recipe:
+def _choices(dataset: Dataset, split: SplitSummary) -> tuple[Recipe, BackboneSpec, str]:
+    """Return the recipe as its preset has it, its backbone, and the key of the settings that go with both."""
     spec = _backbone()
     name = st.segmented_control(
         t("training.recipe"),
@@ -46,8 +53,7 @@ def _choices(dataset: Dataset, split: SplitSummary) -> Recipe:
         fractions=split.fractions,
         seed=split.seed,
     )
-    with st.expander(t("training.settings"), icon=":material/tune:"):
-        return _settings(recipe, spec, key=f"{name}_{spec.name}_{dataset.id}")
+    return recipe, spec, f"{name}_{spec.name}_{dataset.id}"
 
 
 def _backbone() -> BackboneSpec:
@@ -88,8 +94,8 @@ def _backbone() -> BackboneSpec:
 
 def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
     """Draw every field of the recipe; widgets are keyed so that another preset brings its own values."""
-    first, second, third = st.columns(3, gap="medium")
-    with first:
+    grid = st.grid(3, min_column_width=MIN_SETTING_WIDTH, gap="medium")
+    with grid.container():
         st.markdown(t("training.images"))
         image_size = st.number_input(
             t("field.image_size"),
@@ -122,7 +128,7 @@ def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
             placeholder=t("field.weights_empty"),
             help=t("field.weights_help"),
         )
-    with second:
+    with grid.container():
         st.markdown(t("training.stage_1"))
         head_epochs = st.number_input(
             t("field.head_epochs"),
@@ -150,7 +156,7 @@ def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
             head_epochs=int(head_epochs),
             head_strength=float(head_strength),
         )
-    with third:
+    with grid.container():
         st.markdown(t("training.stage_2"))
         fine_tune_epochs = st.number_input(
             t("field.fine_tune_epochs"),
@@ -174,6 +180,7 @@ def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
             1e-6,
             1e-2,
             recipe.learning_rate,
+            step=1e-5,
             format="%g",
             key=f"rate_{key}",
             help=t("field.learning_rate_help"),

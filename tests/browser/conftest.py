@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from scripts.browser import chromium, find_chromium, serving, settle
@@ -66,3 +67,15 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert foreign == [], "requests left this machine"
+
+
+def accessible(page: Page) -> None:
+    """Fail on every serious violation that axe-core finds, in light and in dark."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        settle(page)
+        found = Axe().run(page).response["violations"]
+        serious = [issue for issue in found if issue["impact"] in ("serious", "critical")]
+        told = [(issue["id"], issue["nodes"][0]["html"][:200]) for issue in serious]
+        assert told == [], f"{page.url} in {scheme}"
+    page.emulate_media(color_scheme="light")

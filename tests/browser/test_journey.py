@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from core import queue, runs
 from core.queue import Device
 from core.workspace import Workspace
 from scripts.browser import serving, settle
+from tests.browser.conftest import accessible
 from tests.worlds import add_dataset
 
 CPU = Device("cpu", "CPU")
@@ -35,18 +35,6 @@ def home(tmp_path: Path) -> Iterator[Path]:
         process = psutil.Process(pid)
         process.kill()
         process.wait(30)
-
-
-def accessible(page: Page) -> None:
-    """Fail on every serious violation that axe-core finds, in light and in dark."""
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        settle(page)
-        found = Axe().run(page).response["violations"]
-        serious = [issue for issue in found if issue["impact"] in ("serious", "critical")]
-        told = [(issue["id"], issue["nodes"][0]["html"][:200]) for issue in serious]
-        assert told == [], f"{page.url} in {scheme}"
-    page.emulate_media(color_scheme="light")
 
 
 def set_number(page: Page, label: str, value: int) -> None:
@@ -109,7 +97,7 @@ def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Ca
 
         page.get_by_test_id("data-grid-canvas").first.focus()
         page.keyboard.press("ArrowRight")
-        photos = page.get_by_role("group", name="Photos of the chosen cell")
+        pictures = page.get_by_role("group", name="Pictures of the chosen cell")
         expect(photos.get_by_role("button").first).to_be_visible()
         assert "cell=0-0" in page.url
         photos.get_by_role("button").first.focus()

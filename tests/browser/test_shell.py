@@ -56,7 +56,7 @@ def test_a_cold_deep_link_to_home_under_its_own_name_shows_home(
 ) -> None:
     with serving(tmp_path / "graft") as url:
         page = open_page(f"{url}/home")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Home")
+        expect(page).to_have_title("Home · Graft")
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 

@@ -1,0 +1,77 @@
+"""Pages in the middle of things, in a real browser: readable for everybody, in light and in dark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core import queue, runs
+from core.workspace import Workspace
+from scripts.browser import serving
+from tests.browser.conftest import accessible
+from tests.worlds import add_dataset, begin_training, emit_epochs, finished_run
+
+NAMES = ("![x](evil.example)", "<img src=x>", "猫头鹰")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """A server and the ids of a running, a failed and a finished run; the device is held, so nothing moves."""
+    folder = tmp_path_factory.mktemp("states")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAFT_DEVICE", "cpu")
+        workspace = Workspace(folder / "graft")
+        with queue.hold_device(workspace, "cpu") as held:
+            assert held
+            ids = _runs(workspace, folder)
+            with serving(workspace.home) as url:
+                yield url, ids
+
+
+def _runs(workspace: Workspace, folder: Path) -> dict[str, str]:
+    dataset = add_dataset(workspace, folder / "birds", dict.fromkeys(NAMES, 10))
+    failed = begin_training(workspace, dataset)
+    queue.finish(workspace, failed, "failed", message="It broke.", traceback="Traceback: it broke")
+    running = begin_training(workspace, dataset)
+    for stage in ("head", "fine_tune"):
+        runs.emit(workspace, running.run_id, "stage", name=stage)
+        emit_epochs(workspace, running.run_id, stage, 2)
+    queue.report(
+        workspace, running.id, {"stage": "fine_tune", "done": 3, "total": 4, "rate": 2.0, "eta_s": 2}
+    )
+    done = finished_run(workspace, dataset, [(NAMES[0], NAMES[2])])
+    return {"failed": failed.run_id, "running": running.run_id, "done": done.id}
+
+
+@pytest.mark.parametrize(
+    ("state", "page", "said"),
+    [
+        ("running", "training", "3 of 4"),
+        ("failed", "training", "It broke."),
+        ("done", "evaluation", "Right on 5 of 6"),
+        ("running", "", "A training is under way."),
+    ],
+)
+def test_a_page_in_the_middle_of_things_has_no_serious_accessibility_violation(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page], state: str, page: str, said: str
+) -> None:
+    url, ids = world
+    shown = open_page(f"{url}/{page}?run={ids[state]}")
+    expect(shown.get_by_text(said).first).to_be_visible()
+    accessible(shown)
+
+
+def test_an_error_opened_large_shows_hostile_names_as_they_are(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/evaluation?run={ids['done']}&cell=0-2")
+    page.get_by_role("group", name="Photos of the chosen cell").get_by_role("button").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(f"This is {NAMES[0]}.")).to_be_visible()
+    expect(dialog.get_by_text("The model says 猫头鹰")).to_be_visible()
+    expect(dialog.get_by_role("img").first).to_be_visible()
+    accessible(page)
