@@ -98,9 +98,9 @@ def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Ca
         page.get_by_test_id("data-grid-canvas").first.focus()
         page.keyboard.press("ArrowRight")
         pictures = page.get_by_role("group", name="Pictures of the chosen cell")
-        expect(photos.get_by_role("button").first).to_be_visible()
+        expect(pictures.get_by_role("button").first).to_be_visible()
         assert "cell=0-0" in page.url
-        photos.get_by_role("button").first.focus()
+        pictures.get_by_role("button").first.focus()
         page.keyboard.press("Enter")
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_text("The model says")).to_be_visible()
