@@ -241,8 +241,10 @@ def run_predict(workspace: Workspace, arguments: argparse.Namespace) -> int:
     """``predict RUN_ID PATH...``."""
     run = runs.get(workspace, arguments.run_id)
     paths = [path for given in arguments.paths for path in _pictures(given)]
-    job = queue.submit_prediction(workspace, run, paths)
-    answers = _follow(workspace, job).result["predictions"]
+    # The session works in another folder, so it is given whole paths; the answers name them as they were given.
+    job = queue.submit_prediction(workspace, run, [path.absolute() for path in paths])
+    said_of = _follow(workspace, job).result["predictions"]
+    answers = [answer | {"path": str(path)} for path, answer in zip(paths, said_of, strict=True)]
     if arguments.json:
         _print_json(answers)
     else:
@@ -342,14 +344,10 @@ def _follow(workspace: Workspace, job: queue.Job) -> queue.Job:
 
 
 def _pictures(given: Path) -> list[Path]:
-    """Return the file itself, or the pictures of a folder."""
-    if not given.exists():
-        raise DataError(f'There is no file or folder "{given}". Check the path.')
+    """Return the file itself, be it there or not, or the pictures of a folder."""
     if not given.is_dir():
-        return [given.resolve()]
-    found = sorted(
-        path for path in given.resolve().rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file()
-    )
+        return [given]
+    found = sorted(path for path in given.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not found:
         raise DataError(f'The folder "{given}" has no pictures. Expected files such as .jpg or .png.')
     return found

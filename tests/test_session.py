@@ -190,6 +190,13 @@ def test_the_command_line_tells_the_same(
         ["error", "path"],
     ]
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(photos)
+        assert main(["predict", trained["run_id"], "night/3.png", "missing.png"]) == 1
+    first, second = said().splitlines()
+    assert first.startswith("night/3.png  night (") and first.endswith(" %)")
+    assert second.startswith("missing.png  ")
+
     assert main(["runs", "--json"]) == 0
     assert trained["run_id"] in [entry["run_id"] for entry in json.loads(said())]
     assert main(["audit", str(photos), "--json"]) == 0
