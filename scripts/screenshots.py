@@ -96,13 +96,13 @@ def go_the_whole_way(page: Page, url: str, workspace: Workspace) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Evaluation", timeout=PATIENCE_MS)
     settle(page)
     keyed(page, "pair_0").click()
-    expect(page.get_by_role("group", name="Photos of the chosen cell")).to_be_visible()
+    expect(page.get_by_role("group", name="Pictures of the chosen cell")).to_be_visible()
 
 
 def photograph_errors(page: Page, suffix: str) -> None:
-    """Photograph the evaluation page down to the photos of the chosen cell, and its misclassified photos."""
+    """Photograph the evaluation page down to the pictures of the chosen cell, and its misclassified ones."""
     classes, errors = (
-        page.get_by_role("heading", name=name) for name in ("Class by class", "Misclassified photos")
+        page.get_by_role("heading", name=name) for name in ("Class by class", "Misclassified pictures")
     )
     photograph(page, f"evaluation{suffix}", until=classes)
     photograph(page, f"errors{suffix}", since=errors)

@@ -69,7 +69,7 @@ def test_an_error_opened_large_shows_hostile_names_as_they_are(
 ) -> None:
     url, ids = world
     page = open_page(f"{url}/evaluation?run={ids['done']}&cell=0-2")
-    page.get_by_role("group", name="Photos of the chosen cell").get_by_role("button").first.click()
+    page.get_by_role("group", name="Pictures of the chosen cell").get_by_role("button").first.click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text(f"This is {NAMES[0]}.")).to_be_visible()
     expect(dialog.get_by_text("The model says 猫头鹰")).to_be_visible()
