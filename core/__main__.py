@@ -232,7 +232,7 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
     print(f"\n{len(wrong)} wrong of {len(answers)}" + (", the most confident first:" if wrong else "."))
     for answer in wrong[:MAX_LISTED]:
         print(
-            f"  {_printable(answer['path'])}  {_printable(answer['predicted'])} ({answer['probability']:.2%})"
+            f"  {_printable(answer['path'])}  {_printable(answer['predicted'])} ({answer['probability'] * 100:.2f} %)"
         )
     return 0
 
@@ -363,7 +363,7 @@ def _fractions(text: str) -> tuple[float, ...]:
 def _scores_line(metrics: Any) -> str:
     low, high = metrics["accuracy_interval"]
     return (
-        f"accuracy {metrics['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}), "
+        f"accuracy {100 * metrics['accuracy']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %), "
         f"macro F1 {metrics['macro_f1']:.3f}, {metrics['num_images']} images"
     )
 

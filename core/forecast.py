@@ -26,7 +26,7 @@ HEAD_S_PER_BILLION = 0.6
 """Seconds of one pass of stage 1 per 10⁹ image × feature × class, two cores."""
 BACKWARD_COST = 2.0
 """A backward pass costs about two forward passes of the same layers."""
-SESSION_MB = 900.0
+SESSION_MB = 1_000.0
 """Resident memory of a session with TensorFlow and nothing loaded, measured on Linux."""
 ACTIVATION_BYTES_PER_MAC = 0.05
 """Bytes that a batch needs per multiply-add, rounded up from a peak of 1.46 GB measured with EfficientNet-Lite0 at

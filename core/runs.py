@@ -155,7 +155,7 @@ def list_runs(workspace: Workspace, dataset_id: str = "") -> list[Run]:
             run = Run(path.name, "", "", "failed", path.stat().st_mtime, {}, error=str(error))
         if not dataset_id or run.dataset_id == dataset_id:
             found.append(run)
-    return sorted(found, key=lambda run: run.id, reverse=True)
+    return sorted(found, key=lambda run: (run.created, run.id), reverse=True)
 
 
 def set_state(workspace: Workspace, run_id: str, state: str, error: str = "") -> None:

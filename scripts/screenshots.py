@@ -92,7 +92,7 @@ def go_the_whole_way(page: Page, url: str, workspace: Workspace) -> None:
     page.reload()
     settle(page)
     photograph(page, "training-running")
-    page.get_by_role("link", name="See every error").click()
+    page.get_by_role("button", name="See every error").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Evaluation", timeout=PATIENCE_MS)
     settle(page)
     keyed(page, "pair_0").click()

@@ -93,8 +93,8 @@ def test_a_finished_run_is_judged_on_test_with_intervals(workspace: Workspace, b
     assert not app.exception
     assert not app.error
     assert "**Right on 5 of 6 test pictures**, which it had never seen." in words(app)
-    assert metrics(app) == {"Accuracy": "83.3%", "Macro F1": "0.822", "Errors": "1"}
-    assert app.metric[0].delta == "43.6% to 97.0%"
+    assert metrics(app) == {"Accuracy": "83.3\u00a0%", "Macro F1": "0.822", "Errors": "1"}
+    assert app.metric[0].delta == "43.6\u00a0% to 97.0\u00a0%"
     assert "Most often `owl` is taken for `wren`: 1 picture" in words(app)
     assert "The hardest class is `owl`, with an F1 of 0.67." in words(app)
     assert "1 picture was misclassified." in words(app)
@@ -134,7 +134,7 @@ def test_a_run_that_is_always_wrong_is_shown(workspace: Workspace, birds: Datase
     run = finished_run(workspace, birds, [("owl", "wren"), ("wren", "kite"), ("kite", "owl")] * 2)
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert metrics(app)["Accuracy"] == "0.0%"
+    assert metrics(app)["Accuracy"] == "0.0\u00a0%"
     assert "6 pictures were misclassified." in words(app)
 
 
@@ -243,7 +243,7 @@ def test_a_folder_that_is_gone_leaves_the_scores_and_says_so(workspace: Workspac
     app = visit("evaluation", run=run.id)
     assert not app.exception
     assert "The folder of this dataset cannot be found any more" in app.warning[0].value
-    assert metrics(app)["Accuracy"] == "83.3%"
+    assert metrics(app)["Accuracy"] == "83.3\u00a0%"
     assert _galleries(app) == 1
 
 
@@ -271,7 +271,7 @@ def test_pictures_that_came_since_the_training_change_nothing(workspace: Workspa
     audit.audit(workspace, birds, no_progress)
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert metrics(app)["Accuracy"] == "83.3%"
+    assert metrics(app)["Accuracy"] == "83.3\u00a0%"
 
 
 def test_damaged_predictions_are_explained(workspace: Workspace, birds: Dataset) -> None:
@@ -300,4 +300,4 @@ def test_another_run_brings_its_own_matrix(workspace: Workspace, birds: Dataset)
     app.query_params["run"] = second.id
     app.run()
     assert not app.exception
-    assert metrics(app)["Accuracy"] == "100.0%"
+    assert metrics(app)["Accuracy"] == "100.0\u00a0%"

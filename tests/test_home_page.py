@@ -96,7 +96,7 @@ def test_a_finished_run_shows_its_score_and_sends_to_the_evaluation_page(
 ) -> None:
     run = finished_run(workspace, birds, [("owl", "wren")])
     app = visit("home", run=run.id)
-    assert "83.3% right on 6 test pictures (95 % interval 44% to 97%)." in words(app)
+    assert "83.3\u00a0% right on 6 test pictures (95 % interval 44\u00a0% to 97\u00a0%)." in words(app)
     app.button(key="continue").click().run()
     assert app.title[0].value == "Evaluation"
     assert current(app)["run"] == run.id
@@ -107,7 +107,7 @@ def test_a_run_whose_dataset_was_removed_still_shows_its_score(workspace: Worksp
     datasets.remove(workspace, birds.id)
     app = visit("home", run=run.id)
     assert not app.exception
-    assert "100.0% right on 6 test pictures" in words(app)
+    assert "100.0\u00a0% right on 6 test pictures" in words(app)
 
 
 def test_a_dataset_whose_folder_is_gone_does_not_block_the_page(birds: Dataset, workspace: Workspace) -> None:
@@ -116,7 +116,7 @@ def test_a_dataset_whose_folder_is_gone_does_not_block_the_page(birds: Dataset, 
     app = visit("home", run=run.id)
     assert not app.exception
     assert not app.error
-    assert "100.0% right" in words(app)
+    assert "100.0\u00a0% right" in words(app)
 
 
 def test_a_name_cannot_become_markdown(workspace: Workspace, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_running_training_shows_stage_progress_speed_curves_and_log(
     assert ":blue-badge[:material/pending: Fine-tuning]" in words(app)
     assert ":green-badge[:material/check_circle: Training the head]" in words(app)
     assert ":gray-badge[:material/circle: Evaluating]" in words(app)
-    assert "5/5  loss 0.2000  accuracy 90.0%" in _log(app)
+    assert "5/5  loss 0.2000  accuracy 90.0\u00a0%" in _log(app)
     assert len(app.get("plotly_chart")) == 1
     assert has_button(app, "start_training")
 
@@ -260,8 +260,8 @@ def test_a_finished_run_shows_its_verdict_and_what_was_decided(workspace: Worksp
     app = visit("training", run=run.id)
     assert not app.exception
     assert "**On pictures it has never seen it was right 5 times of 6.**" in words(app)
-    assert metrics(app)["Accuracy on test"] == "83.3%"
-    assert metrics(app)["Accuracy on validation"] == "100.0%"
+    assert metrics(app)["Accuracy on test"] == "83.3\u00a0%"
+    assert metrics(app)["Accuracy on validation"] == "100.0\u00a0%"
     assert metrics(app)["Took"] == "12 s"
     assert "Fine\\-tuning was kept, from epoch 2\\." in words(app)
     assert has_button(app, "start_training")

@@ -210,6 +210,8 @@ def _give_up(workspace: Workspace, device: str, waiting: list[sqlite3.Row]) -> N
 def session_status(workspace: Workspace, device: Device | None = None) -> SessionStatus:
     """Return what is known of a device's session; of the default device's where none is named."""
     device = device or default_device()
+    if (process := _started.get((workspace.home, device.id))) is not None:
+        process.poll()  # so that an ended session does not stay behind as a zombie
     if not is_alive(workspace, device.id):
         starting = lock_path(workspace, device.id).with_suffix(".starting")
         with contextlib.suppress(FileNotFoundError):

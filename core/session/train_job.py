@@ -211,7 +211,7 @@ def _choose(
     loss, accuracy = training.scores(tuned.logits["val"], y_true)
     figures = (
         f"validation loss {loss:.3f} after fine-tuning, {probe_loss:.3f} before; "
-        f"accuracy {accuracy:.1%}, {probe_accuracy:.1%} before"
+        f"accuracy {100 * accuracy:.1f} %, {100 * probe_accuracy:.1f} % before"
     )
     if loss <= probe_loss:
         return tuned, f"Fine-tuning was kept, from epoch {tuned.epoch}: {figures}."

@@ -14,7 +14,7 @@ from core.runs import Predictions, Run
 from pages.components import photos
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery, pager
-from pages.components.text import code, t
+from pages.components.text import code, percent, t
 
 PAGE_SIZE = 24
 
@@ -44,7 +44,7 @@ def photo_gallery(
 
 def _item(root: Path | None, row: dict[str, Any]) -> Item:
     picture, found = photos.small(root or Path(), row["path"], row["sha256"])
-    words = {"true": row["true"], "predicted": row["predicted"], "confidence": f"{row['probability']:.0%}"}
+    words = {"true": row["true"], "predicted": row["predicted"], "confidence": percent(row["probability"], 0)}
     return Item(
         id=str(row["row"]),
         thumbnail=picture,
@@ -70,7 +70,7 @@ def _show(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) -
         icon = ":material/close:" if row["wrong"] else ":material/check:"
         st.markdown(t("photo.is", true=code(row["true"])))
         st.markdown(
-            f"{icon} " + t("photo.taken_for", predicted=code(row["predicted"]), p=f"{row['probability']:.1%}")
+            f"{icon} " + t("photo.taken_for", predicted=code(row["predicted"]), p=percent(row["probability"]))
         )
         names, probabilities = zip(*top_classes(said.y_prob[row["row"]], run.class_names), strict=True)
         figure(

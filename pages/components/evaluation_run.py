@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ from pages.components import shell
 from pages.components.errors_gallery import photo_gallery
 from pages.components.figure import figure
 from pages.components.matrix import choose, confusion_matrix
-from pages.components.text import code, t
+from pages.components.text import code, percent, t
 
 SPLITS = ("test", "val", "train")
 CELL = "cell"
@@ -74,8 +75,8 @@ def _scores(run: Run, scores: Evaluation, split: str) -> None:
     right = sum(int(scores.confusion_matrix[index, index]) for index in range(len(scores.class_names)))
     st.markdown(t(f"evaluation.verdict_{split}", right=f"{right:,}", total=f"{scores.num_images:,}"))
     with st.container(horizontal=True, gap="medium"):
-        _metric(t("evaluation.accuracy"), scores.accuracy, ".1%", t("term.accuracy"))
-        _metric(t("evaluation.macro_f1"), scores.macro_f1, ".3f", t("term.macro_f1"))
+        _metric(t("evaluation.accuracy"), scores.accuracy, percent, t("term.accuracy"))
+        _metric(t("evaluation.macro_f1"), scores.macro_f1, "{:.3f}".format, t("term.macro_f1"))
         st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
     st.caption(t("evaluation.interval"))
     if scores.num_classes_left_out:
@@ -84,11 +85,11 @@ def _scores(run: Run, scores: Evaluation, split: str) -> None:
         st.info(t(f"evaluation.not_test_{split}"), icon=":material/info:")
 
 
-def _metric(label: str, estimate: Estimate, form: str, help_text: str) -> None:
-    interval = t("evaluation.between", low=format(estimate.low, form), high=format(estimate.high, form))
+def _metric(label: str, estimate: Estimate, write: Callable[[float], str], help_text: str) -> None:
+    interval = t("evaluation.between", low=write(estimate.low), high=write(estimate.high))
     st.metric(
         label,
-        format(estimate.value, form),
+        write(estimate.value),
         delta=interval,
         delta_color="off",
         delta_arrow="off",
@@ -156,7 +157,7 @@ def _confusion_verdict(confused: list[evaluation.Confusion]) -> str:
         true=code(worst.true),
         predicted=code(worst.predicted),
         n=worst.num_images,
-        share=f"{worst.share:.0%}",
+        share=percent(worst.share, 0),
     )
 
 

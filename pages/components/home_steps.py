@@ -14,7 +14,7 @@ from core.runs import Run
 from core.workspace import directory_size
 from pages.components import dataset as dataset_view
 from pages.components import shell
-from pages.components.text import code, plain, t
+from pages.components.text import code, percent, plain, t
 
 MIN_STEP_WIDTH = 240
 """Pixels; where three do not fit, they stand one below the other."""
@@ -97,9 +97,9 @@ def _evaluation(run: Run | None) -> Step:
     low, high = scores["accuracy_interval"]
     text = t(
         "home.evaluation_done",
-        accuracy=f"{scores['accuracy']:.1%}",
-        low=f"{low:.0%}",
-        high=f"{high:.0%}",
+        accuracy=percent(scores["accuracy"]),
+        low=percent(low, 0),
+        high=percent(high, 0),
         n=scores["num_images"],
     )
     return Step("evaluation", text, done=False)

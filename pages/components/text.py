@@ -70,6 +70,11 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str 
     return entries
 
 
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share in 0…1 in percent, its sign apart by a space that never breaks."""
+    return f"{100 * share:.{digits}f}\u00a0%"
+
+
 def code(value: object) -> str:
     """Return untrusted text as a Markdown code span, in which no image, link, icon or formula is read."""
     text = " ".join(str(value).split()) or " "

@@ -15,7 +15,7 @@ from core.runs import Run
 from pages.components import job as job_view
 from pages.components import shell
 from pages.components.figure import figure
-from pages.components.text import code, plain, t
+from pages.components.text import code, percent, plain, t
 
 STAGES = ("audit", "prepare", "features", "head", "fine_tune", "evaluate")
 MARKS: dict[str, tuple[str, Literal["green", "blue", "gray"]]] = {
@@ -87,15 +87,15 @@ def _result(run: Run) -> None:
                 "training.verdict",
                 right=f"{round(test['accuracy'] * test['num_images']):,}",
                 total=f"{test['num_images']:,}",
-                low=f"{test['accuracy_interval'][0]:.0%}",
-                high=f"{test['accuracy_interval'][1]:.0%}",
+                low=percent(test["accuracy_interval"][0], 0),
+                high=percent(test["accuracy_interval"][1], 0),
             )
         )
         with st.container(horizontal=True, gap="medium"):
             for name, scores in (("test", test), ("val", val)):
                 st.metric(
                     t("training.accuracy_on", split=t(f"split.{name}")),
-                    f"{scores['accuracy']:.1%}",
+                    percent(scores["accuracy"]),
                     width="content",
                 )
             st.metric(
@@ -104,12 +104,14 @@ def _result(run: Run) -> None:
             st.metric(t("training.duration"), job_view.duration(sum(run.seconds.values())), width="content")
         for note in run.notes:
             st.caption(plain(note))
-    st.page_link(
-        "pages/evaluation.py",
-        label=t("training.to_evaluation"),
+    if st.button(
+        t("training.to_evaluation"),
+        type="primary",
         icon=":material/arrow_forward:",
-        query_params={"dataset": run.dataset_id, "run": run.id},
-    )
+        icon_position="right",
+        key="to_evaluation",
+    ):
+        st.switch_page("pages/evaluation.py", query_params={"dataset": run.dataset_id, "run": run.id})
 
 
 def _curves(run: Run, events: list[dict[str, Any]]) -> None:
@@ -139,8 +141,8 @@ def _curves(run: Run, events: list[dict[str, Any]]) -> None:
         alt=t(
             "training.curves_alt",
             n=len(shown),
-            accuracy=f"{last['accuracy']:.1%}",
-            val_accuracy=f"{last['val_accuracy']:.1%}",
+            accuracy=percent(last["accuracy"]),
+            val_accuracy=percent(last["val_accuracy"]),
         ),
     )
 
@@ -158,8 +160,8 @@ def _log_line(event: dict[str, Any]) -> str:
         return f"{clock}  {t('stage.' + event['name'])}"
     if event["kind"] == "epoch":
         return (
-            f"{clock}    {event['epoch']}/{event['epochs']}  loss {event['loss']:.4f}  accuracy {event['accuracy']:.1%}"
-            f"  val loss {event['val_loss']:.4f}  val accuracy {event['val_accuracy']:.1%}"
+            f"{clock}    {event['epoch']}/{event['epochs']}  loss {event['loss']:.4f}  accuracy {percent(event['accuracy'])}"
+            f"  val loss {event['val_loss']:.4f}  val accuracy {percent(event['val_accuracy'])}"
         )
     return f"{clock}  {event.get('text', '')}"
 
@@ -179,8 +181,8 @@ def earlier_runs(dataset_id: str, current: Run | None) -> None:
         selection_mode="single-row",
         placeholder="–",
         column_config={
-            t("runs.test"): st.column_config.NumberColumn(format="percent"),
-            t("runs.val"): st.column_config.NumberColumn(format="percent"),
+            t("runs.test"): st.column_config.NumberColumn(format="%.1f %%"),
+            t("runs.val"): st.column_config.NumberColumn(format="%.1f %%"),
         },
         alt=t("training.runs"),
     )
@@ -195,8 +197,8 @@ def _row(run: Run) -> dict[str, Any]:
         t("runs.state"): t(f"state.{run.state}"),
         t("runs.backbone"): run.recipe.get("backbone", ""),
         t("runs.stages"): t("runs.two_stages") if run.recipe.get("fine_tune_epochs") else t("runs.one_stage"),
-        t("runs.val"): run.metrics.get("val", {}).get("accuracy"),
-        t("runs.test"): run.metrics.get("test", {}).get("accuracy"),
+        t("runs.val"): 100 * run.metrics["val"]["accuracy"] if run.metrics else None,
+        t("runs.test"): 100 * run.metrics["test"]["accuracy"] if run.metrics else None,
         t("runs.seconds"): round(sum(run.seconds.values()), 1) or None,
     }
 

@@ -86,11 +86,11 @@ def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Ca
         page.reload()
         settle(page)
         expect(page.locator(".js-plotly-plot").first).to_be_visible()
-        expect(page.get_by_role("link", name="See every error")).to_be_visible(timeout=TRAINED)
+        expect(page.get_by_role("button", name="See every error")).to_be_visible(timeout=TRAINED)
         settle(page)
         accessible(page)
 
-        page.get_by_role("link", name="See every error").click()
+        page.get_by_role("button", name="See every error").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Evaluation")
         expect(page.get_by_text("Right on", exact=False).first).to_be_visible()
         accessible(page)
