@@ -159,9 +159,14 @@ def _log_line(event: dict[str, Any]) -> str:
     if event["kind"] == "stage":
         return f"{clock}  {t('stage.' + event['name'])}"
     if event["kind"] == "epoch":
-        return (
-            f"{clock}    {event['epoch']}/{event['epochs']}  loss {event['loss']:.4f}  accuracy {percent(event['accuracy'])}"
-            f"  val loss {event['val_loss']:.4f}  val accuracy {percent(event['val_accuracy'])}"
+        return "  ".join(
+            (
+                f"{clock}    {event['epoch']}/{event['epochs']}",
+                f"loss {event['loss']:.4f}",
+                f"accuracy {percent(event['accuracy'])}",
+                f"val loss {event['val_loss']:.4f}",
+                f"val accuracy {percent(event['val_accuracy'])}",
+            )
         )
     return f"{clock}  {event.get('text', '')}"
 
