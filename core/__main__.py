@@ -1,14 +1,15 @@
 """Graft without a browser: audit a folder, train on it, look at the errors, predict.
 
-Results go to standard output (``--json`` for machines), progress to standard error. Exit codes: 0 all went well;
-1 a job failed, or some of the given files could not be used; 2 something about the call has to be changed;
-130 stopped with Ctrl-C.
+Results go to standard output (--json for machines), progress to standard error. Exit codes: 0 done, whatever was
+found; 1 a job failed, or predict was given a file that it cannot use; 2 the call has to be changed; 130 stopped
+with Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -42,10 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
         return command
 
     command = add("audit", run_audit, "say what is wrong with a folder of pictures")
-    command.add_argument("folder", type=Path, metavar="DIR", help="one subfolder per class")
+    command.add_argument("folder", type=_folder, metavar="DIR", help="one subfolder per class")
 
     command = add("train", run_train, "train a classifier on a folder of pictures")
-    command.add_argument("folder", type=Path, metavar="DIR", help="one subfolder per class")
+    command.add_argument("folder", type=_folder, metavar="DIR", help="one subfolder per class")
     command.add_argument("--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}")
     command.add_argument("--weights", metavar="FILE", help="weights file of the backbone; default: ImageNet")
     command.add_argument(
@@ -86,7 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = build_parser().parse_args(arguments)
     try:
         code: int = parsed.run(open_workspace(), parsed)
+        sys.stdout.flush()
         return code
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except JobError as error:
         print(error, file=sys.stderr)
         return 1
@@ -231,9 +236,8 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
     )
     print(f"\n{len(wrong)} wrong of {len(answers)}" + (", the most confident first:" if wrong else "."))
     for answer in wrong[:MAX_LISTED]:
-        print(
-            f"  {_printable(answer['path'])}  {_printable(answer['predicted'])} ({answer['probability'] * 100:.2f} %)"
-        )
+        words = f"{answer['true']}, taken for {answer['predicted']}"
+        print(f"  {_printable(answer['path'])}  {_printable(words)} ({answer['probability'] * 100:.2f} %)")
     return 0
 
 
@@ -353,6 +357,12 @@ def _pictures(given: Path) -> list[Path]:
     return found
 
 
+def _folder(text: str) -> Path:
+    if not text.strip():  # Path("") would be this very folder, which nobody means
+        raise argparse.ArgumentTypeError("an empty path; expected a folder of pictures")
+    return Path(text)
+
+
 def _fractions(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
@@ -362,9 +372,11 @@ def _fractions(text: str) -> tuple[float, ...]:
 
 def _scores_line(metrics: Any) -> str:
     low, high = metrics["accuracy_interval"]
+    left_out = metrics["num_classes_left_out"]
+    without = f", {left_out} classes without images left out of it" if left_out else ""
     return (
         f"accuracy {100 * metrics['accuracy']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %), "
-        f"macro F1 {metrics['macro_f1']:.3f}, {metrics['num_images']} images"
+        f"macro F1 {metrics['macro_f1']:.3f}{without}, {metrics['num_images']} images"
     )
 
 

@@ -153,7 +153,7 @@ def validate_fractions(fractions: tuple[float, ...]) -> None:
     Raises:
         RecipeError: They are not three numbers above 0 that add up to 1.
     """
-    if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    if len(fractions) != 3 or not min(fractions) > 0 or not abs(sum(fractions) - 1) <= 1e-6:
         shown = ", ".join(f"{share:g}" for share in fractions)
         raise RecipeError(
             f"The split is {shown}. Expected three shares above 0 for train, val and test that add up to 1, "
@@ -176,7 +176,7 @@ def _weights_file(given: str) -> str:
 
 def _between(name: str, value: float, low: float, high: float, unit: str = "") -> None:
     if isinstance(value, bool) or not low <= value <= high:
-        raise RecipeError(f"{name} is {value!r}. Expected {low:g} to {high:g} {unit}".rstrip() + ".")
+        raise RecipeError(f"{name} is {value!r}. Expected {low:.10g} to {high:.10g} {unit}".rstrip() + ".")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

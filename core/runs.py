@@ -15,6 +15,7 @@ import json
 import re
 import time
 import uuid
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -107,7 +108,12 @@ def create(workspace: Workspace, dataset_id: str, dataset_name: str, recipe: Map
     """Make the record of a run that waits to be trained."""
     now = time.time()
     run_id = time.strftime("%Y%m%d-%H%M%S", time.localtime(now)) + "-" + uuid.uuid4().hex[:4]
-    folder(workspace, run_id).mkdir()
+    try:
+        folder(workspace, run_id).mkdir()
+    except OSError as error:
+        raise WorkspaceError(
+            f'"{workspace.runs_dir}" cannot be written ({error.strerror}). Check its permissions and the disk.'
+        ) from error
     run = Run(run_id, dataset_id, dataset_name, "queued", now, dict(recipe))
     save(workspace, run)
     return run
@@ -220,7 +226,10 @@ def load_split(workspace: Workspace, run_id: str) -> pd.DataFrame:
     path = folder(workspace, run_id) / "split.parquet"
     if not path.exists():
         raise NotFound(f"The run {run_id} has no split yet: its training ended before the images were read.")
-    return pd.read_parquet(path)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+        raise WorkspaceError(f'"{path}" is damaged ({error}). Train the run again.') from error
 
 
 def save_arrays(workspace: Workspace, run_id: str, name: str, **arrays: np.ndarray) -> None:
@@ -244,7 +253,7 @@ def load_arrays(workspace: Workspace, run_id: str, name: str) -> dict[str, np.nd
     try:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WorkspaceError(f'"{path}" is damaged ({error}). Train the run again.') from error
 
 

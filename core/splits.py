@@ -14,6 +14,7 @@ import pandas as pd
 from core.errors import DataError
 
 SPLITS = ("train", "val", "test")
+SPLIT_WORDS = {"val": "validation", "test": "test"}
 
 DEFAULT_FRACTIONS = (0.7, 0.15, 0.15)
 """Shares of train, val and test."""
@@ -39,7 +40,8 @@ def assign(
 ) -> pd.Series[str]:
     """Say for each row of an audited table in which split it is.
 
-    A given split is kept. What is missing of val and test is carved from train, class by class, in the
+    A given split is kept, but for copies: an image that stands in test is used in no other split, one that stands
+    in val not in train. What is missing of val and test is carved from train, class by class, in the
     proportion of the fractions; files with the same bytes stay together, and those whose classes contradict
     each other stay in train, because they cannot judge. A class with fewer than three different pictures to
     share out stays in train; any other gets at least one in each split. Which pictures go where depends on
@@ -51,7 +53,8 @@ def assign(
         seed: Chooses among equally good splits.
 
     Returns:
-        ``"train"``, ``"val"``, ``"test"``, or ``""`` (not usable), with the index of the table.
+        ``"train"``, ``"val"``, ``"test"``, or ``""`` (not usable, or a copy of an image that judges), with the
+        index of the table.
 
     Raises:
         DataError: The fractions are impossible, fewer than two classes have training images, or val or test
@@ -68,8 +71,12 @@ def assign(
     given = table["given_split"].tolist()
     chosen = _carve([group for group in groups if group.given <= {"train", ""}], carved, seed)
     for group in groups:
+        judging = next((name for name in ("test", "val") if name in group.given), "")
         for row in group.rows:
-            splits[row] = given[row] if given[row] in ("val", "test") else chosen.get(group.sha256, "train")
+            if judging:  # a copy on another side would let the model be judged by what it has learnt
+                splits[row] = judging if given[row] == judging else ""
+            else:
+                splits[row] = chosen.get(group.sha256, "train")
     result = pd.Series(splits, index=table.index, name="split", dtype=str)
     _require_usable_splits(table, result, shares)
     return result
@@ -178,13 +185,13 @@ def _require_usable_splits(table: pd.DataFrame, split: pd.Series[str], shares: d
         names = f': "{trained[0]}"' if trained else ""
         raise DataError(
             f"{len(trained)} {'class has' if len(trained) == 1 else 'classes have'} training images{names}. "
-            "A classifier needs at least 2. Add images, or include more classes on the Data page."
+            "A classifier needs at least 2. Add images, or include more classes."
         )
     for name in ("val", "test"):
         if not (split == name).any():
             raise DataError(
-                f"No image is left for the {name} split: {int(table['usable'].sum()):,} usable images in "
-                f"{len(trained):,} classes, and a share of {shares[name]:g}. "
-                f"A class needs at least {MIN_CLASS_IMAGES} different images, and the share must be above 0. "
-                "Add images, or raise the share."
+                f"No image is left for {SPLIT_WORDS[name]}: {int(table['usable'].sum()):,} usable images in "
+                f"{len(trained):,} classes, and a share of {100 * shares[name]:g} %. "
+                f"At least one class needs {MIN_CLASS_IMAGES} different images or more, and the share must be above "
+                "0. Add images."
             )

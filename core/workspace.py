@@ -138,7 +138,8 @@ class Workspace:
             remedy = f"Another process has kept it locked for {BUSY_TIMEOUT_S:.0f} s. Try again in a moment."
         elif "malformed" in text or "not a database" in text:
             remedy = (
-                f'The file is damaged. Move it away and copy the newest file of "{self.backups_dir}" there.'
+                "The file is damaged. Move it away: Graft begins a new one, and your runs stay. Or copy the newest "
+                f'file of "{self.backups_dir}" to its place, if there is one.'
             )
         elif "full" in text:
             remedy = "The disk is full. Free some space and try again."

@@ -31,5 +31,4 @@ elif not under_way:
 if run is not None and not under_way:
     st.header(t("training.this_run", run=shell.run_name(run)), anchor=False)
     show_run(run)
-if dataset is not None:
-    earlier_runs(dataset.id, run)
+earlier_runs(dataset.id if dataset is not None else None, run)

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from core import audit, datasets, queue
 from core.datasets import Dataset
 from core.queue import Job
-from core.workspace import Workspace
+from core.workspace import Workspace, read_json
 from pages.components import data_facts
 from tests.pictures import write, write_classes
 from tests.users import open_folder, unprivileged
@@ -256,12 +256,16 @@ def test_continue_leads_to_training_with_the_same_dataset(app: AppTest, birds: D
     assert birds.id in app.query_params["dataset"]
 
 
+def _split_file(dataset: Dataset) -> Path:
+    return Path(os.environ["GRAFT_HOME"]) / "datasets" / dataset.id / "split.json"
+
+
 def test_shares_and_seed_change_the_split_and_are_kept_for_the_training(app: AppTest, birds: Dataset) -> None:
     _open(app, birds, tab="Classes and split")
     app.number_input(key=f"data_val_{birds.id}").set_value(30.0).run()
     app.number_input(key=f"data_seed_{birds.id}").set_value(7).run()
-    assert app.session_state["split_fractions"] == (0.55, 0.3, 0.15)
-    assert app.session_state["split_seed"] == 7
+    kept = read_json(_split_file(birds))
+    assert kept == {"fractions": [0.55, 0.3, 0.15], "seed": 7}
     assert _metrics(app)["Validation"] == "9"
 
 
@@ -284,7 +288,7 @@ def test_a_given_split_is_kept_and_only_what_is_missing_can_be_chosen(
     assert [box.label for box in app.number_input] == ["Validation, % of train", "Seed"]
     app.number_input(key=f"data_val_{dataset.id}").set_value(50.0).run()
     assert _metrics(app)["Validation"] == "20"
-    assert sum(app.session_state["split_fractions"]) == pytest.approx(1)
+    assert sum(read_json(_split_file(dataset))["fractions"]) == pytest.approx(1)
 
 
 def test_a_whole_given_split_leaves_nothing_to_choose(
@@ -299,7 +303,10 @@ def test_a_whole_given_split_leaves_nothing_to_choose(
 
 @pytest.mark.parametrize(
     ("counts", "reason"),
-    [({"owl": 6}, "A classifier needs at least 2"), ({"owl": 2, "wren": 2}, "No image is left for the val")],
+    [
+        ({"owl": 6}, "A classifier needs at least 2"),
+        ({"owl": 2, "wren": 2}, "No image is left for validation"),
+    ],
 )
 def test_a_split_that_is_refused_says_why_and_bars_the_training(
     app: AppTest, workspace: Workspace, tmp_path: Path, counts: dict[str, int], reason: str

@@ -54,7 +54,7 @@ def test_the_sample_is_trained_on_with_one_click_and_shown_on_the_way(workspace:
     assert not app.exception
     (job,) = queue.list_jobs(workspace, kind="train")
     assert current(app)["run"] == job.run_id
-    assert "This run is still being trained." in words(app)
+    assert app.title[0].value == "Training"
     assert has_button(app, f"cancel_{job.id}")
 
 
@@ -193,7 +193,7 @@ def test_the_most_confused_pairs_lead_to_their_cells(workspace: Workspace, birds
 def test_of_pairs_confused_once_each_none_is_called_the_worst(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds, [("owl", "wren"), ("kite", "owl")])
     app = visit("evaluation", run=run.id)
-    assert "2 pairs of classes were confused, each of them once." in words(app)
+    assert "No pair of classes stands out: the most confused, 2 of them, each by 1 picture." in words(app)
 
 
 def test_errors_of_one_class_can_be_looked_at_alone(workspace: Workspace, birds: Dataset) -> None:
@@ -242,7 +242,7 @@ def test_a_folder_that_is_gone_leaves_the_scores_and_says_so(workspace: Workspac
     shutil.rmtree(birds.root)
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert "The folder of this dataset cannot be found any more" in app.warning[0].value
+    assert "The pictures of this run are not at hand" in app.warning[0].value
     assert metrics(app)["Accuracy"] == "83.3\u00a0%"
     assert _galleries(app) == 1
 
@@ -252,7 +252,7 @@ def test_a_removed_dataset_leaves_the_scores(workspace: Workspace, birds: Datase
     datasets.remove(workspace, birds.id)
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert "cannot be found any more" in app.warning[0].value
+    assert "are not at hand" in app.warning[0].value
 
 
 def test_a_photo_that_is_gone_does_not_take_the_others_along(workspace: Workspace, birds: Dataset) -> None:

@@ -41,8 +41,30 @@ def test_the_sample_is_trained_on_with_one_click(workspace: Workspace) -> None:
     run = runs.get(workspace, job.run_id)
     assert (run.recipe["image_size"], run.recipe["augment"]) == (96, "shift")
     assert current(app)["run"] == run.id
+    assert app.title[0].value == "Training"
+    app.switch_page("pages/home.py").run()
     assert not has_button(app, "try_sample")
     assert "A training is under way." in words(app)
+    assert has_button(app, f"cancel_{job.id}")
+
+
+def test_the_same_training_wanted_twice_is_one(workspace: Workspace) -> None:
+    for app in [visit("home"), visit("home")]:  # both have the page open before either presses
+        app.button(key="try_sample").click().run()
+        assert not app.exception
+    assert len(queue.list_jobs(workspace, kind="train")) == 1
+
+
+def test_a_visitor_without_a_url_finds_what_is_under_way_or_was_done_last(workspace: Workspace) -> None:
+    visit("home").button(key="try_sample").click().run()
+    (job,) = queue.list_jobs(workspace, kind="train")
+    assert current(visit("home"))["run"] == job.run_id
+    # The sample's dataset is younger than the run that had it made; the run still comes first.
+    datasets.add_sample(workspace, "digits")
+    assert current(visit("home"))["run"] == job.run_id
+    runs.set_state(workspace, job.run_id, "failed", "power")
+    assert current(visit("home"))["run"] == job.run_id
+    assert current(visit("home", run="nonsense"))["run"] == job.run_id
 
 
 def test_a_dataset_that_was_not_looked_at_sends_to_the_data_page(

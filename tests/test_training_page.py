@@ -129,10 +129,15 @@ def test_the_head_alone_has_no_settings_for_fine_tuning(workspace: Workspace, bi
     assert runs.get(workspace, job.run_id).recipe["fine_tune_epochs"] == 0
 
 
-def test_a_second_click_while_one_waits_is_a_second_run_in_line(workspace: Workspace, birds: Dataset) -> None:
+def test_the_same_training_started_twice_is_one_and_another_waits_in_line(
+    workspace: Workspace, birds: Dataset
+) -> None:
     app = visit("training", dataset=birds.id)
     for _ in range(2):
         app.button(key="start_training").click().run()
+    assert len(queue.list_jobs(workspace, kind="train")) == 1
+    app.segmented_control(key="training_recipe").set_value("linear-probe").run()
+    app.button(key="start_training").click().run()
     assert "Waiting for 1 job before it" in app.get("progress")[0].text
 
 
@@ -146,7 +151,7 @@ def test_a_waiting_training_is_cancelled_with_one_click(workspace: Workspace, bi
     app.button(key=f"cancel_{job.id}").click().run()
     assert not app.exception
     assert queue.get(workspace, job.id).state == "cancelled"
-    assert "Cancelled. What was computed up to here is kept for next time." in words(app)
+    assert "Cancelled. The features that were extracted are kept for next time" in words(app)
 
 
 def test_a_running_training_shows_stage_progress_speed_curves_and_log(
@@ -207,7 +212,7 @@ def test_another_browser_sees_the_same_training(workspace: Workspace, birds: Dat
 @pytest.mark.parametrize(
     ("state", "message", "said"),
     [
-        ("cancelled", "", "Cancelled. What was computed up to here is kept for next time."),
+        ("cancelled", "", "Cancelled. The features that were extracted are kept for next time"),
         ("interrupted", queue.INTERRUPTED, "The device session ended while it worked on this"),
         ("failed", "The disk is full.", "The disk is full\\."),
     ],
@@ -299,8 +304,11 @@ def _select_run(app: AppTest, workspace: Workspace, row: int) -> None:
 
 def test_a_chosen_run_becomes_the_current_one(workspace: Workspace, birds: Dataset) -> None:
     old = finished_run(workspace, birds)
+    newer = finished_run(workspace, birds)
+    runs.save(workspace, replace(newer, created=newer.created + 60))
     app = visit("training", dataset=birds.id)
-    _select_run(app, workspace, 0)
+    assert current(app)["run"] == newer.id
+    _select_run(app, workspace, 1)
     app.button(key="show_run").click().run()
     assert not app.exception
     assert current(app)["run"] == old.id

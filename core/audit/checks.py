@@ -135,7 +135,8 @@ def _disagreeing(duplicates: pd.DataFrame, column: str) -> Iterable[str]:
 
 def _empty_class(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
     counts = _class_counts(table)
-    return [name for name in class_names if counts[name] == 0]
+    locked = set(table.loc[table["problem"] == "no_permission", "label"])
+    return [name for name in class_names if counts[name] == 0 and name not in locked]
 
 
 def _tiny_class(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
@@ -166,13 +167,18 @@ _CHECKS: dict[str, tuple[str, _Measure, str]] = {
     "leak": (
         "error",
         _leak,
-        "The same file is in more than one split, so a model is judged on what it has learnt by heart. "
-        "Remove it from one of them.",
+        "The same file is in more than one split, so a model would be judged on what it has learnt by heart. "
+        "A training uses it only in the split that judges. Remove it from the others.",
     ),
     "unreadable": (
         "error",
-        _with_problem("empty", "not_image", "too_large", "unreadable", "no_permission", "missing"),
+        _with_problem("empty", "not_image", "too_large", "unreadable", "missing"),
         f"These cannot be opened as pictures. {_LEFT_OUT} Replace or remove them.",
+    ),
+    "no_permission": (
+        "error",
+        _with_problem("no_permission"),
+        f"These files and folders exist but may not be read. {_LEFT_OUT} Give yourself permission to read them.",
     ),
     "truncated": (
         "error",

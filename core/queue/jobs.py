@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from core import catalog, recipes, runs
-from core.errors import JobError, NotFound
+from core.errors import JobError, NotFound, WorkspaceError
 from core.queue.devices import default_device
 from core.queue.sessions import move_run, tend
 from core.recipes import Recipe
-from core.workspace import Workspace
+from core.workspace import Workspace, remove_directory
 
 LANES: Mapping[str, str] = {
     "sample": "data",
@@ -98,7 +98,11 @@ def submit_training(
     recipe = recipes.validate(recipe)
     run = runs.create(workspace, dataset_id, dataset_name, recipe.to_json())
     args = {"sample": sample, "weights": _weights_path(recipe)}
-    return submit(workspace, "train", args, run_id=run.id, dataset_id=dataset_id)
+    try:
+        return submit(workspace, "train", args, run_id=run.id, dataset_id=dataset_id)
+    except WorkspaceError:  # without its job it would wait for ever
+        remove_directory(runs.folder(workspace, run.id))
+        raise
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:

@@ -21,7 +21,7 @@ from core.workspace import Workspace
 
 INTERRUPTED = (
     "The device session ended while it worked on this, for example because the process was killed or the "
-    "computer was switched off. Start it again: what was finished is kept and not computed twice."
+    "computer was switched off. Start it again: features that were extracted are kept and not computed twice."
 )
 START_PATIENCE_S = 60.0
 """How long a started session may take to take its lock before another start is tried."""

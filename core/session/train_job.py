@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,11 @@ from core.recipes import Recipe
 from core.session.data_jobs import audit_dataset
 from core.session.executor import Context
 from core.session.networks import build_backbone
+
+MAX_NAMED = 5
+"""Classes that a note names before it counts the rest."""
+MIN_MEASURED = 200
+"""Images below which the speed of extracting features says more about starting than about going on."""
 
 
 @dataclass
@@ -69,6 +75,7 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
         )
     table, matrix, lost = _without_lost(table, extracted)
     notes += lost
+    table, matrix, class_names = _without_unlearnt(table, matrix, class_names, notes)
     _check_splits(table)
     y_true = _encode(table, class_names)
 
@@ -80,11 +87,12 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
             {split: y_true[rows] for split, rows in members.items()},
             len(class_names),
             recipe,
-            _listener(context),
+            _listener(context, []),
         )
     logits = {split: head.logits(matrix[rows]) for split, rows in members.items()}
 
     tuned = None
+    epoch_seconds: list[float] = []
     parts = {
         split: training.Images([dataset.root / path for path in table["path"][rows]], y_true[rows])
         for split, rows in members.items()
@@ -92,7 +100,7 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     if recipe.fine_tune_epochs:
         with clock.measure("fine_tune"):
             context.stage("fine_tune")
-            tuned = training.fine_tune(backbone, head, parts, recipe, _listener(context))
+            tuned = training.fine_tune(backbone, head, parts, recipe, _listener(context, epoch_seconds))
         tuned, note = _choose(tuned, logits["val"], y_true[members["val"]])
         notes.append(note)
         if tuned:
@@ -113,10 +121,8 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     run = replace(
         run,
         state="done",
-        seconds=clock.seconds,
-        images_per_s=_speeds(
-            clock, extracted.num_computed, len(parts["train"].paths) * recipe.fine_tune_epochs
-        ),
+        seconds={"fine_tune": 0.0} | clock.seconds,
+        images_per_s=_speeds(clock, extracted.num_computed, epoch_seconds, len(parts["train"].paths)),
         fine_tuned=tuned is not None,
         weights_sha256=backbone.weights_sha256,
         notes=tuple(notes),
@@ -125,14 +131,14 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     return {"run_id": run.id}
 
 
-def _speeds(clock: Clock, num_computed: int, num_trained: int) -> dict[str, float]:
-    """Return images per second of the stages in which images went through the network."""
-    work = {"features": num_computed, "fine_tune": num_trained}
-    return {
-        name: round(count / clock.seconds[name], 2)
-        for name, count in work.items()
-        if count and clock.seconds.get(name)
-    }
+def _speeds(clock: Clock, num_computed: int, epoch_seconds: list[float], num_train: int) -> dict[str, float]:
+    """Return images per second of the stages in which images went through the network, the first step left out."""
+    speeds = {}
+    if num_computed >= MIN_MEASURED:
+        speeds["features"] = round(num_computed / clock.seconds["features"], 2)
+    if len(epoch_seconds) > 1:  # the first epoch holds the compiling
+        speeds["fine_tune"] = round(num_train / statistics.median(epoch_seconds[1:]), 2)
+    return speeds
 
 
 def _dataset(context: Context, job: Job) -> Dataset:
@@ -153,7 +159,7 @@ def _training_table(
     table = audit.load_table(context.workspace, dataset.id)
     if table is None:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
-    table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
+    full = table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
     table = table[table["split"] != ""].sort_values("path", ignore_index=True)
     class_names = sorted(table["label"][table["split"] == "train"].unique())
     unseen = ~table["label"].isin(class_names)
@@ -164,7 +170,36 @@ def _training_table(
             f"Left out {int(unseen.sum())} images of {names}: no training image shows these classes, "
             "so no model could name them."
         )
-    return table[~unseen].reset_index(drop=True), class_names, notes
+    return table[~unseen].reset_index(drop=True), class_names, notes + _warnings(full, dataset)
+
+
+def _warnings(table: pd.DataFrame, dataset: Dataset) -> list[str]:
+    """Return what the audit found that bears on the scores, in a sentence each."""
+    layout = datasets.read_layout(dataset.root)
+    notes = []
+    small = splits.small_classes(table)
+    if small:
+        notes.append(
+            f"Too small to be judged, so only learnt from ({len(small)} classes with fewer than "
+            f"{splits.MIN_CLASS_IMAGES} different images): {_quoted(small)}. Macro scores leave them out."
+        )
+    empty = sorted(set(layout.class_names) - set(table.loc[table["usable"], "label"]))
+    if empty:
+        notes.append(f"Left out, because they have no usable image: {_quoted(empty)}.")
+    unusable = int((table["problem"] != "").sum())
+    if unusable:
+        notes.append(f"Left out {unusable} files that cannot be used; the audit says why.")
+    leaked = int((table["usable"] & (table["split"] == "")).sum())
+    if leaked:
+        notes.append(
+            f"Left out {leaked} images of train or val that are also, byte for byte, in a split that judges."
+        )
+    return notes
+
+
+def _quoted(names: list[str]) -> str:
+    shown = ", ".join(f'"{name}"' for name in names[:MAX_NAMED])
+    return shown if len(names) <= MAX_NAMED else f"{shown} and {len(names) - MAX_NAMED} more"
 
 
 def _without_lost(
@@ -180,6 +215,25 @@ def _without_lost(
     return table[kept].reset_index(drop=True), extracted.matrix[kept], notes
 
 
+def _without_unlearnt(
+    table: pd.DataFrame, matrix: np.ndarray, class_names: list[str], notes: list[str]
+) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    """Leave out classes whose training images have all been lost since the audit."""
+    left = sorted(table["label"][table["split"] == "train"].unique())
+    if len(left) < 2:
+        raise JobError(
+            f"Only {len(left)} of {len(class_names)} classes have training images that can still be read. "
+            "Is the folder still there? Look at it again, then train again."
+        )
+    if left != class_names:
+        notes.append(
+            f"Left out, because none of their training images could be read any more: "
+            f"{_quoted(sorted(set(class_names) - set(left)))}."
+        )
+    kept = table["label"].isin(left).to_numpy()
+    return table[kept].reset_index(drop=True), matrix[kept], left
+
+
 def _check_splits(table: pd.DataFrame) -> None:
     for split in runs.SPLITS:
         if not (table["split"] == split).any():
@@ -193,12 +247,14 @@ def _encode(table: pd.DataFrame, class_names: list[str]) -> np.ndarray:
     return table["label"].map(index).to_numpy(dtype=np.int64)
 
 
-def _listener(context: Context) -> training.Listen:
+def _listener(context: Context, epoch_seconds: list[float]) -> training.Listen:
     def listen(kind: str, **values: Any) -> None:
         if kind == "progress":
             context.progress(values["done"], values["total"])
         else:
             context.emit(kind, **values)
+        if kind == "epoch" and "seconds" in values:
+            epoch_seconds.append(values["seconds"])
 
     return listen
 

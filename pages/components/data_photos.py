@@ -39,7 +39,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
             key=f"data_class_{facts.dataset.id}",
             width=360,
         )
-        pictures = class_pictures(facts, label, *dataset_view.split_choice())
+        pictures = class_pictures(facts, label, *dataset_view.split_choice(facts.dataset))
         num_pages = max(1, -(-len(pictures) // PER_PAGE))
         page = pager(num_pages, key=f"data_page_{facts.dataset.id}_{names.index(label)}")
     first = (page - 1) * PER_PAGE

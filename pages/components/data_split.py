@@ -11,6 +11,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from core.datasets import Dataset
 from core.splits import SPLITS
 from pages.components import dataset as dataset_view
+from pages.components import shell
 from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
 from pages.components.figure import figure
 from pages.components.text import code, t
@@ -33,13 +34,13 @@ _VAL, _TEST, _SEED = "data_val", "data_test", "data_seed"
 
 def current_split(facts: Facts) -> SplitFacts:
     """Return the split with the shares and the seed that are chosen now."""
-    return split(facts, *dataset_view.split_choice())
+    return split(facts, *dataset_view.split_choice(facts.dataset))
 
 
 def show(facts: Facts, found: SplitFacts) -> None:
     """Draw the split, what decides it, and how many pictures each class has in it."""
     if not found.refusal:
-        st.markdown(_sentence(facts.given))
+        st.markdown(_sentence(facts.given, facts.dataset))
     if not {"val", "test"} <= facts.given:
         _inputs(facts.given, facts.dataset)
     if found.small:
@@ -61,19 +62,19 @@ def show(facts: Facts, found: SplitFacts) -> None:
         _table(found.counts, height)
 
 
-def _sentence(given: frozenset[str]) -> str:
+def _sentence(given: frozenset[str], dataset: Dataset) -> str:
     if {"val", "test"} <= given:
         return t("data.split.given")
     if given:
         names = [t(f"split.{name}") for name in SPLITS if name in given]
         return t("data.split.given_some", given=t("data.split.and").join(names))
-    fractions, _ = dataset_view.split_choice()
+    fractions, _ = dataset_view.split_choice(dataset)
     shares = {name: f"{100 * share:.3g}" for name, share in zip(SPLITS, fractions, strict=True)}
     return t("data.split.made", **shares) + " " + t("data.split.duplicates")
 
 
 def _inputs(given: frozenset[str], dataset: Dataset) -> None:
-    fractions, seed = dataset_view.split_choice()
+    fractions, seed = dataset_view.split_choice(dataset)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for name, key in (("val", _VAL), ("test", _TEST)):
             if name in given:
@@ -89,7 +90,7 @@ def _inputs(given: frozenset[str], dataset: Dataset) -> None:
                 key=f"{key}_{dataset.id}",
                 help=t(f"data.share.{name}_help"),
                 on_change=_keep,
-                args=(given, dataset.id),
+                args=(given, dataset),
                 width=190,
             )
         st.number_input(
@@ -100,7 +101,7 @@ def _inputs(given: frozenset[str], dataset: Dataset) -> None:
             key=f"{_SEED}_{dataset.id}",
             help=t("data.split.seed_help"),
             on_change=_keep,
-            args=(given, dataset.id),
+            args=(given, dataset),
             width=190,
         )
 
@@ -112,18 +113,19 @@ def _percent(fractions: Fractions, name: str, given: frozenset[str]) -> float:
     return round(100 * (share / (train + share) if given & {"val", "test"} else share), 1)
 
 
-def _keep(given: frozenset[str], dataset_id: str) -> None:
+def _keep(given: frozenset[str], dataset: Dataset) -> None:
     """Keep what was entered where the Training page finds it, as shares of train, val and test."""
-    state = st.session_state
-    state["split_seed"] = int(state[f"{_SEED}_{dataset_id}"])
-    _, val, test = dataset_view.split_choice()[0]
+    state, dataset_id = st.session_state, dataset.id
+    _, val, test = dataset_view.split_choice(dataset)[0]
     if "test" in given:
         val = state[f"{_VAL}_{dataset_id}"] / 100 * (1 - test)
     elif "val" in given:
         test = state[f"{_TEST}_{dataset_id}"] / 100 * (1 - val)
     else:
         val, test = state[f"{_VAL}_{dataset_id}"] / 100, state[f"{_TEST}_{dataset_id}"] / 100
-    state["split_fractions"] = (round(1 - val - test, 6), round(val, 6), round(test, 6))
+    with shell.errors():
+        fractions = (round(1 - val - test, 6), round(val, 6), round(test, 6))
+        dataset_view.keep_split(dataset, fractions, int(state[f"{_SEED}_{dataset_id}"]))
 
 
 def _balance(found: SplitFacts) -> str:
@@ -148,7 +150,7 @@ def _chart(facts: Facts) -> None:
         "images": t("data.split.pictures"),
         "no_images": t("data.split.no_pictures"),
     }
-    drawn = class_figure(facts, *dataset_view.split_choice(), words)
+    drawn = class_figure(facts, *dataset_view.split_choice(facts.dataset), words)
     figure(drawn, key="data_class_counts", alt=t("data.split.chart_alt", n=len(facts.class_names)))
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import audit, datasets, queue, recipes, splits
+from core import audit, datasets, queue, recipes, runs, splits
 from core.datasets import Dataset
-from core.runs import SPLITS
+from core.errors import WorkspaceError
+from core.runs import ACTIVE_STATES, SPLITS
+from core.workspace import read_json, write_json
 from pages.components import shell
 from pages.components.text import t
 
@@ -50,13 +52,27 @@ def _files(home: Path, dataset_id: str, written: int) -> pd.DataFrame | None:
     return audit.load_table(shell.workspace(), dataset_id)
 
 
-def split_choice() -> tuple[tuple[float, float, float], int]:
-    """Return the shares of train, val and test and the seed that were chosen on the Data page."""
+def split_choice(dataset: Dataset) -> tuple[tuple[float, float, float], int]:
+    """Return the shares of train, val and test and the seed that were chosen for a dataset on the Data page."""
     default = recipes.Recipe()
-    return (
-        st.session_state.get("split_fractions", default.fractions),
-        st.session_state.get("split_seed", default.seed),
-    )
+    path = _split_path(dataset)
+    if not path.exists():
+        return default.fractions, default.seed
+    try:
+        kept = read_json(path)
+        train, val, test = kept["fractions"]
+        return (float(train), float(val), float(test)), int(kept["seed"])
+    except (WorkspaceError, KeyError, TypeError, ValueError):  # damaged: as if nothing had been chosen
+        return default.fractions, default.seed
+
+
+def keep_split(dataset: Dataset, fractions: tuple[float, float, float], seed: int) -> None:
+    """Keep the choice for a dataset in the workspace, for every browser and for later."""
+    write_json(_split_path(dataset), {"fractions": fractions, "seed": seed})
+
+
+def _split_path(dataset: Dataset) -> Path:
+    return shell.workspace().datasets_dir / dataset.id / "split.json"
 
 
 def split_summary(dataset: Dataset) -> SplitSummary | None:
@@ -68,7 +84,7 @@ def split_summary(dataset: Dataset) -> SplitSummary | None:
     table = files(dataset)
     if table is None:
         return None
-    fractions, seed = split_choice()
+    fractions, seed = split_choice(dataset)
     path = shell.workspace().datasets_dir / dataset.id / "files.parquet"
     return _split_summary(str(path), path.stat().st_mtime_ns, fractions, seed, table)
 
@@ -87,15 +103,15 @@ def ask_for_one(text: str) -> None:
     with st.container(border=True):
         st.markdown(text)
         with st.container(horizontal=True):
-            st.button(
-                t("sample.train_now"),
-                type="primary",
-                icon=":material/play_arrow:",
-                key="train_sample",
-                on_click=train_sample,
-                help=t("sample.help"),
-            )
+            train_sample_button(t("sample.train_now"), key="train_sample")
             st.page_link("pages/data.py", label=t("shell.to_data"), icon=":material/photo_library:")
+
+
+def train_sample_button(label: str, key: str) -> None:
+    """Draw the button that trains on the sample and shows how it goes."""
+    if st.button(label, type="primary", icon=":material/play_arrow:", key=key, help=t("sample.help")):
+        train_sample()
+        st.switch_page("pages/training.py", query_params=st.query_params.to_dict())
 
 
 def train_sample() -> None:
@@ -103,9 +119,18 @@ def train_sample() -> None:
     sample = datasets.SAMPLES[DEFAULT_SAMPLE]
     recipe = recipes.preset(recipes.DEFAULT_PRESET, sample.name)
     with shell.errors():
-        job = queue.submit_training(shell.workspace(), sample.name, sample.title, recipe, sample=sample.name)
+        run_id = train_once(sample.name, sample.title, recipe, sample.name)
         shell.choose("dataset", sample.name)
-        shell.choose("run", job.run_id)
+        shell.choose("run", run_id)
+
+
+def train_once(dataset_id: str, dataset_name: str, recipe: recipes.Recipe, sample: str = "") -> str:
+    """Put a training in the queue and return its run; one that is the same and under way is joined instead."""
+    wanted = recipes.validate(recipe).to_json()
+    for run in runs.list_runs(shell.workspace(), dataset_id):
+        if run.state in ACTIVE_STATES and recipes.from_json(run.recipe).to_json() == wanted:
+            return run.id
+    return queue.submit_training(shell.workspace(), dataset_id, dataset_name, recipe, sample=sample).run_id
 
 
 def ask_for_audit(dataset: Dataset) -> None:

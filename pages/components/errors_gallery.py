@@ -44,7 +44,12 @@ def photo_gallery(
 
 def _item(root: Path | None, row: dict[str, Any]) -> Item:
     picture, found = photos.small(root or Path(), row["path"], row["sha256"])
-    words = {"true": row["true"], "predicted": row["predicted"], "confidence": percent(row["probability"], 0)}
+    words = {
+        "true": row["true"],
+        "predicted": row["predicted"],
+        "confidence": percent(row["probability"], 0),
+        "true_confidence": percent(row["true_probability"], 0),
+    }
     return Item(
         id=str(row["row"]),
         thumbnail=picture,

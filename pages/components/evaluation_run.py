@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +23,8 @@ CELL = "cell"
 """Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""
 MAX_PAIRS = 10
 """Most confused pairs listed beside the matrix."""
+ROOMY, SCROLL_HEIGHT = 18, 440
+"""Classes beyond which the bars scroll, and the pixels they then have, about those of the table beside them."""
 NAME_WIDTH = 140
 """Pixels of a class name in the table; with more, the figures beside it are out of sight."""
 MIN_COLUMN_WIDTH, MIN_TABLE_WIDTH = 190, 400
@@ -41,24 +43,21 @@ def judged(
 
 def show_evaluation(run: Run) -> None:
     """Draw everything about a finished run on the split that the visitor chooses."""
-    split = st.segmented_control(
+    split = _choice(
+        "split",
         t("evaluation.split"),
         SPLITS,
-        default="test",
-        required=True,
-        format_func=lambda name: t(
-            "evaluation.split_option", split=t(f"split.{name}"), n=run.num_images[name]
+        lambda name: t(
+            "evaluation.split_option", split=t(f"split.{name}"), count=f"{run.num_images[name]:,}"
         ),
-        key="split",
-        bind="query-params",
-        help=t("evaluation.split_help"),
+        help_text=t("evaluation.split_help"),
     )
-    said, scores, answers = judged(shell.workspace().home, run.id, split or "test", run.temperature)
+    said, scores, answers = judged(shell.workspace().home, run.id, split, run.temperature)
     root = _root(run)
     if root is None:
         st.warning(t("evaluation.dataset_gone"), icon=":material/folder_off:")
-    _scores(run, scores, str(split))
-    _matrix(run, root, scores, answers, said, str(split))
+    _scores(run, scores, split)
+    _matrix(run, root, scores, answers, said, split)
     _classes(scores, run.id)
     _errors(run, root, answers, said)
 
@@ -106,17 +105,11 @@ def _matrix(
     st.markdown(_confusion_verdict(confused))
     key = f"matrix_{run.id}_{split}"
     _restore_cell(key, len(run.class_names))
-    normalize = (
-        st.segmented_control(
-            t("evaluation.matrix_shows"),
-            ["counts", "share"],
-            default="counts",
-            required=True,
-            format_func=lambda name: t(f"evaluation.matrix_{name}"),
-            key="matrix_shows",
-            bind="query-params",
-        )
-        == "share"
+    shows = _choice(
+        "matrix_shows",
+        t("evaluation.matrix_shows"),
+        ("counts", "share"),
+        lambda name: t(f"evaluation.matrix_{name}"),
     )
     grid = st.grid(4, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
     with grid.cell(column_span=3):
@@ -124,11 +117,14 @@ def _matrix(
             scores.confusion_matrix,
             run.class_names,
             key,
-            normalize,
+            shows == "share",
             corner=t("evaluation.matrix_corner"),
             alt=t("evaluation.matrix_alt"),
         )
         st.caption(t("evaluation.matrix_hint"))
+        _keep_cell(cell)
+        if cell is not None:
+            _cell(run, root, cell, answers, said)
     with grid.container(gap=None):
         if confused:
             st.markdown(t("evaluation.pairs"))
@@ -141,17 +137,15 @@ def _matrix(
                 on_click=choose,
                 args=(key, true, predicted),
             )
-    _keep_cell(cell)
-    if cell is not None:
-        _cell(run, root, cell, answers, said)
 
 
 def _confusion_verdict(confused: list[evaluation.Confusion]) -> str:
     if not confused:
         return t("evaluation.no_confusion")
     worst = confused[0]
-    if worst.num_images == 1 and len(confused) > 1:
-        return t("evaluation.confused_once", n=len(confused))
+    ties = sum(pair.num_images == worst.num_images for pair in confused)
+    if ties > 1:
+        return t("evaluation.confused_alike", count=ties, n=worst.num_images)
     return t(
         "evaluation.most_confused",
         true=code(worst.true),
@@ -162,19 +156,40 @@ def _confusion_verdict(confused: list[evaluation.Confusion]) -> str:
 
 
 def _restore_cell(key: str, num_classes: int) -> None:
-    """Choose the cell that the URL names, once."""
-    wanted = st.query_params.get(CELL, "").split("-")
-    if key not in st.session_state and len(wanted) == 2 and all(part.isdecimal() for part in wanted):
+    """Choose the cell that the URL names, unless this page wrote it there: then the matrix knows it already."""
+    named = st.query_params.get(CELL, "")
+    wanted = named.split("-")
+    followed = key in st.session_state and named == st.session_state.get(f"_written_{CELL}", "")
+    if not followed and len(wanted) == 2 and all(part.isdecimal() for part in wanted):
         true, predicted = map(int, wanted)
         if max(true, predicted) < num_classes:
             choose(key, true, predicted)
 
 
 def _keep_cell(cell: tuple[int, int] | None) -> None:
-    if cell is not None:
-        st.query_params[CELL] = f"{cell[0]}-{cell[1]}"
+    named = "" if cell is None else f"{cell[0]}-{cell[1]}"
+    st.session_state[f"_written_{CELL}"] = named
+    if named:
+        st.query_params[CELL] = named
     elif CELL in st.query_params:
         del st.query_params[CELL]
+
+
+def _choice(
+    name: str, label: str, options: Sequence[str], shown: Callable[[str], str], help_text: str | None = None
+) -> str:
+    """Offer a choice that stands in the URL under its plain name; the first option need not be written there."""
+    in_url = st.query_params.get(name, options[0])
+    if name not in st.session_state or in_url != st.session_state.get(f"_written_{name}", options[0]):
+        st.session_state[name] = in_url if in_url in options else options[0]
+    picked = st.segmented_control(label, options, required=True, format_func=shown, key=name, help=help_text)
+    chosen = picked or options[0]
+    st.session_state[f"_written_{name}"] = chosen
+    if chosen != options[0]:
+        st.query_params[name] = chosen
+    elif name in st.query_params:
+        del st.query_params[name]
+    return chosen
 
 
 def _cell(
@@ -194,7 +209,13 @@ def _classes(scores: Evaluation, run_id: str) -> None:
     st.header(t("evaluation.classes"), anchor=False)
     judged_classes = [row for row in scores.per_class if row.support]
     worst = min(judged_classes, key=lambda row: row.f1)
-    st.markdown(t("evaluation.worst_class", name=code(worst.name), f1=f"{worst.f1:.2f}"))
+    ties = sum(row.f1 == worst.f1 for row in judged_classes)
+    if ties > 1:
+        st.markdown(
+            t("evaluation.worst_classes", count=ties, total=len(judged_classes), f1=f"{worst.f1:.2f}")
+        )
+    else:
+        st.markdown(t("evaluation.worst_class", name=code(worst.name), f1=f"{worst.f1:.2f}"))
     grid = st.grid(2, min_column_width=MIN_TABLE_WIDTH, gap="medium")
     with grid.container():
         st.dataframe(
@@ -226,7 +247,8 @@ def _classes(scores: Evaluation, run_id: str) -> None:
         )
     with grid.container():
         st.caption(t("evaluation.f1_alt"))
-        figure(charts.f1_bars(scores.per_class), key=f"f1_{run_id}", alt=t("evaluation.f1_alt"))
+        with st.container(height=SCROLL_HEIGHT if len(scores.per_class) > ROOMY else "content"):
+            figure(charts.f1_bars(scores.per_class), key=f"f1_{run_id}", alt=t("evaluation.f1_alt"))
 
 
 def _errors(run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions) -> None:

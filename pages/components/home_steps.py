@@ -7,12 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import runs
+from core import queue, runs
 from core.datasets import Dataset
 from core.errors import DataError
 from core.runs import Run
 from core.workspace import directory_size
 from pages.components import dataset as dataset_view
+from pages.components import job as job_view
 from pages.components import shell
 from pages.components.text import code, percent, plain, t
 
@@ -34,21 +35,24 @@ def welcome() -> None:
     with st.container(border=True):
         st.markdown(t("home.welcome"))
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
-                t("home.try_sample"),
-                type="primary",
-                icon=":material/play_arrow:",
-                key="try_sample",
-                on_click=dataset_view.train_sample,
-                help=t("sample.help"),
-            )
+            dataset_view.train_sample_button(t("home.try_sample"), key="try_sample")
             st.page_link("pages/data.py", label=t("home.own_pictures"), icon=":material/folder_open:")
+
+
+def under_way(run: Run | None) -> None:
+    """Draw how far the current run's training is, while it is under way."""
+    job = queue.latest(shell.workspace(), kind="train", run_id=run.id) if run is not None else None
+    if job is not None and job.active:
+        with st.container(border=True):
+            job_view.watch(job.id, job_view.progress)
 
 
 def steps(dataset: Dataset | None, run: Run | None) -> None:
     """Draw the three steps side by side; the first that is not done carries the button."""
     found = [_data(dataset), _training(dataset, run), _evaluation(run)]
     following = next((step.name for step in found if not step.done), "evaluation")
+    if run is not None and run.state in runs.ACTIVE_STATES:
+        following = "training"
     if dataset is None and run is None:
         following = ""
     grid = st.grid(3, min_column_width=MIN_STEP_WIDTH)

@@ -16,7 +16,7 @@ POLL_S = 1.0
 
 
 def watch(job_id: int, draw: Callable[[Job], None]) -> None:
-    """Draw a job again and again while it is under way; run the whole page once more when it has ended.
+    """Draw a job again and again while it is under way; run the whole page once more when its state changes.
 
     Args:
         job_id: The job.
@@ -29,10 +29,10 @@ def watch(job_id: int, draw: Callable[[Job], None]) -> None:
 
     def tick() -> None:
         queue.tend(shell.workspace())
-        job = queue.get(shell.workspace(), job_id)
-        if not job.active:
+        now = queue.get(shell.workspace(), job_id)
+        if now.state != job.state:  # other parts of the page, such as the table of runs, tell it too
             st.rerun()
-        draw(job)
+        draw(now)
 
     st.fragment(tick, run_every=POLL_S)()
 

@@ -25,6 +25,8 @@ ENTRY = "streamlit_app.py"
 ASSETS_DIR = Path(__file__).resolve().parents[2] / "assets"
 ICONS = {"home": "home", "data": "photo_library", "training": "model_training", "evaluation": "fact_check"}
 
+EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows")
+"""What the Evaluation page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
 _STYLE = """<style>
@@ -65,6 +67,10 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
     with errors():
         workspace()
         _follow_url()
+        if page.url_path != "evaluation":
+            for name in EVALUATION_PARAMETERS:
+                if st.session_state.pop(f"_written_{name}", None) is not None:  # left behind by that page
+                    st.query_params.pop(name, None)
         st.session_state[_GUARD] = True
         page.run()
         sidebar()
@@ -152,7 +158,9 @@ def _follow_url() -> None:
     changed = [kind for kind in KINDS if in_url[kind] not in (None, st.session_state.get(_key(kind)))]
     for kind in changed:
         choose(kind, in_url[kind])
-    if not any(in_url.values()) and _key("run") not in st.session_state:
+    if _key("run") not in st.session_state or (
+        any(in_url.values()) and not (current("run") or current("dataset"))
+    ):
         _take_up_where_it_was_left()
     run = current("run")
     if run is not None and current("dataset") is None:  # a sample may have been made since
@@ -163,13 +171,18 @@ def _follow_url() -> None:
 
 
 def _take_up_where_it_was_left() -> None:
-    """Give a new visitor without a URL of their own the run that was started last, or the newest dataset."""
-    found, known = runs.list_runs(workspace()), datasets.list_datasets(workspace())
+    """Give a visitor without a URL that leads anywhere what is under way, or else the newest dataset and its run."""
+    chosen, known = current("dataset"), datasets.list_datasets(workspace())
+    found = runs.list_runs(workspace(), chosen.id if chosen else "")
     ids = {dataset.id for dataset in known}
-    found = [run for run in found if run.dataset_id in ids or run.state in runs.ACTIVE_STATES]
-    if found and (not known or found[0].created >= known[0].created):
-        choose("run", found[0].id)
-    elif known:
+    active = [run for run in found if run.state in runs.ACTIVE_STATES]
+    kept = [run for run in found if run.dataset_id in ids]
+    touched = {run.dataset_id: run.created for run in reversed(kept)}
+    if active:
+        choose("run", active[0].id)
+    elif kept and (chosen or all(touched.get(item.id, item.created) <= kept[0].created for item in known)):
+        choose("run", kept[0].id)
+    elif known and not chosen:
         choose("dataset", known[0].id)
 
 
@@ -218,7 +231,7 @@ def _chips(dataset_name: str, run_name: str) -> str:
 
 def run_name(run: Run) -> str:
     """Return what a run is called where people read: its backbone and when it was started."""
-    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created))
     return f"{run.recipe['backbone']} · {started}" if "backbone" in run.recipe else started
 
 

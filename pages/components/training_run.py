@@ -171,12 +171,22 @@ def _log_line(event: dict[str, Any]) -> str:
     return f"{clock}  {event.get('text', '')}"
 
 
-def earlier_runs(dataset_id: str, current: Run | None) -> None:
-    """List the runs of a dataset, and those whose record is damaged; a chosen one becomes the current run."""
-    found = [run for run in runs.list_runs(shell.workspace()) if run.dataset_id in (dataset_id, "")]
+def earlier_runs(dataset_id: str | None, current: Run | None) -> None:
+    """List the runs of a dataset, and those whose record is damaged; a chosen one becomes the current run.
+
+    Args:
+        dataset_id: The dataset; None for the runs whose dataset is not there any more.
+        current: The run that the page is about.
+    """
+    known = {dataset.id for dataset in datasets.list_datasets(shell.workspace())}
+    found = [
+        run
+        for run in runs.list_runs(shell.workspace())
+        if (run.dataset_id in (dataset_id, "") if dataset_id else run.dataset_id not in known)
+    ]
     if not found:
         return
-    st.header(t("training.runs"), anchor=False)
+    st.header(t("training.runs") if dataset_id else t("training.other_runs"), anchor=False)
     table = pd.DataFrame([_row(run) for run in found])
     picked = st.dataframe(
         table,

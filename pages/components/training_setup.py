@@ -13,6 +13,7 @@ from core.errors import RecipeError
 from core.forecast import Forecast, forecast
 from core.images import RESIZE_RULES
 from core.recipes import AUGMENTATIONS, Recipe
+from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.dataset import SplitSummary
 from pages.components.job import duration
@@ -250,5 +251,4 @@ def _megabytes(number: float) -> str:
 def start(dataset: Dataset, recipe: Recipe) -> None:
     """Put a training in the queue and make its run the current one."""
     with shell.errors():
-        job = queue.submit_training(shell.workspace(), dataset.id, dataset.name, recipe)
-        shell.choose("run", job.run_id)
+        shell.choose("run", dataset_view.train_once(dataset.id, dataset.name, recipe))
