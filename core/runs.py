@@ -251,7 +251,8 @@ def load_arrays(workspace: Workspace, run_id: str, name: str) -> dict[str, np.nd
             f'The run {run_id} has no "{path.name}": its training did not end well. Train it again.'
         )
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, since numpy leaves a file open that is no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WorkspaceError(f'"{path}" is damaged ({error}). Train the run again.') from error

@@ -98,6 +98,20 @@ def test_predictions_belong_to_the_images_of_their_split(workspace: Workspace, r
         runs.predictions(workspace, run.id, "test")
 
 
+def test_files_that_were_cut_short_are_told_as_damaged(workspace: Workspace, run: Run) -> None:
+    runs.save_arrays(workspace, run.id, "head", kernel=np.zeros((100, 100), np.float32))
+    runs.save_split(
+        workspace, run.id, pd.DataFrame({"path": ["a"], "sha256": ["1"], "label": ["a"], "split": ["test"]})
+    )
+    for name in ("head.npz", "split.parquet"):
+        path = runs.folder(workspace, run.id) / name
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(WorkspaceError, match="damaged"):
+        runs.load_arrays(workspace, run.id, "head")
+    with pytest.raises(WorkspaceError, match="damaged"):
+        runs.load_split(workspace, run.id)
+
+
 def test_missing_and_damaged_arrays_are_told_apart(workspace: Workspace, run: Run) -> None:
     with pytest.raises(NotFound, match="training did not end well"):
         runs.load_arrays(workspace, run.id, "head")

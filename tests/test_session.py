@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -85,6 +88,33 @@ def test_a_folder_becomes_a_run_and_one_bad_file_stops_nothing(home: Workspace, 
     stages = [event["name"] for event in runs.events(home, run.id) if event["kind"] == "stage"]
     assert stages == ["startup", "audit", "prepare", "features", "head", "fine_tune", "evaluate"]
     assert [note for note in run.notes if note.startswith("Fine-tuning was")]
+    assert "Left out because they cannot be used: 1 file. The audit says why." in run.notes
+
+
+def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+
+    def write(path: str) -> None:
+        (tmp_path / "set" / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (36, 36, 3), dtype=np.uint8)).save(tmp_path / "set" / path)
+
+    for name in ("owl", "wren"):
+        for number in range(8):
+            write(f"train/{name}/{number}.png")
+            write(f"test/{name}/{number}.png")
+    write("train/kite/0.png")
+    (tmp_path / "set" / "train" / "crow").mkdir()
+    shutil.copy(tmp_path / "set" / "test" / "owl" / "0.png", tmp_path / "set" / "train" / "owl" / "copy.png")
+    dataset = datasets.add_folder(home, tmp_path / "set")
+    run = runs.get(home, train(home, dataset, replace(RECIPE, fine_tune_epochs=0)).run_id)
+    told = " ".join(run.notes)
+    assert "too few to judge" in told and '"kite"' in told
+    assert 'Left out, because they have no usable image: "crow".' in told
+    assert "Left out because the same bytes stand in a split that judges: 1 file." in told
+    assert run.metrics["test"]["num_classes_left_out"] == 1
+    assert run.seconds["fine_tune"] == 0.0
+    used = runs.load_split(home, run.id)
+    assert used["sha256"].is_unique
 
 
 def test_the_record_holds_what_its_predictions_say(home: Workspace, run: runs.Run) -> None:
@@ -112,7 +142,7 @@ def test_another_seed_splits_otherwise_and_still_computes_nothing_twice(
 ) -> None:
     other = runs.get(home, train(home, dataset, replace(RECIPE, seed=5, fine_tune_epochs=0)).run_id)
     assert other.fine_tuned is False
-    assert "fine_tune" not in other.seconds
+    assert other.seconds["fine_tune"] == 0.0
     assert "features" not in other.images_per_s
 
 
@@ -210,9 +240,25 @@ def test_the_command_line_tells_the_same(
     assert audited["checks"]["truncated"]["num_flagged"] + audited["checks"]["unreadable"]["num_flagged"] == 1
 
 
+def test_a_pipe_that_is_closed_early_is_no_error(home: Workspace, run: runs.Run) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "core", "evaluate", run.id, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=queue.PROJECT_DIR,
+        env={**os.environ, "GRAFT_HOME": str(home.home)},
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    told = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), told) == (0, b"")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["train", "{photos}", "--split", "nan,nan,nan"], "Expected three shares"),
         (["train", "{tmp}/missing"], "missing"),
         (["train", "{photos}", "--backbone", "resnet5000"], 'Unknown backbone "resnet5000"'),
         (["train", "{photos}", "--recipe", "magic"], 'There is no recipe "magic"'),

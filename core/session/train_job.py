@@ -180,21 +180,23 @@ def _warnings(table: pd.DataFrame, dataset: Dataset) -> list[str]:
     small = splits.small_classes(table)
     if small:
         notes.append(
-            f"Too small to be judged, so only learnt from ({len(small)} classes with fewer than "
-            f"{splits.MIN_CLASS_IMAGES} different images): {_quoted(small)}. Macro scores leave them out."
+            f"Only learnt from, because fewer than {splits.MIN_CLASS_IMAGES} different images are too few to judge: "
+            f"{_quoted(small)}. Macro scores leave out every class that has no image in their split."
         )
     empty = sorted(set(layout.class_names) - set(table.loc[table["usable"], "label"]))
     if empty:
         notes.append(f"Left out, because they have no usable image: {_quoted(empty)}.")
     unusable = int((table["problem"] != "").sum())
     if unusable:
-        notes.append(f"Left out {unusable} files that cannot be used; the audit says why.")
+        notes.append(f"Left out because they cannot be used: {_files(unusable)}. The audit says why.")
     leaked = int((table["usable"] & (table["split"] == "")).sum())
     if leaked:
-        notes.append(
-            f"Left out {leaked} images of train or val that are also, byte for byte, in a split that judges."
-        )
+        notes.append(f"Left out because the same bytes stand in a split that judges: {_files(leaked)}.")
     return notes
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _quoted(names: list[str]) -> str:
