@@ -96,7 +96,7 @@ def test_before_the_start_it_says_what_will_happen_and_what_it_will_take(birds: 
     app = visit("training", dataset=birds.id)
     assert not app.exception
     assert set(metrics(app)) == {"Time", "Memory", "Disk"}
-    assert "Learns from 18 images, decides by 6 (validation), is judged on 6 (test)." in words(app)
+    assert "Learns from 18 pictures, decides by 6 (validation), is judged on 6 (test)." in words(app)
     assert "A rough estimate" in words(app)
     settings = _settings(app)
     assert settings["Image size (pixels a side)"] == 224

@@ -124,7 +124,7 @@ def test_a_killed_session_is_told_within_seconds_and_the_training_is_started_aga
         killed = running_session(workspace)
         os.kill(killed, signal.SIGKILL)
         expect(page.get_by_text("Interrupted", exact=True)).to_be_visible()
-        expect(page.get_by_text("what was finished is kept")).to_be_visible()
+        expect(page.get_by_text("features that were extracted are kept")).to_be_visible()
         first = queue.list_jobs(workspace, kind="train")[0]
 
         page.get_by_role("button", name="Try again").click()
