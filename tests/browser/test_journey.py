@@ -132,7 +132,7 @@ def test_a_killed_session_is_told_within_seconds_and_the_training_is_started_aga
         expect(page.get_by_text("Interrupted", exact=True)).to_have_count(0)
         assert running_session(workspace) != killed
         page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text("Cancelled. What was computed")).to_be_visible(timeout=SOON)
+        expect(page.get_by_text("Cancelled. The features")).to_be_visible(timeout=SOON)
         states = [job.state for job in queue.list_jobs(workspace, kind="train")]
         assert states == ["cancelled", "interrupted"]
         assert runs.get(workspace, first.run_id).state == "interrupted"
