@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -238,6 +239,19 @@ def test_the_command_line_tells_the_same(
     )
     assert sum(audited["splits"].values()) == 28
     assert audited["checks"]["truncated"]["num_flagged"] + audited["checks"]["unreadable"]["num_flagged"] == 1
+
+
+def test_a_class_that_lost_its_training_images_leaves_the_model() -> None:
+    from core.session.train_job import _without_unlearnt
+
+    table = pd.DataFrame({"label": ["a", "b", "c", "a"], "split": ["train", "train", "test", "test"]})
+    notes: list[str] = []
+    kept, matrix, class_names = _without_unlearnt(table, np.eye(4), ["a", "b", "c"], notes)
+    assert (list(kept["label"]), class_names) == (["a", "b", "a"], ["a", "b"])
+    np.testing.assert_array_equal(matrix, np.eye(4)[[0, 1, 3]])
+    assert len(notes) == 1 and '"c"' in notes[0]
+    with pytest.raises(JobError, match="Only 1 of 3 classes have training images that can still be read"):
+        _without_unlearnt(table[table["label"] != "b"], np.eye(3), ["a", "b", "c"], [])
 
 
 def test_a_pipe_that_is_closed_early_is_no_error(home: Workspace, run: runs.Run) -> None:
