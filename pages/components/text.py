@@ -1,22 +1,12 @@
-"""Every string of the interface, by key and language; and names that must not be read as Markdown.
-
-The strings live in ``languages/<language>.toml``. A language is added by adding a file; what it lacks is shown
-in English. An entry with the keys ``one`` and ``other`` is a plural and is chosen by ``n``.
-"""
+"""Strings of the interface in the reader's language; and names that must not be read as Markdown."""
 
 from __future__ import annotations
 
-import functools
 import re
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-LANGUAGES_DIR = Path(__file__).with_name("languages")
-FALLBACK = "en"
+from core import words
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$~:&^=])")
 _QUOTED = re.compile(r'"([^"\n]+)"')
@@ -25,49 +15,24 @@ _QUOTED = re.compile(r'"([^"\n]+)"')
 def t(key: str, **values: object) -> str:
     """Return the interface string ``key`` in the reader's language, its ``{fields}`` filled in.
 
-    Args:
-        key: Dotted path in the language file, such as ``"home.title"``.
-        values: The fields. ``n`` also chooses between ``one`` and ``other``. Untrusted values (names of files,
-            folders, classes) must go through :func:`code` wherever Markdown is read.
+    Untrusted values (names of files, folders, classes) must go through :func:`code` wherever Markdown is read.
 
     Raises:
         KeyError: No such string, not even in English.
     """
-    entry = _strings(language()).get(key) or _strings(FALLBACK)[key]
-    template = (
-        entry
-        if isinstance(entry, str)
-        else entry["one" if values.get("n") == 1 and "one" in entry else "other"]
-    )
-    return template.format(**values) if values else template
+    return words.say(key, language(), **values)
+
+
+def told(sentence: words.Sentence) -> str:
+    """Return what core says, in the reader's language, as Markdown that shows it as it is (see :func:`plain`)."""
+    return plain(words.say(sentence.key, language(), **sentence.values))
 
 
 def language() -> str:
     """Return the language of the browser if there is a file for it, else English."""
-    wanted = (st.context.locale or FALLBACK).lower()
-    known = languages()
-    return next((name for name in (wanted, wanted.split("-")[0]) if name in known), FALLBACK)
-
-
-@functools.cache
-def languages() -> tuple[str, ...]:
-    """Return the names of the languages there are, such as ``("en",)``."""
-    return tuple(sorted(path.stem for path in LANGUAGES_DIR.glob("*.toml")))
-
-
-@functools.cache
-def _strings(name: str) -> dict[str, str | dict[str, str]]:
-    return dict(_flatten(tomllib.loads((LANGUAGES_DIR / f"{name}.toml").read_text("utf-8"))))
-
-
-def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str | dict[str, str]]]:
-    entries: list[tuple[str, str | dict[str, str]]] = []
-    for name, value in table.items():
-        if isinstance(value, str) or "other" in value:
-            entries.append((prefix + name, value))
-        else:
-            entries += _flatten(value, f"{prefix}{name}.")
-    return entries
+    wanted = (st.context.locale or words.FALLBACK).lower()
+    known = words.languages()
+    return next((name for name in (wanted, wanted.split("-")[0]) if name in known), words.FALLBACK)
 
 
 def percent(share: float, digits: int = 1) -> str:
