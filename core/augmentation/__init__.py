@@ -1,0 +1,23 @@
+"""Random variations of training pictures; never of validation or test."""
+
+from __future__ import annotations
+
+from core.augmentation.settings import (
+    BATCH_KINDS,
+    LIMITS,
+    PRESETS,
+    Augmentation,
+    from_json,
+    preset_name,
+    validate,
+)
+
+__all__ = [
+    "BATCH_KINDS",
+    "LIMITS",
+    "PRESETS",
+    "Augmentation",
+    "from_json",
+    "preset_name",
+    "validate",
+]

@@ -1,0 +1,43 @@
+"""What a training is to do: one frozen dataclass, kept as JSON with every run, and named recipes to begin with."""
+
+from __future__ import annotations
+
+from core.recipes.presets import DEFAULT_PRESET, PRESETS, SAMPLE_CHANGES, preset, preset_name
+from core.recipes.recipe import (
+    BALANCES,
+    MAX_IMAGE_SIZE,
+    OPTIMIZERS,
+    POOLINGS,
+    RANDOM_WEIGHTS,
+    RUN_PREFIX,
+    SCHEDULES,
+    SOLVERS,
+    Recipe,
+    from_json,
+    parent_run,
+    validate,
+    validate_fractions,
+    weights_file,
+)
+
+__all__ = [
+    "BALANCES",
+    "DEFAULT_PRESET",
+    "MAX_IMAGE_SIZE",
+    "OPTIMIZERS",
+    "POOLINGS",
+    "PRESETS",
+    "RANDOM_WEIGHTS",
+    "RUN_PREFIX",
+    "SAMPLE_CHANGES",
+    "SCHEDULES",
+    "SOLVERS",
+    "Recipe",
+    "from_json",
+    "parent_run",
+    "preset",
+    "preset_name",
+    "validate",
+    "validate_fractions",
+    "weights_file",
+]
