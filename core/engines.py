@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from core.backbones import Backbone
-
-Forward = Callable[[np.ndarray], np.ndarray]
-"""From uint8 RGB images (n, h, w, 3), any n, to float32 features (n, d)."""
+from core.backbones import Backbone, num_features
+from core.errors import JobError
 
 BATCH_SIZE = 32
-_BATCH_SIZES = (1, 8, BATCH_SIZE)  # one picture to predict should not pay for 32
+_SMALL_BATCH_SIZES = (1, 8)  # one picture to predict should not pay for 32
+
+_POOLINGS: Mapping[str, Callable[[Any], Any]] = {
+    "average": lambda feature_map: tf.reduce_mean(feature_map, axis=(1, 2)),
+    "max": lambda feature_map: tf.reduce_max(feature_map, axis=(1, 2)),
+    "flatten": lambda feature_map: tf.reshape(feature_map, (tf.shape(feature_map)[0], -1)),
+}
 
 _lock = threading.Lock()
-_forwards: weakref.WeakKeyDictionary[Backbone, Forward] = weakref.WeakKeyDictionary()
+_forwards: weakref.WeakKeyDictionary[Backbone, dict[str, Forward]] = weakref.WeakKeyDictionary()
 
 
 def precision() -> str:
@@ -34,42 +38,84 @@ def precision() -> str:
     return "tensorflow-tf32" if tf.config.list_logical_devices("GPU") else "tensorflow-float32"
 
 
-def forward(backbone: Backbone) -> Forward:
-    """Return the function from images to features; the same for the same backbone, so it stays traced.
+class Forward:
+    """A function from images to features: traced once, safe to call from several threads.
 
-    It uses the weights the backbone has when it is called. It may be called from several threads.
+    Where a batch is too large for the device's memory, it halves its batches, for good, and goes on.
+
+    Args:
+        backbone: Any backbone; the weights it has at a call are used.
+        pooling: How the last feature map becomes features; one of :data:`core.recipes.POOLINGS`.
+
+    Attributes:
+        batch_size: Most images that go through the network at once.
+    """
+
+    def __init__(self, backbone: Backbone, pooling: str) -> None:
+        self.batch_size = BATCH_SIZE
+        self._title = backbone.spec.title
+        self._shape = (*backbone.image_size, 3)
+        self._num_features = num_features(backbone, pooling)
+        self._traced = _traced(backbone.model, _POOLINGS[pooling])
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return float32 features (n, d) of uint8 RGB images (n, h, w, 3), any n.
+
+        Raises:
+            ValueError: The images are of another size or type.
+            JobError: Not even a single image fits into the device's memory.
+        """
+        if images.shape[1:] != self._shape or images.dtype != np.uint8:
+            raise ValueError(
+                f"Received {images.dtype} images {images.shape[1:]}. Expected uint8 {self._shape}."
+            )
+        features = np.empty((len(images), self._num_features), np.float32)
+        done = 0
+        while done < len(images):
+            batch = images[done : done + self.batch_size]
+            computed = self._compute(batch)
+            if computed is not None:
+                features[done : done + len(batch)] = computed
+                done += len(batch)
+        return features
+
+    def _compute(self, batch: np.ndarray) -> np.ndarray | None:
+        """Return the features of a batch, or None if the batch size had to be halved."""
+        limit = max(self.batch_size, len(batch))  # another thread may have halved it meanwhile
+        try:
+            return np.asarray(self._traced(tf.constant(_filled(batch, limit))))[: len(batch)]
+        except tf.errors.ResourceExhaustedError as error:
+            if limit == 1:
+                raise JobError(
+                    f"A single picture of {self._shape[0]} × {self._shape[1]} pixels is too much for this device's "
+                    f"memory with {self._title}. Choose a smaller image size or another backbone, or end what else "
+                    "uses the device."
+                ) from error
+            self.batch_size = min(self.batch_size, limit // 2)
+            return None
+
+
+def forward(backbone: Backbone, pooling: str = "average") -> Forward:
+    """Return the function from images to features; the same for the same backbone, so it stays traced.
 
     Args:
         backbone: Any backbone.
-
-    Returns:
-        A function from uint8 RGB images (n, h, w, 3) of ``backbone.image_size`` to float32 features (n, d):
-        the mean of the last feature map over all positions.
+        pooling: How the last feature map becomes features: ``"average"`` or ``"max"`` over all positions, or
+            ``"flatten"``, which keeps every position, in the order of Keras' layer of that name.
     """
     with _lock:
-        if backbone not in _forwards:
-            _forwards[backbone] = _make(backbone.model, (*backbone.image_size, 3))
-        return _forwards[backbone]
+        forwards = _forwards.setdefault(backbone, {})
+        if pooling not in forwards:
+            forwards[pooling] = Forward(backbone, pooling)
+        return forwards[pooling]
 
 
-def _make(model: Any, shape: tuple[int, ...]) -> Forward:
-    def pool(pixels: Any) -> Any:
-        feature_map = model(tf.cast(pixels, tf.float32), training=False)
-        return tf.reduce_mean(feature_map, axis=(1, 2))
-
-    traced = tf.function(pool)
-
-    def run(images: np.ndarray) -> np.ndarray:
-        if images.shape[1:] != shape or images.dtype != np.uint8:
-            raise ValueError(f"Received {images.dtype} images {images.shape[1:]}. Expected uint8 {shape}.")
-        batches = [images[begin : begin + BATCH_SIZE] for begin in range(0, len(images), BATCH_SIZE)]
-        features = [traced(tf.constant(_filled(batch))).numpy()[: len(batch)] for batch in batches]
-        return np.concatenate(features) if features else np.empty((0, model.output.shape[-1]), np.float32)
-
-    return run
+def _traced(model: Any, pool: Callable[[Any], Any]) -> Any:
+    return tf.function(lambda pixels: pool(model(tf.cast(pixels, tf.float32), training=False)))
 
 
-def _filled(batch: np.ndarray) -> np.ndarray:
-    size = next(size for size in _BATCH_SIZES if size >= len(batch))
+def _filled(batch: np.ndarray, limit: int) -> np.ndarray:
+    sizes = (*(size for size in _SMALL_BATCH_SIZES if size < limit), limit)
+    size = next(size for size in sizes if size >= len(batch))
     padding = [(0, size - len(batch)), (0, 0), (0, 0), (0, 0)]
     return np.pad(batch, padding) if size > len(batch) else batch

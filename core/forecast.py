@@ -26,6 +26,12 @@ HEAD_S_PER_BILLION = 0.6
 """Seconds of one pass of stage 1 per 10⁹ image × feature × class, two cores."""
 BACKWARD_COST = 2.0
 """A backward pass costs about two forward passes of the same layers."""
+CONTROLS_S = 4.0
+"""What the controls cost beside the network: building it untrained, fitting three probes; two cores."""
+CONTROL_IMAGES = 800
+"""Images that the controls use at most."""
+REDUCTION = 32
+"""Pixels of the input per position of the last feature map, along one side."""
 SESSION_MB = 1_000.0
 """Resident memory of a session with TensorFlow and nothing loaded, measured on Linux."""
 ACTIVATION_BYTES_PER_MAC = 0.05
@@ -38,7 +44,7 @@ class Forecast:
     """What a training will need, about.
 
     Args:
-        seconds: Per stage: ``features``, ``head``, ``fine_tune``.
+        seconds: Per stage: ``features``, ``head``, ``fine_tune``, ``controls``, ``evaluate``.
         memory_mb: Resident memory of the device session.
         disk_mb: What will be added to the workspace.
         measured: Whether the speed was measured on this machine with this network.
@@ -70,31 +76,49 @@ def forecast(
     """
     spec = catalog.get(recipe.backbone)
     num_images = num_train + num_held_out
-    gmacs = spec.gmacs * (recipe.image_size / spec.image_size) ** 2
+    gmacs = spec.gmacs * (recipe.image_size / spec.image_size) ** 2 * recipe.depth
     power = GMACS_PER_CORE_S * (os.cpu_count() or 1) if device == "cpu" else GMACS_PER_GPU_S
     measured = _measured(recipe, past)
     forward = measured.get("features", power / gmacs)
-    step = measured.get(
-        "fine_tune", forward / (1 + BACKWARD_COST * recipe.fine_tune_blocks) * num_train / num_images
-    )
-    passes = recipe.head_epochs * num_images * spec.num_features * num_classes / 1e9
-    seconds = {"features": num_images / forward, "head": 1 + HEAD_S_PER_BILLION * passes}
+    step = measured.get("fine_tune", forward / (1 + BACKWARD_COST * recipe.fine_tune_blocks))
+    width = spec.num_features * (_positions(recipe) if recipe.pooling == "flatten" else 1)
+    num_rows = num_images + recipe.views * num_train if recipe.head_epochs else 0
+    seconds = {
+        "features": num_rows / forward,
+        "head": _head_s(recipe, num_train * (1 + recipe.views), width, num_classes),
+        "controls": CONTROLS_S + min(num_images, CONTROL_IMAGES) / forward,
+    }
     batch = 32
     if recipe.fine_tune_epochs:
         compiling = 0.0 if "fine_tune" in measured else COMPILE_S
         seconds["fine_tune"] = compiling + num_train * recipe.fine_tune_epochs / step
+        seconds["evaluate"] = num_images / forward
         batch = max(batch, recipe.batch_size)
     weights_mb = spec.num_parameters * 4 / 1e6
-    features_mb = num_images * spec.num_features * 4 / 1e6
+    features_mb = num_rows * width * 4 / 1e6
+    hidden_mb = recipe.dense_units * width * 4 / 1e6
     return Forecast(
         seconds=seconds,
         memory_mb=SESSION_MB
-        + 4 * weights_mb
-        + features_mb
+        + 4 * (weights_mb + hidden_mb)
+        + 2 * features_mb
         + batch * gmacs * 1e9 * ACTIVATION_BYTES_PER_MAC / 1e6,
-        disk_mb=features_mb + weights_mb,
+        disk_mb=features_mb + weights_mb + hidden_mb,
         measured="features" in measured and (not recipe.fine_tune_epochs or "fine_tune" in measured),
     )
+
+
+def _positions(recipe: Recipe) -> int:
+    """Return about how many positions the last feature map has."""
+    return max(1, recipe.image_size // REDUCTION) ** 2
+
+
+def _head_s(recipe: Recipe, num_rows: int, width: int, num_classes: int) -> float:
+    """Return about how many seconds stage 1 takes."""
+    if not recipe.head_epochs:
+        return 0.0
+    outputs = recipe.dense_units or num_classes
+    return 1 + HEAD_S_PER_BILLION * recipe.head_epochs * num_rows * width * outputs / 1e9
 
 
 def _measured(recipe: Recipe, past: Sequence[Run]) -> dict[str, float]:

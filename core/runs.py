@@ -5,7 +5,9 @@ runs/<run_id>/
 ├── events.jsonl             stages, epochs and log lines, one JSON object a line
 ├── split.parquet            path, sha256, label and split of every image used
 ├── head.npz                 kernel (features, classes) and bias (classes,) of the head
-├── backbone.npz             only where stage 2 was kept: all weights of the fine-tuned backbone
+├── backbone.npz             all weights of the backbone, where they are not its pretrained ones
+├── checkpoint.npz           while stage 2 is under way: where to go on after an interruption
+├── cross-validation.json    where it was asked for (:func:`cross_validation`)
 └── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
 """
 
@@ -24,8 +26,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core import words
 from core.errors import GraftError, NotFound, WorkspaceError
 from core.evaluation import softmax, top_losses
+from core.words import Sentence
 from core.workspace import Workspace, read_json, remove_directory, replacing, write_json
 
 ACTIVE_STATES = ("queued", "running")
@@ -54,8 +58,17 @@ class Run:
         split_fingerprint: Hash of which image is in which split under which label.
         temperature: Divides the logits before the softmax; fitted on val.
         fine_tuned: Whether stage 2 was kept.
-        weights_sha256: Hash of the backbone's pretrained weights.
-        notes: Plain sentences about what the training decided and why.
+        weights_sha256: Hash of the weights that the backbone began with.
+        stage_2: How stage 2 went, where there was one: ``epochs`` (done), ``planned``, ``best_epoch``,
+            ``stopped`` (``""``, ``"patience"``, ``"time"`` or ``"cancelled"``), ``batch_size``; on val:
+            ``head_accuracy``, ``accuracy``, ``head_loss``, ``loss`` (calibrated), and ``difference`` (``value``,
+            ``low``, ``high``) of the accuracies, after minus before.
+        controls: The same probe on other features of the same images, on val: ``num_train``, ``num_val`` and
+            accuracies ``pretrained``, ``random`` (an untrained network), ``pixels`` (32 × 32) and ``majority``;
+            ``over_random`` and ``over_pixels`` are differences like that of ``stage_2``.
+        forgetting: On the test images of the run that this one goes on from: ``run_id``, ``num_images``, accuracy
+            ``before`` and ``after``.
+        notes: What the training decided and why, and what bears on the scores.
         error: Why it ended, where it did not end well.
     """
 
@@ -74,7 +87,10 @@ class Run:
     temperature: float = 1.0
     fine_tuned: bool = False
     weights_sha256: str = ""
-    notes: tuple[str, ...] = ()
+    stage_2: Mapping[str, Any] = field(default_factory=dict)
+    controls: Mapping[str, Any] = field(default_factory=dict)
+    forgetting: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[Sentence, ...] = ()
     error: str = ""
 
 
@@ -121,7 +137,8 @@ def create(workspace: Workspace, dataset_id: str, dataset_name: str, recipe: Map
 
 def save(workspace: Workspace, run: Run) -> None:
     """Write the record of a run."""
-    write_json(folder(workspace, run.id) / "run.json", asdict(run))
+    stored = asdict(run) | {"notes": [note.to_json() for note in run.notes]}
+    write_json(folder(workspace, run.id) / "run.json", stored)
 
 
 def get(workspace: Workspace, run_id: str) -> Run:
@@ -139,7 +156,7 @@ def get(workspace: Workspace, run_id: str) -> Run:
     try:
         values = {name: value for name, value in values.items() if name in known}
         values["class_names"] = tuple(values["class_names"])
-        values["notes"] = tuple(values["notes"])
+        values["notes"] = tuple(words.from_json(note) for note in values["notes"])
         return Run(**values)
     except (TypeError, KeyError, AttributeError) as error:
         raise WorkspaceError(
@@ -208,6 +225,38 @@ def events(workspace: Workspace, run_id: str) -> list[dict[str, Any]]:
             found.append(json.loads(line))
         except ValueError:
             continue
+    return found
+
+
+def epochs(workspace: Workspace, run_id: str) -> pd.DataFrame:
+    """Return one row per finished epoch, by stage: ``stage``, ``epoch``, ``epochs``, ``loss``, ``accuracy``, ….
+
+    An epoch that was done again after an interruption counts once, as it was done last.
+    """
+    told = pd.DataFrame([event for event in events(workspace, run_id) if event["kind"] == "epoch"])
+    if told.empty:
+        return told
+    told = told.drop_duplicates(["stage", "epoch"], keep="last")
+    # Of the two names of stages that of the first, "head", comes later in the alphabet.
+    return told.sort_values(["stage", "epoch"], ascending=[False, True], ignore_index=True)
+
+
+def save_cross_validation(workspace: Workspace, run_id: str, summary: Mapping[str, Any]) -> None:
+    """Keep what a cross-validation of a run's head found, as JSON."""
+    write_json(folder(workspace, run_id) / "cross-validation.json", dict(summary))
+
+
+def cross_validation(workspace: Workspace, run_id: str) -> dict[str, Any] | None:
+    """Return what a cross-validation of a run's head found, or None where there was none.
+
+    Returns:
+        ``num_folds``, ``num_images``, ``accuracy`` and ``accuracy_interval`` over all out-of-fold answers,
+        ``macro_f1``, and ``fold_accuracies``.
+    """
+    try:
+        found: dict[str, Any] = read_json(folder(workspace, run_id) / "cross-validation.json")
+    except WorkspaceError:
+        return None
     return found
 
 

@@ -82,6 +82,28 @@ def assign(
     return result
 
 
+def folds(table: pd.DataFrame, num_folds: int, seed: int = 0) -> pd.Series[int]:
+    """Deal images into folds, class by class; files with the same bytes always share one.
+
+    Args:
+        table: Columns ``sha256`` and ``label``.
+        num_folds: At least 2; a class with fewer different images is missing from some folds.
+        seed: Chooses among equally good deals.
+
+    Returns:
+        The number of the fold of each row, 0…num_folds−1, with the index of the table.
+    """
+    first_label = dict(zip(table["sha256"][::-1], table["label"][::-1], strict=True))
+    dealt: dict[str, int] = {}
+    offset = 0  # goes on from class to class, so that all folds are of about the same size
+    for label in sorted(set(first_label.values())):
+        members = [sha256 for sha256, of in first_label.items() if of == label]
+        for place, sha256 in enumerate(sorted(members, key=lambda sha256: _draw(seed, label, sha256))):
+            dealt[sha256] = (offset + place) % num_folds
+        offset += len(members)
+    return table["sha256"].map(dealt).astype(int)
+
+
 def small_classes(table: pd.DataFrame) -> list[str]:
     """Return the classes with fewer than three different, uncontradicted pictures, in alphabetical order.
 

@@ -5,14 +5,17 @@ import threading
 import weakref
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import backbones, engines
+from core import backbones, engines, recipes
 from core.backbones import Backbone
+from core.errors import JobError
 from core.workspace import Workspace
+from tests.networks import with_limited_memory
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,16 @@ def test_features_are_the_mean_of_the_last_feature_map(tiny: Backbone, n: int) -
     np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("pooling", recipes.POOLINGS)
+def test_features_are_what_the_classifier_pools(tiny: Backbone, pooling: str) -> None:
+    model = backbones.classifier(tiny, 2, pooling)
+    pooled = keras.Model(model.input, model.get_layer("pool").output)
+    images = pictures(5)
+    received = engines.forward(tiny, pooling)(images)
+    assert received.shape == (5, backbones.num_features(tiny, pooling))
+    np.testing.assert_allclose(received, pooled(images.astype(np.float32)), atol=1e-5)
+
+
 @settings(deadline=None, max_examples=20)
 @given(cuts=st.lists(st.integers(0, 40), max_size=6).map(sorted))
 def test_features_do_not_depend_on_the_batch(tiny: Backbone, cuts: list[int]) -> None:
@@ -53,6 +66,8 @@ def test_features_of_a_real_network_do_not_depend_on_the_batch(workspace: Worksp
 def test_a_backbone_is_traced_once_and_forgotten_with_it(workspace: Workspace) -> None:
     backbone = backbones.build(workspace, "tiny")
     assert engines.forward(backbone) is engines.forward(backbone)
+    assert engines.forward(backbone, "max") is engines.forward(backbone, "max")
+    assert engines.forward(backbone, "max") is not engines.forward(backbone)
     engines.forward(backbone)(pictures(1))
     model = weakref.ref(backbone.model)
     del backbone
@@ -96,3 +111,23 @@ def test_pictures_of_another_size_or_type_are_refused(tiny: Backbone, tmp_path: 
         engines.forward(tiny)(pictures(1, 16))
     with pytest.raises(ValueError, match="Received float32 images"):
         engines.forward(tiny)(pictures(1).astype(np.float32))
+
+
+# --- too little memory --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("max_pictures", "batch_size"), [(1, 1), (5, 4), (8, 8), (31, 16), (32, 32)])
+def test_batches_are_halved_until_they_fit(tiny: Backbone, max_pictures: int, batch_size: int) -> None:
+    forward = engines.forward(with_limited_memory(tiny, max_pictures))
+    images = pictures(40)
+    np.testing.assert_allclose(forward(images), engines.forward(tiny)(images), atol=1e-5)
+    assert forward.batch_size == batch_size
+
+
+def test_a_device_too_small_for_one_picture_is_reported_with_what_to_do(tiny: Backbone) -> None:
+    forward = engines.forward(with_limited_memory(tiny, 0))
+    with pytest.raises(
+        JobError,
+        match="A single picture of 32 × 32 pixels is too much .* with Tiny. Choose a smaller image size",
+    ):
+        forward(pictures(2))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from core import backbones, engines, features, images
+from core import backbones, engines, feature_store, features, images
+from core.augmentation import Augmentation
 from core.backbones import Backbone
 from core.errors import Cancelled, WorkspaceError
-from core.features.store import FeatureSpace
+from core.features import View
 from core.workspace import Workspace
+from tests.networks import with_limited_memory
 
 
 @pytest.fixture(scope="module")
@@ -148,104 +148,180 @@ def test_the_features_of_a_fine_tuned_network_are_never_kept(
     backbone.model.set_weights([array * 1.01 for array in backbone.model.get_weights()])
     with pytest.raises(ValueError, match="whose weights were changed"):
         extract(workspace, backbone, photos)
-    assert features.list_spaces(workspace) == []
+    assert feature_store.list_spaces(workspace) == []
+
+
+@pytest.mark.parametrize("pooling", ["max", "flatten"])
+def test_each_pooling_has_features_of_its_own(
+    workspace: Workspace, tiny: Backbone, photos: list[Path], pooling: str
+) -> None:
+    extract(workspace, tiny, photos)
+    extracted = extract(workspace, tiny, photos, pooling=pooling)
+    assert extracted.num_computed == 40
+    assert extracted.matrix.shape == (40, backbones.num_features(tiny, pooling))
+    pixels = [images.decode(path.read_bytes(), tiny.image_size) for path in photos]
+    np.testing.assert_allclose(extracted.matrix, engines.forward(tiny, pooling)(np.stack(pixels)), atol=1e-5)
+    assert extract(workspace, tiny, photos, pooling=pooling).num_cached == 40
+
+
+def test_a_network_cut_short_has_features_of_its_own(
+    workspace: Workspace, tiny: Backbone, photos: list[Path]
+) -> None:
+    extract(workspace, tiny, photos)
+    cut = backbones.build(workspace, "tiny", depth=0.5)
+    extracted = extract(workspace, cut, photos)
+    assert extracted.num_computed == 40
+    np.testing.assert_allclose(extracted.matrix, expected(cut, photos), atol=1e-5)
+    assert extracted.matrix.shape == (40, 16)
+
+
+def test_on_a_small_device_batches_are_halved_and_nothing_is_lost(
+    workspace: Workspace, tiny: Backbone, photos: list[Path]
+) -> None:
+    assert extract(workspace, tiny, photos[:1]).batch_size == engines.BATCH_SIZE
+    extracted = extract(workspace, with_limited_memory(tiny, 9), photos)
+    assert (extracted.num_computed, extracted.num_cached, extracted.batch_size) == (39, 1, 8)
+    np.testing.assert_allclose(extracted.matrix, expected(tiny, photos), atol=1e-5)
+
+
+# --- views --------------------------------------------------------------------------------------------------------
+
+LIGHT = Augmentation(horizontal_flip=True, crop=0.2)
+
+
+def test_views_differ_from_the_pictures_and_from_each_other(
+    workspace: Workspace, tiny: Backbone, photos: list[Path]
+) -> None:
+    views: list[View | None] = [None, View(LIGHT, 0, 7), View(LIGHT, 1, 7), View(LIGHT, 0, 8)]
+    matrices = [extract(workspace, tiny, photos, view=view).matrix for view in views]
+    for position, one in enumerate(matrices):
+        for other in matrices[:position]:
+            assert (np.abs(one - other).max(axis=1) > 1e-4).mean() > 0.9
+
+
+def test_a_view_is_the_same_again_whatever_else_is_asked_for(
+    workspace: Workspace, tmp_path: Path, tiny: Backbone, photos: list[Path]
+) -> None:
+    view = View(LIGHT, 2, 7)
+    all_at_once = extract(workspace, tiny, photos, view=view).matrix
+    elsewhere = Workspace(tmp_path / "another")
+    one_by_one = [extract(elsewhere, tiny, [path], view=view).matrix[0] for path in photos[7:3:-1]]
+    np.testing.assert_allclose(one_by_one, all_at_once[7:3:-1], atol=1e-5)
+    assert extract(workspace, tiny, photos, view=view).num_cached == 40
+
+
+def test_the_features_of_a_view_are_those_of_the_varied_picture(
+    workspace: Workspace, tiny: Backbone, photos: list[Path]
+) -> None:
+    view = View(LIGHT, 0, 7)
+    varied = [
+        view.of(images.decode(path.read_bytes(), tiny.image_size, "pad"), sha256(path)) for path in photos
+    ]
+    extracted = extract(workspace, tiny, photos, resize="pad", view=view)
+    np.testing.assert_allclose(extracted.matrix, engines.forward(tiny)(np.stack(varied)), atol=1e-5)
+
+
+def test_each_file_is_varied_in_its_own_way() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    view = View(LIGHT, 0, 7)
+    variations = {
+        view.of(picture, hashlib.sha256(bytes([number])).hexdigest()).tobytes() for number in range(20)
+    }
+    assert len(variations) > 15
+
+
+def test_what_mixes_batches_makes_no_other_view(
+    workspace: Workspace, tiny: Backbone, photos: list[Path]
+) -> None:
+    extract(workspace, tiny, photos, view=View(LIGHT, 0, 7))
+    mixing = dataclasses.replace(LIGHT, mixup=0.2, cutmix=1.0)
+    assert extract(workspace, tiny, photos, view=View(mixing, 0, 7)).num_cached == 40
+
+
+# --- the key ------------------------------------------------------------------------------------------------------
 
 
 def test_whatever_changes_the_numbers_changes_the_key(workspace: Workspace, tiny: Backbone) -> None:
     description = features.describe_space(tiny)
-    keys = {features.space_key(description)}
+    keys = {feature_store.space_key(description)}
     for name, value in description.items():
-        keys.add(features.space_key({**description, name: f"not {value}"}))
+        keys.add(feature_store.space_key({**description, name: f"not {value}"}))
     assert len(keys) == len(description) + 1
-    needed = {"backbone", "weights_sha256", "image_size", "resize", "preprocessing", "cut_layer", "pooling"}
-    assert needed | {"view_seed", "engine", "decode_version"} <= set(description)
-    assert features.describe_space(backbones.build(workspace, "tiny", 48)) != description
-    assert features.describe_space(tiny, "crop") != description
+    others = [
+        features.describe_space(tiny, "crop"),
+        features.describe_space(tiny, pooling="max"),
+        features.describe_space(tiny, pooling="flatten"),
+        features.describe_space(backbones.build(workspace, "tiny", 48)),
+        features.describe_space(backbones.build(workspace, "tiny", depth=0.5)),
+        features.describe_space(backbones.build(workspace, "tiny", depth=0.2)),
+        features.describe_space(backbones.build(workspace, "tiny", random_seed=0)),
+        features.describe_space(backbones.build(workspace, "tiny", random_seed=1)),
+        features.describe_space(tiny, view=View(LIGHT, 0, 0)),
+        features.describe_space(tiny, view=View(LIGHT, 1, 0)),
+        features.describe_space(tiny, view=View(LIGHT, 0, 1)),
+        features.describe_space(tiny, view=View(dataclasses.replace(LIGHT, crop=0.3), 0, 0)),
+    ]
+    assert len({feature_store.space_key(other) for other in [description, *others]}) == 1 + len(others)
 
 
-# --- the store ----------------------------------------------------------------------------------------------------
-
-SPACE = {"backbone": "test", "num_features": 4}
-
-
-def digests(*numbers: int) -> list[str]:
-    return [hashlib.sha256(str(number).encode()).hexdigest() for number in numbers]
-
-
-def matrix(*numbers: int) -> np.ndarray:
-    return np.array([[n, n / 3, -n, 0] for n in numbers], np.float32)
-
-
-def known(space: FeatureSpace, *numbers: int) -> set[int]:
-    """Return which numbers' rows are known, after comparing them with what they have to be."""
-    by_digest = dict(zip(digests(*numbers), numbers, strict=True))
-    found: set[int] = set()
-    for keys, rows in space.read(by_digest):
-        numbers_found = [by_digest[key] for key in keys]
-        np.testing.assert_array_equal(rows, matrix(*numbers_found))
-        assert not found & set(numbers_found), "a key comes once"
-        found |= set(numbers_found)
-    return found
+def test_features_of_an_earlier_graft_stay_valid(tiny: Backbone) -> None:
+    assert features.describe_space(tiny) == {
+        "format": 1,
+        "backbone": "tiny",
+        "weights_sha256": tiny.weights_sha256,
+        "image_size": [32, 32],
+        "resize": "stretch",
+        "preprocessing": "tf",
+        "cut_layer": "last feature map",
+        "pooling": "global average",
+        "view_seed": None,
+        "engine": engines.precision(),
+        "decode_version": images.DECODE_VERSION,
+        "num_features": 64,
+    }
 
 
-@settings(deadline=None, max_examples=30)
-@given(batches=st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=8, unique=True), max_size=5))
-def test_the_store_gives_back_what_it_was_given(
-    batches: list[list[int]], tmp_path_factory: pytest.TempPathFactory
+# --- the store's care ---------------------------------------------------------------------------------------------
+
+
+def test_what_was_known_and_what_was_computed_is_counted(
+    workspace: Workspace, tiny: Backbone, photos: list[Path]
 ) -> None:
-    workspace = Workspace(tmp_path_factory.mktemp("graft"))
-    for batch in batches:
-        FeatureSpace(workspace, SPACE).append(digests(*batch), matrix(*batch))
-    assert known(FeatureSpace(workspace, SPACE), *range(31)) == {n for batch in batches for n in batch}
+    extract(workspace, tiny, photos[:30])
+    extract(workspace, tiny, photos)
+    usage = feature_store.usage(workspace)
+    assert (usage.num_hits, usage.num_computed, usage.num_spaces) == (30, 40, 1)
+
+    def cancel(done: int, total: int) -> None:
+        if done >= 8:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        extract(workspace, tiny, photos, resize="pad", batch_size=8, progress=cancel)
+    assert feature_store.usage(workspace).num_computed == 48
 
 
-def test_a_writer_killed_between_shard_and_index_leaves_nothing_behind(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+def test_after_an_extraction_the_oldest_spaces_go_but_never_the_one_in_use(
+    workspace: Workspace, tiny: Backbone, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    def kill(*_: object) -> None:
-        raise Killed
-
-    space = FeatureSpace(workspace, SPACE)
-    space.append(digests(1, 2), matrix(1, 2))
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(FeatureSpace, "_append_line", kill)
-        FeatureSpace(workspace, SPACE).append(digests(3), matrix(3))
-    assert len(list(space.directory.glob("*.npy"))) == 2
-    assert known(FeatureSpace(workspace, SPACE), 1, 2, 3) == {1, 2}
-    FeatureSpace(workspace, SPACE).append(digests(4), matrix(4))
-    assert len(list(space.directory.glob("*.npy"))) == 2, "the orphan is gone"
-    assert known(FeatureSpace(workspace, SPACE), 1, 2, 3, 4) == {1, 2, 4}
+    extract(workspace, tiny, photos)
+    extract(workspace, tiny, photos, resize="crop")
+    monkeypatch.setenv("GRAFT_FEATURES_GB", "0.00003")  # 30 kB; a space takes some 14 kB
+    extract(workspace, tiny, photos, resize="pad")
+    kept = {space.description["resize"] for space in feature_store.list_spaces(workspace)}
+    assert kept == {"crop", "pad"}
+    monkeypatch.setenv("GRAFT_FEATURES_GB", "0")
+    extract(workspace, tiny, photos, resize="crop")
+    assert [space.description["resize"] for space in feature_store.list_spaces(workspace)] == ["crop"]
 
 
-def test_a_writer_killed_in_the_middle_of_its_line_costs_only_that_line(workspace: Workspace) -> None:
-    space = FeatureSpace(workspace, SPACE)
-    space.append(digests(1), matrix(1))
-    space.append(digests(2), matrix(2))
-    index = space.directory / "index.txt"
-    index.write_bytes(index.read_bytes()[:-20])
-    assert known(space, 1, 2) == {1}
-    FeatureSpace(workspace, SPACE).append(digests(3), matrix(3))
-    assert known(space, 1, 2, 3) == {1, 3}
-
-
-@settings(deadline=None, max_examples=40)
-@given(position=st.integers(0, 10_000), byte=st.integers(0, 255))
-def test_a_damaged_index_never_gives_wrong_rows(
-    position: int, byte: int, tmp_path_factory: pytest.TempPathFactory
+def test_a_limit_that_is_no_number_is_refused_before_anything_is_computed(
+    workspace: Workspace, tiny: Backbone, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    space = FeatureSpace(Workspace(tmp_path_factory.mktemp("graft")), SPACE)
-    for number in range(4):
-        space.append(digests(number), matrix(number))
-    index = space.directory / "index.txt"
-    data = bytearray(index.read_bytes())
-    data[position % len(data)] = byte
-    index.write_bytes(data)
-    assert len(known(space, *range(4))) >= 2  # the damaged line, and the next if the line's end was hit
-    space.append(digests(*range(4)), matrix(*range(4)))
-    assert known(space, *range(4)) == set(range(4))
+    monkeypatch.setenv("GRAFT_FEATURES_GB", "ten")
+    with pytest.raises(WorkspaceError, match='GRAFT_FEATURES_GB is "ten". Expected how many gigabytes'):
+        extract(workspace, tiny, photos)
+    assert feature_store.list_spaces(workspace) == []
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "empty", "pickle", "zip"])
@@ -274,20 +350,6 @@ def test_a_damaged_shard_is_dropped_and_computed_again(
     assert extract(workspace, tiny, photos).num_cached == 40
 
 
-def test_many_writers_lose_nothing(workspace: Workspace) -> None:
-    def write(first: int) -> None:
-        for number in range(first, first + 100, 5):
-            numbers = range(number, number + 5)
-            FeatureSpace(workspace, SPACE).append(digests(*numbers), matrix(*numbers))
-
-    threads = [threading.Thread(target=write, args=(first,)) for first in (0, 100, 150, 200)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert known(FeatureSpace(workspace, SPACE), *range(300)) == set(range(300))
-
-
 def test_two_extractions_at_once_agree(workspace: Workspace, tiny: Backbone, photos: list[Path]) -> None:
     results: list[features.Features] = []
     threads = [
@@ -300,50 +362,3 @@ def test_two_extractions_at_once_agree(workspace: Workspace, tiny: Backbone, pho
         thread.join()
     np.testing.assert_allclose(results[0].matrix, results[1].matrix, atol=1e-5)
     assert extract(workspace, tiny, photos).num_cached == 40
-
-
-def test_a_cache_that_cannot_be_written_is_reported(workspace: Workspace) -> None:
-    space = FeatureSpace(workspace, SPACE)
-    space.directory.write_text("a file where the folder should be")
-    with pytest.raises(
-        WorkspaceError, match=r"Features could not be saved in .* Check that the disk has room"
-    ):
-        space.append(digests(1), matrix(1))
-
-
-def test_a_full_disk_leaves_no_half_shard(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(file: Any, array: np.ndarray, **_: object) -> None:
-        file.write(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(np, "save", full)
-    space = FeatureSpace(workspace, SPACE)
-    with pytest.raises(WorkspaceError, match="No space left on device"):
-        space.append(digests(1), matrix(1))
-    assert list(space.directory.glob("*.npy")) == []
-
-
-def test_the_space_used_longest_ago_is_evicted_first_and_whole(workspace: Workspace) -> None:
-    spaces = [FeatureSpace(workspace, {**SPACE, "resize": rule}) for rule in ("stretch", "crop", "pad")]
-    for age, space in enumerate(spaces):
-        space.append(digests(1), matrix(1))
-        os.utime(space.directory / "space.json", (1000 - age, 1000 - age))
-    assert known(spaces[2], 1) == {1}  # used just now
-    listed = features.list_spaces(workspace)
-    assert [space.key for space in listed] == [spaces[1].key, spaces[0].key, spaces[2].key]
-    assert listed[0].description["resize"] == "crop"
-    total = sum(space.num_bytes for space in listed)
-    assert features.evict(workspace, total) == 0
-    assert features.evict(workspace, total - 1) == listed[0].num_bytes
-    assert [space.key for space in features.list_spaces(workspace)] == [spaces[0].key, spaces[2].key]
-    features.evict(workspace, 0)
-    assert features.list_spaces(workspace) == []
-
-
-def test_an_evicted_space_can_be_written_again(workspace: Workspace) -> None:
-    space = FeatureSpace(workspace, SPACE)
-    space.append(digests(1), matrix(1))
-    features.evict(workspace, 0)
-    assert known(space, 1) == set()
-    space.append(digests(2), matrix(2))
-    assert known(space, 1, 2) == {2}

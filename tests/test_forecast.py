@@ -31,7 +31,7 @@ def test_twice_the_images_take_about_twice_the_time_and_more_epochs_longer() -> 
 
 def test_the_head_alone_has_no_second_stage() -> None:
     needs = forecast(replace(RECIPE, fine_tune_epochs=0), 700, 300, 10, "cpu")
-    assert set(needs.seconds) == {"features", "head"}
+    assert set(needs.seconds) == {"features", "head", "controls"}
 
 
 def test_what_was_measured_here_counts_more_than_the_rough_figure() -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core import queue, runs
+from core import queue, recipes, runs
 from core.errors import JobError, NotFound
+from core.recipes import Recipe
 from core.workspace import Workspace
+
+RECIPE = recipes.validate(Recipe(backbone="tiny"))
 
 
 @pytest.fixture(autouse=True)
@@ -208,3 +211,29 @@ def test_a_session_that_cannot_start_fails_its_jobs_with_the_reason(
     job = queue.submit(workspace, "audit", {"dataset_id": "x"})
     with pytest.raises(JobError, match=r"could not start: .*The whole story is in"):
         queue.wait(workspace, job.id)
+
+
+def test_a_run_that_ended_badly_goes_on_under_its_own_id_and_one_that_did_not_is_left_alone(
+    workspace: Workspace, held: None
+) -> None:
+    run = runs.create(workspace, "d", "D", RECIPE.to_json())
+    runs.set_state(workspace, run.id, "interrupted", "killed")
+    job = queue.retry_training(workspace, run.id)
+    assert (job.kind, job.run_id, job.dataset_id) == ("train", run.id, "d")
+    again = runs.get(workspace, run.id)
+    assert (again.state, again.error) == ("queued", "")
+    with pytest.raises(JobError, match="is queued. Only a run that failed"):
+        queue.retry_training(workspace, run.id)
+
+
+def test_who_waits_hears_when_it_begins_if_those_before_have_a_forecast(
+    workspace: Workspace, held: None
+) -> None:
+    first = queue.submit(workspace, "train", {"forecast_s": 60.0})
+    second = queue.submit(workspace, "train", {})
+    third = queue.submit(workspace, "train", {"forecast_s": 5.0})
+    assert queue.starts_in(workspace, first) == 0.0
+    assert queue.starts_in(workspace, second) == 60.0
+    assert queue.starts_in(workspace, third) is None
+    queue.claim(workspace, "cpu", "train", "me")
+    assert 0 < (queue.starts_in(workspace, second) or 0) <= 60.0

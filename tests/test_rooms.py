@@ -16,9 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ABOVE_THE_LINE = (
     "errors",
+    "words",
     "progress",
     "workspace",
+    "feature_store",
     "images",
+    "augmentation",
     "datasets",
     "curation",
     "audit",
@@ -28,6 +31,7 @@ ABOVE_THE_LINE = (
     "evaluation",
     "charts",
     "runs",
+    "conclusions",
     "forecast",
     "queue",
     "forecast",

@@ -11,6 +11,7 @@ import pytest
 from core import runs
 from core.errors import NotFound, WorkspaceError
 from core.runs import Run
+from core.words import sentence
 from core.workspace import Workspace
 
 
@@ -21,7 +22,11 @@ def run(workspace: Workspace) -> Run:
 
 def test_a_record_comes_back_as_it_was(workspace: Workspace, run: Run) -> None:
     done = replace(
-        run, state="done", class_names=("cat", "狗"), metrics={"test": {"accuracy": 0.5}}, notes=("a",)
+        run,
+        state="done",
+        class_names=("cat", "狗"),
+        metrics={"test": {"accuracy": 0.5}},
+        notes=(sentence("note.unusable_files", n=2),),
     )
     runs.save(workspace, done)
     assert runs.get(workspace, run.id) == done
@@ -31,8 +36,7 @@ def test_runs_are_listed_newest_first_and_by_dataset(workspace: Workspace, run: 
     other = runs.create(workspace, "cars", "Cars", {})
     assert {item.id for item in runs.list_runs(workspace)} == {run.id, other.id}
     assert [item.id for item in runs.list_runs(workspace, "pets")] == [run.id]
-    ids = [item.id for item in runs.list_runs(workspace)]
-    assert ids == sorted(ids, reverse=True)
+    assert [item.id for item in runs.list_runs(workspace)] == [other.id, run.id]
 
 
 @pytest.mark.parametrize("run_id", ["", "..", "../../etc", "20261122-194512-3fa9/..", "nonsense"])
@@ -120,3 +124,26 @@ def test_missing_and_damaged_arrays_are_told_apart(workspace: Workspace, run: Ru
         runs.load_arrays(workspace, run.id, "head")
     with pytest.raises(NotFound, match="train, val, test"):
         runs.predictions(workspace, run.id, "everything")
+
+
+def test_an_epoch_done_again_after_an_interruption_counts_once(workspace: Workspace, run: Run) -> None:
+    for stage, epoch, loss in [
+        ("head", 1, 3.0),
+        ("fine_tune", 1, 2.0),
+        ("fine_tune", 2, 1.5),
+        ("fine_tune", 2, 1.0),
+    ]:
+        runs.emit(workspace, run.id, "epoch", stage=stage, epoch=epoch, loss=loss)
+    told = runs.epochs(workspace, run.id)
+    assert list(zip(told["stage"], told["epoch"], told["loss"], strict=True)) == [
+        ("head", 1, 3.0),
+        ("fine_tune", 1, 2.0),
+        ("fine_tune", 2, 1.0),
+    ]
+    assert runs.epochs(workspace, runs.create(workspace, "d", "D", {}).id).empty
+
+
+def test_a_cross_validation_comes_back_and_none_is_none(workspace: Workspace, run: Run) -> None:
+    assert runs.cross_validation(workspace, run.id) is None
+    runs.save_cross_validation(workspace, run.id, {"accuracy": 0.5})
+    assert runs.cross_validation(workspace, run.id) == {"accuracy": 0.5}

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from core import datasets, queue, recipes, runs
+from core import augmentation, conclusions, datasets, queue, recipes, runs
 from core.__main__ import main
 from core.datasets import Dataset
 from core.errors import JobError
@@ -74,6 +75,11 @@ def train(workspace: Workspace, dataset: Dataset, recipe: Recipe = RECIPE) -> Jo
     return queue.wait(workspace, queue.submit_training(workspace, dataset.id, dataset.name, recipe).id)
 
 
+def fine_tuned_epochs(workspace: Workspace, run_id: str) -> list[dict[str, Any]]:
+    events = runs.events(workspace, run_id)
+    return [event for event in events if event["kind"] == "epoch" and event["stage"] == "fine_tune"]
+
+
 @pytest.fixture(scope="module")
 def run(home: Workspace, dataset: Dataset) -> runs.Run:
     return runs.get(home, train(home, dataset).run_id)
@@ -87,9 +93,12 @@ def test_a_folder_becomes_a_run_and_one_bad_file_stops_nothing(home: Workspace, 
     assert run.metrics["test"]["accuracy"] == 1.0
     assert len(run.split_fingerprint) == 64
     stages = [event["name"] for event in runs.events(home, run.id) if event["kind"] == "stage"]
-    assert stages == ["startup", "audit", "prepare", "features", "head", "fine_tune", "evaluate"]
-    assert [note for note in run.notes if note.startswith("Fine-tuning was")]
-    assert "Left out because they cannot be used: 1 file. The audit says why." in run.notes
+    assert stages[:6] == ["startup", "audit", "prepare", "features", "head", "fine_tune"]
+    assert stages[-2:] == ["controls", "evaluate"]
+    notes = [str(note) for note in run.notes]
+    assert [note for note in notes if note.startswith("Fine-tuning was")]
+    assert "Left out because it cannot be used: 1 file. The audit says why." in notes
+    assert run.stage_2["epochs"] == run.stage_2["planned"] == 1
 
 
 def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_path: Path) -> None:
@@ -108,9 +117,9 @@ def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_
     shutil.copy(tmp_path / "set" / "test" / "owl" / "0.png", tmp_path / "set" / "train" / "owl" / "copy.png")
     dataset = datasets.add_folder(home, tmp_path / "set")
     run = runs.get(home, train(home, dataset, replace(RECIPE, fine_tune_epochs=0)).run_id)
-    told = " ".join(run.notes)
+    told = " ".join(map(str, run.notes))
     assert "too few to judge" in told and '"kite"' in told
-    assert 'Left out, because they have no usable image: "crow".' in told
+    assert 'Left out, because they have no usable picture: "crow".' in told
     assert "Left out because the same bytes stand in a split that judges: 1 file." in told
     assert run.metrics["test"]["num_classes_left_out"] == 1
     assert run.seconds["fine_tune"] == 0.0
@@ -180,16 +189,106 @@ def test_a_training_that_cannot_be_is_failed_with_the_reason(home: Workspace, tm
     assert run.state == "failed" and "cat" in run.error
 
 
-def test_a_cancelled_training_stops_and_the_session_goes_on(home: Workspace, dataset: Dataset) -> None:
-    job = queue.submit_training(home, dataset.id, dataset.name, replace(RECIPE, fine_tune_epochs=1000))
-    eventually(lambda: queue.get(home, job.id).progress.get("stage") == "fine_tune")
+def test_a_cancelled_training_stops_at_once_keeps_its_best_model_and_the_session_goes_on(
+    home: Workspace, dataset: Dataset
+) -> None:
+    job = queue.submit_training(
+        home, dataset.id, dataset.name, replace(RECIPE, fine_tune_epochs=1000, patience=0)
+    )
+    eventually(lambda: len(fine_tuned_epochs(home, job.run_id)) > 0)
     asked = time.monotonic()
     queue.cancel(home, job.id)
-    with pytest.raises(JobError, match="Cancelled"):
-        queue.wait(home, job.id)
+    assert queue.wait(home, job.id).state == "done"
     assert time.monotonic() - asked < 20
-    assert runs.get(home, job.run_id).state == "cancelled"
+    run = runs.get(home, job.run_id)
+    assert run.state == "done" and run.metrics["test"]["accuracy"] > 0
+    assert run.stage_2["stopped"] == "cancelled" and 0 < run.stage_2["epochs"] < 1000
+    assert "note.cancelled" in [note.key for note in run.notes]
+    assert not (runs.folder(home, run.id) / "checkpoint.npz").exists()
     assert train(home, dataset).state == "done"
+
+
+def test_a_training_cancelled_before_its_first_epoch_keeps_the_head(
+    home: Workspace, dataset: Dataset
+) -> None:
+    job = queue.submit_training(
+        home, dataset.id, dataset.name, replace(RECIPE, fine_tune_epochs=1000, patience=0)
+    )
+    eventually(lambda: queue.get(home, job.id).progress.get("stage") == "fine_tune")
+    queue.cancel(home, job.id)
+    queue.wait(home, job.id)
+    run = runs.get(home, job.run_id)
+    assert run.state == "done" and run.stage_2["stopped"] == "cancelled"
+
+
+def test_a_time_limit_ends_stage_2_and_keeps_the_best(home: Workspace, dataset: Dataset) -> None:
+    recipe = replace(RECIPE, fine_tune_epochs=1000, patience=0, max_minutes=0.05)
+    run = runs.get(home, train(home, dataset, recipe).run_id)
+    assert run.state == "done" and run.stage_2["stopped"] == "time"
+    assert run.stage_2["epochs"] < 1000
+
+
+@pytest.mark.parametrize("name", recipes.PRESETS)
+def test_every_preset_trains_and_predicts_what_it_was_judged_by(
+    home: Workspace, dataset: Dataset, name: str
+) -> None:
+    preset = recipes.preset(name)
+    recipe = replace(
+        preset,
+        backbone="tiny",
+        head_epochs=min(2, preset.head_epochs),
+        fine_tune_epochs=min(1, preset.fine_tune_epochs),
+        views=min(1, preset.views),
+        dense_units=min(8, preset.dense_units),
+        batch_size=8,
+    )
+    run = runs.get(home, train(home, dataset, recipe).run_id)
+    assert run.state == "done"
+    said = runs.predictions(home, run.id, "test")
+    paths = [dataset.root / path for path in said.images["path"]]
+    answers = queue.wait(home, queue.submit_prediction(home, run, paths).id).result["predictions"]
+    for answer, y_prob in zip(answers, said.y_prob, strict=True):
+        assert answer["probability"] == pytest.approx(y_prob.max(), abs=1e-4)
+
+
+def test_controls_stand_beside_every_run_on_a_pretrained_network(home: Workspace, run: runs.Run) -> None:
+    controls = run.controls
+    assert (controls["num_train"], controls["num_val"]) == (run.num_images["train"], run.num_images["val"])
+    assert controls["pixels"] == 1.0  # dark and bright noise needs no network
+    assert controls["over_pixels"]["low"] <= 0
+    assert {"conclusion.no_better_than_pixels", "conclusion.few_test_images"} <= {
+        conclusion.sentence.key for conclusion in conclusions.conclude(run)
+    }
+
+
+def test_a_run_goes_on_from_an_earlier_one_with_a_new_class_and_says_what_it_forgot(
+    home: Workspace, dataset: Dataset, run: runs.Run, photos: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(photos, tmp_path / "more")
+    (root / "dusk").mkdir()
+    for number in range(14):
+        Image.new("RGB", (36, 36), (100 + number, 128, 20)).save(root / "dusk" / f"{number}.png")
+    bigger = datasets.add_folder(home, root)
+    recipe = replace(RECIPE, weights=f"run:{run.id}")
+    later = runs.get(home, train(home, bigger, recipe).run_id)
+    assert later.class_names == ("day ☀", "dusk", "night")
+    assert later.forgetting["run_id"] == run.id
+    assert 0 < later.forgetting["num_images"] <= run.num_images["test"]
+    assert later.forgetting["before"] == 1.0 and 0 <= later.forgetting["after"] <= 1
+    # It stands on its own: without the run it came from it still answers.
+    job = queue.submit_prediction(home, later, [root / "dusk" / "3.png"])
+    assert queue.wait(home, job.id).result["predictions"][0]["predicted"] == "dusk"
+
+
+def test_a_head_is_cross_validated_by_all_images(home: Workspace, run: runs.Run) -> None:
+    queue.wait(home, queue.submit_cross_validation(home, run).id)
+    found = runs.cross_validation(home, run.id)
+    assert found is not None
+    assert found["num_images"] == sum(run.num_images.values())
+    assert len(found["fold_accuracies"]) == found["num_folds"] == 5
+    arrays = runs.load_arrays(home, run.id, "cross-validation")
+    right = arrays["logits"].argmax(axis=1) == arrays["y_true"]
+    assert found["accuracy"] == pytest.approx(right.mean())
 
 
 def test_the_command_line_tells_the_same(
@@ -241,17 +340,30 @@ def test_the_command_line_tells_the_same(
     assert audited["checks"]["truncated"]["num_flagged"] + audited["checks"]["unreadable"]["num_flagged"] == 1
 
 
-def test_a_class_that_lost_its_training_images_leaves_the_model() -> None:
-    from core.session.train_job import _without_unlearnt
+def test_a_class_that_lost_its_training_images_leaves_the_model(tmp_path: Path) -> None:
+    from core.features import Features
+    from core.session.material import Material, without_lost
 
-    table = pd.DataFrame({"label": ["a", "b", "c", "a"], "split": ["train", "train", "test", "test"]})
-    notes: list[str] = []
-    kept, matrix, class_names = _without_unlearnt(table, np.eye(4), ["a", "b", "c"], notes)
-    assert (list(kept["label"]), class_names) == (["a", "b", "a"], ["a", "b"])
-    np.testing.assert_array_equal(matrix, np.eye(4)[[0, 1, 3]])
-    assert len(notes) == 1 and '"c"' in notes[0]
-    with pytest.raises(JobError, match="Only 1 of 3 classes have training images that can still be read"):
-        _without_unlearnt(table[table["label"] != "b"], np.eye(3), ["a", "b", "c"], [])
+    def left(labels: str, lost: list[int]) -> tuple[Material, np.ndarray]:
+        # Of each class one image in train, and "a" and "b" judge too.
+        rows = [(label, "train") for label in labels] + [("a", "val"), ("b", "test")]
+        table = pd.DataFrame(rows, columns=["label", "split"]).assign(
+            path=list(map(str, range(len(rows)))), sha256=""
+        )
+        unreadable = dict.fromkeys(lost, "gone")
+        return without_lost(
+            Material("d", tmp_path, table, sorted(labels)), Features(np.eye(len(rows)), 0, 0, unreadable, 32)
+        )
+
+    material, matrix = left("abc", [2])
+    assert (list(material.table["label"]), material.class_names) == (["a", "b", "a", "b"], ["a", "b"])
+    np.testing.assert_array_equal(matrix, np.eye(5)[[0, 1, 3, 4]])
+    assert [note.key for note in material.notes] == ["note.lost_file", "note.lost_classes"]
+    assert '"c"' in str(material.notes[1])
+    with pytest.raises(JobError, match="Only 1 of 2 classes have training pictures that can still be read"):
+        left("ab", [1])
+    with pytest.raises(JobError, match="No picture of val could be read any more"):
+        left("ab", [2])
 
 
 def test_a_pipe_that_is_closed_early_is_no_error(home: Workspace, run: runs.Run) -> None:
@@ -296,28 +408,41 @@ def test_a_wrong_call_is_told_what_to_change(
     assert told.out == ""
 
 
-def test_a_session_killed_in_a_training_interrupts_it_and_the_next_one_goes_through(
+def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_as_if_nothing_had_happened(
     home: Workspace, dataset: Dataset
 ) -> None:
-    job = queue.submit_training(home, dataset.id, dataset.name, replace(RECIPE, fine_tune_epochs=1000))
-    eventually(lambda: queue.get(home, job.id).progress.get("stage") == "fine_tune")
+    recipe = replace(RECIPE, fine_tune_epochs=8, patience=0, learning_rate=1e-3)
+    whole = runs.get(home, train(home, dataset, recipe).run_id)
+    job = queue.submit_training(home, dataset.id, dataset.name, recipe)
+    eventually(lambda: len(fine_tuned_epochs(home, job.run_id)) >= 2)
     killed = queue.session_status(home).pid
     os.kill(killed, signal.SIGKILL)
     with pytest.raises(JobError, match="The device session ended while it worked"):
         queue.wait(home, job.id)
     assert runs.get(home, job.run_id).state == "interrupted"
-    again = train(home, dataset)
-    assert again.state == "done"
+
+    again = queue.wait(home, queue.retry_training(home, job.run_id).id)
     assert queue.session_status(home).pid not in (0, killed)
-    log = [event.get("text") for event in runs.events(home, again.run_id)]
+    assert again.run_id == job.run_id
+    resumed = [event for event in runs.events(home, job.run_id) if event["kind"] == "resumed"]
+    assert len(resumed) == 1 and resumed[0]["epoch"] >= 2
+    log = [event.get("text") for event in runs.events(home, job.run_id)]
     assert "Features: 0 computed, 28 taken from the cache." in log
+    for split in runs.SPLITS:
+        np.testing.assert_allclose(
+            runs.load_arrays(home, job.run_id, f"predictions-{split}")["logits"],
+            runs.load_arrays(home, whole.id, f"predictions-{split}")["logits"],
+            atol=1e-5,
+        )
+    epochs = runs.epochs(home, job.run_id)
+    assert list(epochs["epoch"][epochs["stage"] == "fine_tune"]) == list(range(1, 9))
 
 
 def test_a_sample_is_made_audited_and_known(home: Workspace) -> None:
     job = queue.wait(home, queue.submit(home, "sample", {"sample": "digits"}).id)
     assert job.result["num_images"] == 1797
     assert datasets.get(home, job.result["dataset_id"]).sample == "digits"
-    assert recipes.preset("two-stages", "digits").augment == "shift"
+    assert augmentation.preset_name(recipes.preset("two-stages", "digits").augment) == "shift"
 
 
 @pytest.mark.slow

@@ -234,3 +234,25 @@ def test_the_fingerprint_knows_pictures_labels_and_splits() -> None:
     moved = split.copy()
     moved[0] = "val" if split[0] != "val" else "train"
     assert splits.fingerprint(table, moved) != first
+
+
+@settings(deadline=None)
+@given(rows=anything, num_folds=st.integers(2, 6), seed=st.integers(0, 5))
+def test_folds_deal_every_image_once_and_never_part_duplicates(
+    rows: list[tuple[str, int]], num_folds: int, seed: int
+) -> None:
+    table = make_table(rows)
+    fold = splits.folds(table, num_folds, seed)
+    assert list(fold.index) == list(table.index)
+    assert set(fold) <= set(range(num_folds))
+    assert fold.groupby(table["sha256"]).nunique().max() == 1
+
+
+def test_folds_share_out_each_class_and_are_of_one_size() -> None:
+    table = distinct({"a": 21, "b": 10, "c": 4})
+    fold = splits.folds(table, 5)
+    per_fold = table.groupby([table["label"], fold]).size()
+    assert per_fold["a"].max() - per_fold["a"].min() <= 1
+    assert per_fold["b"].tolist() == [2] * 5
+    assert fold.value_counts().tolist() == [7] * 5
+    assert not fold.equals(splits.folds(table, 5, seed=1))

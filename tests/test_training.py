@@ -2,109 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
+import tensorflow as tf
 
-from core import backbones, engines, recipes, training
+from core import augmentation, backbones, recipes, training
 from core.backbones import Backbone
-from core.errors import Cancelled, DataError
-from core.heads import Head
-from core.images import iterate_decoded
-from core.recipes import AUGMENTATIONS, Recipe
+from core.errors import Cancelled, DataError, JobError
+from core.heads import Head, class_weights, fit_probe
+from core.recipes import Recipe
 from core.training import Images
-from core.workspace import Workspace
-
-RECIPE = recipes.validate(
-    Recipe(
-        backbone="tiny",
-        fine_tune_epochs=2,
-        fine_tune_blocks=0.5,
-        batch_size=8,
-        head_epochs=20,
-        learning_rate=1e-3,
-        augment="none",
-    )
+from tests.training_worlds import (
+    RECIPE,
+    Heard,
+    Until,
+    features_of,
+    head_of,
+    make_backbone,
+    make_images,
+    truth_of,
 )
-
-
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, Any]]] = []
-
-    def __call__(self, kind: str, **values: Any) -> None:
-        self.events.append((kind, values))
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [values for name, values in self.events if name == kind]
 
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Backbone:
-    return backbones.build(Workspace(tmp_path_factory.mktemp("graft")), "tiny")
+    return make_backbone(tmp_path_factory.mktemp("graft"))
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Images]:
-    """Dark and bright noise: two classes that any network can tell apart."""
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-
-    def write(split: str, number: int) -> Path:
-        low, high = ((0, 120), (135, 255))[number % 2]
-        path = folder / f"{split}-{number}.png"
-        Image.fromarray(rng.integers(low, high, (40, 40, 3), dtype=np.uint8)).save(path)
-        return path
-
-    counts = {"train": 20, "val": 8, "test": 6}
-    return {
-        split: Images([write(split, number) for number in range(count)], np.arange(count) % 2)
-        for split, count in counts.items()
-    }
+    return make_images(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(scope="module")
 def head(backbone: Backbone, images: dict[str, Images]) -> Head:
-    return training.train_head(features_of(backbone, images), truth_of(images), 2, RECIPE, Heard())
+    return head_of(backbone, images)
 
 
-def features_of(backbone: Backbone, images: Mapping[str, Images]) -> dict[str, np.ndarray]:
-    forward = engines.forward(backbone)
-    return {
-        split: forward(np.stack(list(iterate_decoded(part.paths, backbone.image_size, RECIPE.resize))))
-        for split, part in images.items()
-    }
+# --- stage 1 ------------------------------------------------------------------------------------------------------
 
 
-def truth_of(images: Mapping[str, Images]) -> dict[str, np.ndarray]:
-    return {split: part.y_true for split, part in images.items()}
-
-
-def test_stage_1_learns_and_tells_every_epoch(backbone: Backbone, images: dict[str, Images]) -> None:
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+def test_stage_1_learns_and_tells_every_epoch(
+    backbone: Backbone, images: dict[str, Images], solver: str
+) -> None:
+    recipe = replace(RECIPE, head_solver=solver, head_learning_rate=0.01)
     heard = Heard()
     features = features_of(backbone, images)
-    head = training.train_head(features, truth_of(images), 2, RECIPE, heard)
-    assert (head.logits(features["test"]).argmax(axis=1) == images["test"].y_true).all()
+    head = training.train_head(features, truth_of(images), 2, recipe, heard)
+    assert (head.logits(features["val"]).argmax(axis=1) == images["val"].y_true).all()
     epochs = heard.of("epoch")
     assert [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
-    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(epochs[0])
+    assert {"stage", "epochs", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(epochs[0])
     assert epochs[-1]["loss"] < epochs[0]["loss"]
+    done = [told["done"] for told in heard.of("progress")]
+    assert done == sorted(done) and done[-1] <= heard.of("progress")[-1]["total"]
+
+
+def test_stage_1_gets_all_that_the_recipe_says_of_the_head(
+    backbone: Backbone, images: dict[str, Images]
+) -> None:
+    recipe = replace(RECIPE, head_solver="adam", dense_units=5, head_epochs=2, dropout=0.5)
+    heard = Heard()
+    features, y_true = features_of(backbone, images), truth_of(images)
+    head = training.train_head(features, y_true, 2, recipe, heard)
+    assert head.hidden_kernel is not None
+    assert head.hidden_kernel.shape == (64, 5) and head.kernel.shape == (5, 2)
+    assert [epoch["learning_rate"] for epoch in heard.of("epoch")] == [recipe.head_learning_rate] * 2
+    other = training.train_head(features, y_true, 2, replace(recipe, seed=1), Heard())
+    assert not np.array_equal(head.kernel, other.kernel)
+
+
+def test_views_that_are_the_pictures_themselves_change_nothing(
+    backbone: Backbone, images: dict[str, Images]
+) -> None:
+    features, y_true = features_of(backbone, images), truth_of(images)
+    recipe = replace(RECIPE, head_epochs=200)
+    plain = training.train_head(features, y_true, 2, recipe, Heard())
+    seen = training.train_head(features, y_true, 2, recipe, Heard(), [features["train"]] * 2)
+    np.testing.assert_allclose(
+        seen.logits(features["val"]), plain.logits(features["val"]), rtol=0.02, atol=0.02
+    )
+
+
+def test_stage_1_learns_from_the_views_and_leaves_out_what_could_not_be_read() -> None:
+    features = {
+        "train": np.array([[1.0], [-1.0]], np.float32),
+        "val": np.array([[1.0], [-1.0]], np.float32),
+    }
+    y_true = {split: np.array([0, 1]) for split in features}
+    view = np.array([[-5.0], [np.nan]], np.float32)  # speaks against the picture itself, and louder
+    plain = training.train_head(features, y_true, 2, RECIPE, Heard())
+    seen = training.train_head(features, y_true, 2, RECIPE, Heard(), [view])
+    assert plain.kernel[0, 0] > plain.kernel[0, 1]
+    assert seen.kernel[0, 0] < seen.kernel[0, 1] and np.isfinite(seen.kernel).all()
+
+
+@pytest.mark.parametrize("balance", ["class_weights", "sampling"])
+def test_both_kinds_of_balance_weigh_the_classes_in_l_bfgs(balance: str) -> None:
+    rng = np.random.default_rng(0)
+    y_true = np.array([0] * 30 + [1] * 6)
+    rows = (rng.normal(size=(36, 3)) + y_true[:, None]).astype(np.float32)
+    splits = {"train": rows, "val": rows}
+    head = training.train_head(
+        splits, dict.fromkeys(splits, y_true), 2, replace(RECIPE, balance=balance), Heard()
+    )
+    weights = class_weights(y_true, 2)[y_true]
+    expected = fit_probe(rows, y_true, 2, 1.0, RECIPE.head_epochs, sample_weight=weights)
+    np.testing.assert_allclose(head.kernel, expected.kernel, atol=1e-4)
+
+
+# --- stage 2 ------------------------------------------------------------------------------------------------------
+
+
+def fine_tune(
+    backbone: Backbone,
+    head: Head | None,
+    images: dict[str, Images],
+    recipe: Recipe = RECIPE,
+    listen: training.Listen | None = None,
+    **further: Any,
+) -> training.FineTuned:
+    return training.fine_tune(backbone, head, images, 2, recipe, listen or Heard(), **further)
 
 
 def test_stage_2_changes_what_it_returns_and_leaves_the_backbone_as_it_was(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
     before = features_of(backbone, images)
-    tuned = training.fine_tune(backbone, head, images, RECIPE, Heard())
+    tuned = fine_tune(backbone, head, images)
     after = features_of(backbone, images)
     for split in before:
         np.testing.assert_array_equal(after[split], before[split])  # equal bits
@@ -113,98 +145,260 @@ def test_stage_2_changes_what_it_returns_and_leaves_the_backbone_as_it_was(
 
     pristine = backbone.model.get_weights()
     changed = [not np.array_equal(old, new) for old, new in zip(pristine, tuned.weights, strict=True)]
-    of_batch_norm = ["batch" in weight.path or "bn" in weight.path for weight in backbone.model.weights]
-    assert any(changed)
+    blocks_of = {name: block.name for block in backbone.blocks for name in block.layer_names}
+    moved = {
+        blocks_of[weight.path.split("/")[0]]
+        for weight, change in zip(backbone.model.weights, changed, strict=True)
+        if change
+    }
+    of_batch_norm = ["bn" in weight.path for weight in backbone.model.weights]
+    assert moved == {block.name for block in backbone.blocks[1:]}  # half of three blocks, rounded up
     assert not any(change and norm for change, norm in zip(changed, of_batch_norm, strict=True))
     assert not np.array_equal(tuned.head.kernel, head.kernel)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pooling": "max", "optimizer": "sgd", "schedule": "constant"},
+        {"pooling": "flatten", "optimizer": "rmsprop", "balance": "sampling"},
+        {"dense_units": 6, "dropout": 0.3, "head_solver": "adam", "balance": "class_weights"},
+        {"augment": augmentation.PRESETS["strong"], "optimizer": "adam"},
+        {"mixed_precision": True},
+    ],
+    ids=["default", "max sgd", "flatten rmsprop", "hidden", "strong adam", "16 bits"],
+)
 def test_the_returned_weights_give_the_returned_logits(
+    backbone: Backbone, images: dict[str, Images], changes: dict[str, Any]
+) -> None:
+    recipe = recipes.validate(replace(RECIPE, **changes))
+    tuned = fine_tune(backbone, head_of(backbone, images, recipe), images, recipe)
+    assert backbone.is_pristine()
+    assert any(
+        not np.array_equal(old, new)
+        for old, new in zip(backbone.model.get_weights(), tuned.weights, strict=True)
+    )
+    logits = training.predict(backbone, tuned.weights, tuned.head, images["val"], recipe)
+    np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-5)
+    assert backbone.is_pristine()
+    assert tuned.val_loss == pytest.approx(training.scores(logits, images["val"].y_true).loss, abs=1e-5)
+    assert (tuned.num_epochs, tuned.stopped, tuned.batch_size) == (2, "", 8)
+
+
+def test_without_epochs_worth_of_rate_stage_2_says_what_stage_1_said(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
-    tuned = training.fine_tune(backbone, head, images, RECIPE, Heard())
-    pristine = backbone.model.get_weights()
-    backbone.model.set_weights(tuned.weights)
-    try:
-        for split, features in features_of(backbone, images).items():
-            np.testing.assert_allclose(tuned.head.logits(features), tuned.logits[split], atol=1e-5)
-    finally:
-        backbone.model.set_weights(pristine)
-    loss, _ = training.scores(tuned.logits["val"], images["val"].y_true)
-    assert tuned.val_loss == pytest.approx(loss)
+    recipe = replace(RECIPE, fine_tune_epochs=1, learning_rate=1e-7, weight_decay=0.0)
+    before = training.predict(backbone, None, head, images["val"], recipe)
+    tuned = fine_tune(backbone, head, images, recipe)
+    np.testing.assert_allclose(tuned.val_logits, before, atol=1e-3)
+
+
+def test_a_random_backbone_learns_from_scratch_with_its_normalisation(
+    images: dict[str, Images], tmp_path: Path
+) -> None:
+    backbone = make_backbone(tmp_path, random_seed=3)
+    recipe = recipes.validate(
+        replace(
+            RECIPE,
+            weights="random",
+            train_batch_norm=True,
+            head_epochs=0,
+            fine_tune_blocks=1.0,
+            fine_tune_epochs=3,
+        )
+    )
+    heard = Heard()
+    tuned = fine_tune(backbone, None, images, recipe, heard)
+    assert backbone.is_pristine()
+    changed = {
+        weight.path
+        for weight, old, new in zip(
+            backbone.model.weights, backbone.model.get_weights(), tuned.weights, strict=True
+        )
+        if not np.array_equal(old, new)
+    }
+    assert {"block1_bn/moving_mean", "block1_bn/gamma", "block1_conv/kernel", "top_conv/kernel"} <= changed
+    again = fine_tune(backbone, None, images, recipe)
+    np.testing.assert_allclose(again.val_logits, tuned.val_logits, atol=1e-5)
 
 
 def test_the_best_epoch_on_validation_is_kept(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
     heard = Heard()
-    tuned = training.fine_tune(backbone, head, images, replace(RECIPE, fine_tune_epochs=4), heard)
+    tuned = fine_tune(
+        backbone, head, images, replace(RECIPE, fine_tune_epochs=4, optimizer="sgd", learning_rate=0.5), heard
+    )
     losses = [epoch["val_loss"] for epoch in heard.of("epoch")]
-    assert len(losses) == 4
+    assert len(losses) == tuned.num_epochs == 4
     assert tuned.val_loss == min(losses)
     assert tuned.epoch == losses.index(min(losses)) + 1
+    assert training.scores(tuned.val_logits, images["val"].y_true).loss == min(losses)
+
+
+def test_it_stops_when_validation_has_not_improved_for_so_many_epochs(
+    backbone: Backbone, images: dict[str, Images]
+) -> None:
+    wrong = {**images, "val": Images(images["val"].paths, 1 - images["val"].y_true)}
+    recipe = replace(RECIPE, fine_tune_epochs=20, patience=2, fine_tune_blocks=1.0)
+    heard = Heard()
+    tuned = fine_tune(backbone, None, wrong, recipe, heard)  # the better it learns, the worse it does on val
+    assert tuned.stopped == "patience"
+    assert tuned.num_epochs == len(heard.of("epoch")) == tuned.epoch + 2 < 20
 
 
 def test_two_trainings_of_one_seed_are_equal_and_of_two_are_not(
-    backbone: Backbone, images: dict[str, Images], head: Head
+    backbone: Backbone, images: dict[str, Images]
 ) -> None:
-    recipe = replace(RECIPE, augment="light")
-    first, again = (training.fine_tune(backbone, head, images, recipe, Heard()) for _ in range(2))
-    other = training.fine_tune(backbone, head, images, replace(recipe, seed=1), Heard())
-    np.testing.assert_array_equal(first.logits["test"], again.logits["test"])
-    assert not np.array_equal(first.logits["test"], other.logits["test"])
+    recipe = replace(
+        RECIPE, augment=augmentation.PRESETS["strong"], dropout=0.2, dense_units=4, head_solver="adam"
+    )
+    first = fine_tune(backbone, None, images, recipe)
+    keras.utils.set_random_seed(5)  # the state of the process has no part in it
+    again = fine_tune(backbone, None, images, recipe)
+    other = fine_tune(backbone, None, images, replace(recipe, seed=1))
+    np.testing.assert_allclose(first.val_logits, again.val_logits, atol=1e-6)
+    assert not np.allclose(first.val_logits, other.val_logits, atol=1e-3)
 
 
 def test_the_loss_of_an_epoch_is_that_of_all_its_images(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
-    recipe = replace(RECIPE, batch_size=4, fine_tune_epochs=1, learning_rate=1e-9, weight_decay=0.0)
+    recipe = replace(RECIPE, batch_size=4, fine_tune_epochs=1, learning_rate=1e-7, weight_decay=0.0)
     unsure = Head(head.kernel * 0.1, head.bias)
     heard = Heard()
-    tuned = training.fine_tune(backbone, unsure, images, recipe, heard)
+    fine_tune(backbone, unsure, images, recipe, heard)
     (epoch,) = heard.of("epoch")
-    loss, accuracy = training.scores(tuned.logits["train"], images["train"].y_true)
-    assert epoch["loss"] == pytest.approx(loss, rel=1e-3)
-    assert epoch["accuracy"] == pytest.approx(accuracy)
+    logits = training.predict(backbone, None, unsure, images["train"], recipe)
+    losses = -np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
+    assert epoch["loss"] == pytest.approx(losses[np.arange(20), images["train"].y_true].mean(), rel=1e-3)
+    assert epoch["accuracy"] == pytest.approx((logits.argmax(axis=1) == images["train"].y_true).mean())
 
 
 def test_progress_counts_images_and_never_goes_back(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
     heard = Heard()
-    training.fine_tune(backbone, head, images, RECIPE, heard)
+    fine_tune(backbone, head, images, RECIPE, heard)
     done = [values["done"] for values in heard.of("progress")]
     assert done == sorted(done)
-    assert done[-1] == heard.of("progress")[-1]["total"] == 40
+    assert done[-1] == heard.of("progress")[-1]["total"] == 2 * (20 + 8)
 
 
-def test_a_cancelled_stage_2_leaves_the_backbone_as_it_was(
+# --- the end before the end ---------------------------------------------------------------------------------------
+
+
+def test_cancelled_before_an_epoch_has_finished_it_has_nothing_to_keep(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
-    steps = 0
-
-    def stop_at_the_third_step(kind: str, **values: Any) -> None:
-        nonlocal steps
-        steps += kind == "progress"
-        if steps == 3:
-            raise Cancelled
-
     with pytest.raises(Cancelled):
-        training.fine_tune(backbone, head, images, RECIPE, stop_at_the_third_step)
+        fine_tune(backbone, head, images, RECIPE, Until("progress", 2, Cancelled))
+    assert backbone.is_pristine()
+
+
+@pytest.mark.parametrize(("kind", "count"), [("progress", 6), ("epoch", 1)])
+def test_cancelled_later_it_keeps_the_best_finished_epoch(
+    backbone: Backbone, images: dict[str, Images], head: Head, kind: str, count: int
+) -> None:
+    whole = Heard()
+    one = replace(RECIPE, fine_tune_epochs=3)
+    fine_tune(backbone, head, images, one, whole)
+    tuned = fine_tune(backbone, head, images, one, Until(kind, count, Cancelled))
+    assert (tuned.stopped, tuned.num_epochs, tuned.epoch) == ("cancelled", 1, 1)
+    assert tuned.val_loss == pytest.approx(whole.of("epoch")[0]["val_loss"], abs=1e-5)
+    logits = training.predict(backbone, tuned.weights, tuned.head, images["val"], RECIPE)
+    np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-5)
+    assert backbone.is_pristine()
+
+
+def test_a_deadline_in_the_past_leaves_nothing_to_keep_and_says_so(
+    backbone: Backbone, images: dict[str, Images], head: Head
+) -> None:
+    with pytest.raises(training.TimeIsUp, match="time limit ended before the first epoch did.*max_minutes"):
+        fine_tune(backbone, head, images, deadline=time.monotonic())
+    assert backbone.is_pristine()
+
+
+def test_when_the_time_is_up_the_best_finished_epoch_is_kept(
+    backbone: Backbone, images: dict[str, Images], head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def listen(kind: str, **values: Any) -> None:
+        nonlocal now
+        now += kind == "epoch"
+
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    recipe = replace(RECIPE, fine_tune_epochs=50)
+    tuned = fine_tune(backbone, head, images, recipe, listen, deadline=3.0)
+    assert (tuned.stopped, tuned.num_epochs) == ("time", 3)
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------------
+
+
+def out_of_memory_above(monkeypatch: pytest.MonkeyPatch, batch_size: int, at_step: int = 1) -> None:
+    """Let the device refuse larger batches from a step on."""
+    steps = 0
+    real = keras.Model.train_on_batch
+
+    def train_on_batch(self: Any, x: np.ndarray, *args: Any, **kwargs: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if len(x) > batch_size and steps >= at_step:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return real(self, x, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "train_on_batch", train_on_batch)
+
+
+def test_out_of_memory_halves_the_batch_and_begins_the_epoch_again(
+    backbone: Backbone, images: dict[str, Images], head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = fine_tune(backbone, head, images, replace(RECIPE, batch_size=2))
+    heard = Heard()
+    with monkeypatch.context() as patch:
+        out_of_memory_above(patch, 2, at_step=2)  # the first step has moved the weights already
+        tuned = fine_tune(backbone, head, images, RECIPE, heard)
+    assert [told["batch_size"] for told in heard.of("batch_halved")] == [4, 2]
+    assert tuned.batch_size == 2
+    for one, other in zip(tuned.weights, expected.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    np.testing.assert_allclose(tuned.head.kernel, expected.head.kernel, atol=1e-5)
+
+
+def test_not_even_one_picture_fits_is_said_in_plain_words(
+    backbone: Backbone, images: dict[str, Images], head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out_of_memory_above(monkeypatch, 0)
+    heard = Heard()
+    with pytest.raises(JobError, match="single picture of 32 × 32 pixels is too much.*smaller image size"):
+        fine_tune(backbone, head, images, RECIPE, heard)
+    assert [told["batch_size"] for told in heard.of("batch_halved")] == [4, 2, 1]
+    assert backbone.is_pristine()
+
+
+def test_steps_that_are_too_large_are_said_to_be(
+    backbone: Backbone, images: dict[str, Images], head: Head
+) -> None:
+    broken = Head(head.kernel, np.array([np.inf, 0], np.float32))
+    with pytest.raises(JobError, match="diverged.*learning_rate is 0.001"):
+        fine_tune(backbone, broken, images)
     assert backbone.is_pristine()
 
 
 def test_a_file_that_vanished_costs_its_own_row_only(
     backbone: Backbone, images: dict[str, Images], head: Head, tmp_path: Path
 ) -> None:
-    paths = list(images["test"].paths)
-    lost = dict(images) | {"test": Images([tmp_path / "gone.png", *paths[1:]], images["test"].y_true)}
-    lost["train"] = Images([tmp_path / "gone too.png", *images["train"].paths[1:]], images["train"].y_true)
-    tuned = training.fine_tune(backbone, head, lost, RECIPE, Heard())
-    assert np.isnan(tuned.logits["test"][0]).all()
-    assert not np.isnan(tuned.logits["test"][1:]).any()
-    loss, accuracy = training.scores(tuned.logits["test"], images["test"].y_true)
-    assert np.isfinite(loss) and 0 <= accuracy <= 1
+    lost = {
+        split: Images([tmp_path / "gone.png", *part.paths[1:]], part.y_true) for split, part in images.items()
+    }
+    tuned = fine_tune(backbone, head, lost)
+    assert np.isnan(tuned.val_logits[0]).all()
+    assert not np.isnan(tuned.val_logits[1:]).any()
+    assert np.isfinite(tuned.val_loss)
 
 
 def test_training_goes_on_with_the_images_that_are_left_and_ends_where_none_is(
@@ -212,42 +406,47 @@ def test_training_goes_on_with_the_images_that_are_left_and_ends_where_none_is(
 ) -> None:
     train = images["train"]
     one_left = Images([train.paths[0]] + [tmp_path / "gone.png"] * (len(train.paths) - 1), train.y_true)
-    tuned = training.fine_tune(backbone, head, images | {"train": one_left}, RECIPE, Heard())
+    tuned = fine_tune(backbone, head, images | {"train": one_left})
     assert np.isfinite(tuned.val_loss)
     none_left = Images([tmp_path / "gone.png"] * len(train.paths), train.y_true)
-    with pytest.raises(DataError, match="No training image could be read any more"):
-        training.fine_tune(backbone, head, images | {"train": none_left}, RECIPE, Heard())
+    with pytest.raises(DataError, match="No training picture could be read any more"):
+        fine_tune(backbone, head, images | {"train": none_left})
+    assert backbone.is_pristine()
+    gone = Images([tmp_path / "gone.png"] * 8, images["val"].y_true)
+    with pytest.raises(DataError, match="None of 8 pictures could be read any more"):
+        fine_tune(backbone, head, images | {"val": gone})
     assert backbone.is_pristine()
 
 
-@given(seed=st.integers(0, 1000), strength=st.sampled_from(AUGMENTATIONS), height=st.integers(8, 40))
-def test_an_augmented_image_keeps_its_shape_and_its_colours(seed: int, strength: str, height: int) -> None:
-    rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (height, 24, 3), dtype=np.uint8)
-    varied = training.augment(image, strength, rng)
-    assert varied.shape == image.shape and varied.dtype == np.uint8
-    assert set(map(tuple, varied.reshape(-1, 3))) <= set(map(tuple, image.reshape(-1, 3)))
-    if strength == "none":
-        np.testing.assert_array_equal(varied, image)
+# --- prediction ---------------------------------------------------------------------------------------------------
 
 
-def test_only_light_augmentation_mirrors() -> None:
-    image = np.zeros((32, 32, 3), dtype=np.uint8)
-    image[:, 24:] = 255  # the bright side stays on the right unless mirrored
-    sides = {
-        strength: {
-            bool(training.augment(image, strength, np.random.default_rng(seed))[:, :4].mean() > 100)
-            for seed in range(30)
-        }
-        for strength in ("shift", "light")
-    }
-    assert sides == {"shift": {False}, "light": {False, True}}
+def test_predictions_are_those_of_the_flat_classifier(
+    backbone: Backbone, images: dict[str, Images], head: Head
+) -> None:
+    told: list[tuple[int, int]] = []
+    logits = training.predict(
+        backbone, None, head, images["val"], RECIPE, lambda done, total: told.append((done, total))
+    )
+    assert logits.dtype == np.float32 and told[-1] == (8, 8)
+    features = features_of(backbone, images)
+    np.testing.assert_allclose(logits, head.logits(features["val"]), atol=1e-5)
 
 
-def test_the_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
-    schedule = training._schedule(RECIPE, 100)
-    rates = [float(schedule(step)) for step in range(101)]
-    assert max(rates) == pytest.approx(RECIPE.learning_rate, rel=1e-3)
-    assert rates.index(max(rates)) == 10
-    assert rates[0] < rates[5] < rates[10] > rates[50] > rates[99]
-    assert rates[100] == pytest.approx(0.0, abs=1e-8)
+def test_a_cancelled_prediction_leaves_the_backbone_as_it_was(
+    backbone: Backbone, images: dict[str, Images], head: Head
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise Cancelled
+
+    shifted = [values + 1 for values in backbone.model.get_weights()]
+    with pytest.raises(Cancelled):
+        training.predict(backbone, shifted, head, images["val"], RECIPE, stop)
+    assert backbone.is_pristine()
+
+
+def test_a_random_head_has_the_width_of_every_pooling(backbone: Backbone, images: dict[str, Images]) -> None:
+    for pooling in recipes.POOLINGS:
+        recipe = replace(RECIPE, pooling=pooling, fine_tune_epochs=1)
+        tuned = fine_tune(backbone, None, images, recipe)
+        assert tuned.head.kernel.shape == (backbones.num_features(backbone, pooling), 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from core.augmentation.batches import mix
+from core.augmentation.pictures import VARIATION_VERSION, apply
 from core.augmentation.settings import (
     BATCH_KINDS,
     LIMITS,
@@ -16,8 +18,11 @@ __all__ = [
     "BATCH_KINDS",
     "LIMITS",
     "PRESETS",
+    "VARIATION_VERSION",
     "Augmentation",
+    "apply",
     "from_json",
+    "mix",
     "preset_name",
     "validate",
 ]

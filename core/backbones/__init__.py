@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from core import catalog
 from core.backbones import efficientnet_lite, keras_applications, tiny
-from core.backbones.blocks import Block, find_blocks, unfreeze
+from core.backbones.blocks import Block, cut, find_blocks, unfreeze
+from core.backbones.random_weights import randomise
 from core.catalog import BackboneSpec
-from core.errors import RecipeError
+from core.errors import RecipeError, WeightsError
 from core.progress import Progress, no_progress
 from core.workspace import Workspace
 
-__all__ = ["Backbone", "Block", "build", "classifier", "find_blocks", "network", "unfreeze"]
+__all__ = [
+    "Backbone",
+    "Block",
+    "adopt",
+    "build",
+    "classifier",
+    "cut",
+    "find_blocks",
+    "hash_arrays",
+    "network",
+    "num_features",
+    "unfreeze",
+]
+
+_POOLING_LAYERS = {
+    "average": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+    "flatten": keras.layers.Flatten,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,14 +49,16 @@ class Backbone:
     Attributes:
         spec: What it is.
         image_size: Height and width it was built for, in pixels.
+        depth: Share of the spec's blocks that it has, counted from the input, above 0…1.
         model: Flat network from RGB pixels (n, h, w, 3), float32, 0 … 255, to a feature map (n, h', w', c).
         blocks: Its layers from the input to the output, as they are frozen and trained together.
-        weights_sha256: Identity of its weights' file.
+        weights_sha256: Identity of its weights: of their file, or of the arrays where there is no file.
         checksum: Of the weights as they were loaded.
     """
 
     spec: BackboneSpec
     image_size: tuple[int, int]
+    depth: float
     model: keras.Model
     blocks: tuple[Block, ...]
     weights_sha256: str
@@ -58,8 +82,11 @@ def build(
     image_size: int | tuple[int, int] | None = None,
     weights: Path | None = None,
     progress: Progress = no_progress,
+    *,
+    depth: float = 1.0,
+    random_seed: int | None = None,
 ) -> Backbone:
-    """Build a network with its pretrained weights.
+    """Build a network with its pretrained weights, or with random ones.
 
     Args:
         workspace: Keeps weights that had to be converted.
@@ -67,26 +94,45 @@ def build(
         image_size: Side, or height and width, in pixels; by default what the weights were trained at.
         weights: A weights file to use instead of the published one.
         progress: Called with bytes done and in all while weights are downloaded.
+        depth: Share of its blocks to use, counted from the input, above 0…1. The network is cut after the last of
+            them; there is always at least one.
+        random_seed: Gives the network random weights, the same for the same seed on one machine; nothing is
+            loaded or downloaded, and ``weights`` must be left out.
 
     Raises:
-        RecipeError: The name is unknown or the size too small.
+        RecipeError: The name is unknown, the size too small, or the depth not in its range.
         WeightsError: The weights are missing, damaged or do not fit.
         Cancelled: ``progress`` raised it.
     """
     spec = catalog.get(backbone) if isinstance(backbone, str) else backbone
     size = _checked_size(spec, image_size)
-    model = network(spec, size)
-    if spec.source == "package":
-        digest = efficientnet_lite.load(workspace, model, weights)
-    elif spec.source == "seeded":
-        digest = tiny.load(model)
+    if random_seed is not None and weights is not None:
+        raise ValueError(
+            f'Received random_seed {random_seed} and the weights file "{weights}". Expected one.'
+        )
+    whole = network(spec, size)
+    if random_seed is None:
+        digest = _load(workspace, whole, spec, weights, progress)
     else:
-        digest = keras_applications.load(model, spec, weights, progress)
-    return Backbone(spec, size, model, find_blocks(model, spec.block_pattern), digest, _checksum(model))
+        randomise(whole, random_seed)
+        digest = hash_arrays(whole.get_weights())
+    model, blocks = cut(whole, find_blocks(whole, spec.block_pattern), depth, spec.block_pattern)
+    return Backbone(spec, size, depth, model, blocks, digest, _checksum(model))
+
+
+def _load(
+    workspace: Workspace, model: keras.Model, spec: BackboneSpec, weights: Path | None, progress: Progress
+) -> str:
+    """Put pretrained weights into the whole network and return their SHA-256, in hex."""
+    if spec.source == "package":
+        return efficientnet_lite.load(workspace, model, weights)
+    if spec.source == "seeded":
+        return tiny.load(model)
+    return keras_applications.load(model, spec, weights, progress)
 
 
 def network(spec: BackboneSpec, image_size: tuple[int, int]) -> keras.Model:
-    """Build the graph of ``spec`` with random weights."""
+    """Build the whole graph of ``spec`` with random weights."""
     if spec.source == "package":
         return efficientnet_lite.network(image_size)
     if spec.source == "seeded":
@@ -105,13 +151,80 @@ def _checked_size(spec: BackboneSpec, image_size: int | tuple[int, int] | None) 
     return height, width
 
 
-def classifier(backbone: Backbone, num_classes: int) -> keras.Model:
-    """Put global average pooling and a dense layer on a backbone; the layers are shared, not copied.
+def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
+    """Return the SHA-256 of weights that have no file, in hex."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def adopt(backbone: Backbone, weights: Sequence[np.ndarray], weights_sha256: str) -> Backbone:
+    """Go on from the weights of an earlier run: they become the backbone's pristine state.
+
+    The model is taken over, not copied: ``backbone`` itself counts as changed from now on.
+
+    Args:
+        backbone: The network that the run used: same spec, image size and depth.
+        weights: All its weights, in the order of ``backbone.model.get_weights()``.
+        weights_sha256: Identity of these weights, in hex.
+
+    Raises:
+        WeightsError: They are those of another network.
+    """
+    received = [array.shape for array in weights]
+    expected = [tuple(variable.shape) for variable in backbone.model.weights]
+    if received != expected:
+        raise WeightsError(
+            f"The weights of the earlier run do not fit {backbone.spec.title}: received {len(received)} arrays "
+            f"whose shapes differ from the {len(expected)} expected. Choose the backbone and depth of that run."
+        )
+    backbone.model.set_weights(weights)
+    for layer in backbone.model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with copies of its weights
+    return replace(backbone, weights_sha256=weights_sha256, checksum=_checksum(backbone.model))
+
+
+def num_features(backbone: Backbone, pooling: str = "average") -> int:
+    """Return how many features a picture gets.
+
+    Args:
+        backbone: Any backbone.
+        pooling: One of :data:`core.recipes.POOLINGS`.
+    """
+    height, width, channels = backbone.model.output.shape[1:]
+    return int(height * width * channels) if pooling == "flatten" else int(channels)
+
+
+def classifier(
+    backbone: Backbone,
+    num_classes: int,
+    pooling: str = "average",
+    dense_units: int = 0,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Put pooling and dense layers on a backbone; the layers are shared, not copied.
+
+    Args:
+        backbone: Any backbone.
+        num_classes: Number of classes.
+        pooling: One of :data:`core.recipes.POOLINGS`.
+        dense_units: Units of a hidden ReLU layer; 0 for none.
+        dropout: Share of the inputs of each dense layer that are dropped while training, 0…1.
 
     Returns:
-        A flat model from RGB pixels (n, h, w, 3), 0 … 255, to logits (n, num_classes). The dense layer is
-        called ``head``.
+        A flat model from RGB pixels (n, h, w, 3), 0 … 255, to logits (n, num_classes), float32. Its last layers are
+        called ``pool``, ``hidden`` and ``head``, and ``hidden_dropout`` and ``head_dropout`` before the dense ones.
     """
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(backbone.model.output)
-    logits = keras.layers.Dense(num_classes, name="head")(x)
+    x = _POOLING_LAYERS[pooling](name="pool")(backbone.model.output)
+    if dense_units:
+        x = _dropped(x, dropout, "hidden_dropout")
+        x = keras.layers.Dense(dense_units, activation="relu", name="hidden")(x)
+    x = _dropped(x, dropout, "head_dropout")
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="head")(x)
     return keras.Model(backbone.model.input, logits, name=f"{backbone.spec.name}-classifier")
+
+
+def _dropped(x: Any, dropout: float, name: str) -> Any:
+    return keras.layers.Dropout(dropout, name=name)(x) if dropout else x

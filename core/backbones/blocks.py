@@ -84,16 +84,49 @@ def _ancestors(layer: str, parents: Mapping[str, list[str]]) -> set[str]:
     return reached
 
 
-def unfreeze(model: keras.Model, blocks: Sequence[Block], num_blocks: int) -> int:
+def cut(
+    model: keras.Model, blocks: tuple[Block, ...], depth: float, pattern: str
+) -> tuple[keras.Model, tuple[Block, ...]]:
+    """Cut a network after one of its blocks.
+
+    Args:
+        model: A flat network, with one output. Its layers are shared, not copied.
+        blocks: All its blocks, from the input to the output.
+        depth: Share of the blocks to keep, counted from the input, above 0…1; at least one is kept.
+        pattern: The one by which the blocks were found.
+
+    Returns:
+        The network up to the end of the last kept block, and the kept blocks; the network itself if all are kept.
+
+    Raises:
+        RecipeError: The depth is not in its range.
+    """
+    if not 0 < depth <= 1:
+        raise RecipeError(
+            f"Received a depth of {depth:g}. Expected a share of the blocks above 0, up to 1 for the whole network."
+        )
+    num_kept = math.ceil(round(depth * len(blocks), 6))  # 0.07 × 100 blocks are 7, not 7.000000000000001
+    if num_kept == len(blocks):
+        return model, blocks
+    operations = {operation.name: operation for operation in model.operations}
+    ends = _block_ends({name: _parents(operation) for name, operation in operations.items()}, pattern)
+    output = operations[ends[blocks[num_kept - 1].name]].output
+    return keras.Model(model.input, output, name=model.name), blocks[:num_kept]
+
+
+def unfreeze(
+    model: keras.Model, blocks: Sequence[Block], num_blocks: int, train_batch_norm: bool = False
+) -> int:
     """Let the last blocks and everything after the backbone learn; freeze the rest. Compile afterwards.
 
-    BatchNormalization is always frozen: Keras 3 would otherwise go on moving its statistics in ``fit``, even
-    where the backbone was called with ``training=False`` (keras issue 20285).
+    BatchNormalization stays frozen unless it is asked to learn: Keras 3 would otherwise go on moving its
+    statistics in ``fit``, even where the backbone was called with ``training=False`` (keras issue 20285).
 
     Args:
         model: A flat network whose backbone has these blocks.
         blocks: All blocks of the backbone, from the input to the output.
         num_blocks: How many of the last ones learn; 0 freezes the whole backbone.
+        train_batch_norm: Whether BatchNormalization learns where its block does; only for training from scratch.
 
     Returns:
         How many single weights (numbers, not tensors) learn now.
@@ -111,5 +144,5 @@ def unfreeze(model: keras.Model, blocks: Sequence[Block], num_blocks: int) -> in
         layer.trainable = layer.name not in frozen
         for part in layer._flatten_layers():
             if isinstance(part, keras.layers.BatchNormalization):
-                part.trainable = False
+                part.trainable = train_batch_norm and layer.trainable
     return sum(math.prod(variable.shape) for variable in model.trainable_weights)

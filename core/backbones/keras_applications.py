@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from core.backbones.preprocessing import preprocess
 from core.backbones.weight_files import keras_weights, sha256_of
@@ -14,6 +15,7 @@ from core.catalog import BackboneSpec
 from core.errors import WeightsError
 from core.progress import Progress, no_progress
 
+_IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)  # of pixels in 0 … 1
 _IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 _HAS_PREPROCESSING = ("MobileNetV3Small", "MobileNetV3Large", "EfficientNetV2B0", "ConvNeXtTiny")
 _LOADING_ERRORS = (ValueError, KeyError, OSError, TypeError, AttributeError, IndexError, RuntimeError)
@@ -32,6 +34,7 @@ def network(spec: BackboneSpec, image_size: tuple[int, int]) -> keras.Model:
     )
     if spec.preprocessing == "efficientnet":
         model = _with_imagenet_rescaling(model)
+        _set_imagenet_mean(model)
     return keras.Model(
         model.inputs[0], model.outputs[0], name=spec.name
     )  # some of Keras' take a list of inputs
@@ -52,6 +55,14 @@ def _with_imagenet_rescaling(model: keras.Model) -> keras.Model:
         return rescale(output) if isinstance(layer, keras.layers.Normalization) else output
 
     return keras.models.clone_model(model, call_function=call)
+
+
+def _set_imagenet_mean(model: keras.Model) -> None:
+    """Put in the constants that otherwise come with the weights, so that random weights see the same pixels."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.set_weights([np.array(_IMAGENET_MEAN_RGB), np.array(_IMAGENET_STD_RGB), np.array(0)])
+            layer.finalize_state()
 
 
 def load(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,29 +16,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core import engines, images
-from core.backbones import Backbone
+from core import engines, feature_store, images
+from core.backbones import Backbone, num_features
 from core.errors import UnreadableImage
-from core.features.store import FeatureSpace, SpaceOnDisk, evict, list_spaces, space_key
+from core.feature_store import FeatureSpace
+from core.features.views import View
 from core.progress import Progress, no_progress
 from core.workspace import Workspace
 
-__all__ = [
-    "FeatureSpace",
-    "Features",
-    "SpaceOnDisk",
-    "describe_space",
-    "evict",
-    "extract",
-    "list_spaces",
-    "space_key",
-]
+__all__ = ["Features", "View", "describe_space", "extract"]
 
 _FORMAT_VERSION = 1
-_SHARD_ROWS = 1024  # 5 MB at 1,280 features
+_POOLINGS = {"average": "global average", "max": "global max", "flatten": "flatten"}
+_SHARD_BYTES = 1 << 23  # 1,638 pictures at 1,280 features
 _SHARD_SECONDS = 5.0  # of computing, which a kill may cost
 
 _Item = tuple[str, list[Path]]  # SHA-256 and the files that have it
+_Decode = Callable[[_Item], npt.NDArray[np.uint8] | UnreadableImage]
 _Batch = tuple[list[str], npt.NDArray[Any]]  # SHA-256 of each row, and the rows
 
 
@@ -50,30 +45,39 @@ class Features:
         num_computed: Pictures that went through the network now.
         num_cached: Files whose features were known, from before or from an identical file.
         unreadable: Position in the list to what is wrong with the file.
+        batch_size: Most pictures that went, or would have gone, through the network at once; below
+            :data:`core.engines.BATCH_SIZE` where the device's memory was too small for that.
     """
 
     matrix: np.ndarray
     num_computed: int
     num_cached: int
     unreadable: dict[int, str]
+    batch_size: int
 
 
-def describe_space(backbone: Backbone, resize: str = "stretch") -> dict[str, Any]:
-    """Return all that decides which numbers a picture gets, as JSON; :func:`space_key` makes a name of it."""
-    return {
+def describe_space(
+    backbone: Backbone, resize: str = "stretch", pooling: str = "average", view: View | None = None
+) -> dict[str, Any]:
+    """Return all that decides which numbers a picture gets, as JSON, by which its features are kept."""
+    is_whole = backbone.depth == 1
+    description: dict[str, Any] = {
         "format": _FORMAT_VERSION,
         "backbone": backbone.spec.name,
         "weights_sha256": backbone.weights_sha256,
         "image_size": list(backbone.image_size),
         "resize": resize,
         "preprocessing": backbone.spec.preprocessing,
-        "cut_layer": "last feature map",
-        "pooling": "global average",
+        "cut_layer": "last feature map" if is_whole else f"end of {backbone.blocks[-1].name}",
+        "pooling": _POOLINGS[pooling],
         "view_seed": None,
         "engine": engines.precision(),
         "decode_version": images.DECODE_VERSION,
-        "num_features": int(backbone.model.output.shape[-1]),
+        "num_features": num_features(backbone, pooling),
     }
+    if view is not None:
+        description |= {"view": view.to_json(), "view_seed": view.seed}
+    return description
 
 
 def extract(
@@ -84,11 +88,15 @@ def extract(
     resize: str = "stretch",
     batch_size: int = engines.BATCH_SIZE,
     progress: Progress = no_progress,
+    *,
+    pooling: str = "average",
+    view: View | None = None,
 ) -> Features:
     """Compute the features of files, or take them from the cache; identical files are computed once.
 
     What was computed is kept whatever ends the call: cancelling, an error, ``kill -9`` (but for the last
-    seconds).
+    seconds). Afterwards other feature spaces go, least recently used first, if the store takes more than
+    :func:`core.feature_store.limit_bytes`.
 
     Args:
         workspace: Holds the cache.
@@ -99,33 +107,50 @@ def extract(
         resize: How pictures are brought to ``backbone.image_size``; one of ``images.RESIZE_RULES``.
         batch_size: Pictures per call of the network.
         progress: Called with files done and files in all.
+        pooling: How the last feature map becomes features; one of :data:`core.recipes.POOLINGS`.
+        view: A random variation of each picture to take instead of the picture itself.
 
     Raises:
         ValueError: The backbone is not pristine.
         Cancelled: ``progress`` raised it.
-        WorkspaceError: The cache cannot be written.
+        JobError: Not even a single picture fits into the device's memory.
+        WorkspaceError: The cache cannot be written, or ``GRAFT_FEATURES_GB`` is not a number.
     """
-    space = FeatureSpace(workspace, describe_space(backbone, resize))
+    max_bytes = feature_store.limit_bytes()
+    space = FeatureSpace(workspace, describe_space(backbone, resize, pooling, view))
     rows = _Rows(paths, hashes, space.num_features)
     for keys, known in space.read(rows.missing):
         rows.put(keys, known)
-    progress(rows.num_done, len(paths))
-    items = list(rows.missing.items())
-    if items and not backbone.is_pristine():
-        raise ValueError(
-            "Received a backbone whose weights were changed. Expected it as built. Restore it first."
-        )
-    forward = engines.forward(backbone)
-    decode = functools.partial(_decode, image_size=backbone.image_size, resize=resize)
-    with _ShardWriter(space) as writer:
-        for batch in _computed_ahead(
-            forward, _batches(items, images.map_in_threads(decode, items), batch_size, rows)
-        ):
+    num_hits = rows.num_done
+    progress(num_hits, len(paths))
+    if rows.missing:
+        _check_pristine(backbone)
+    forward = engines.forward(backbone, pooling)
+    decode = functools.partial(_decode, image_size=backbone.image_size, resize=resize, view=view)
+    with _ShardWriter(space) as writer, _counting(workspace, num_hits, writer):
+        for batch in _computed_ahead(forward, _batches(decode, batch_size, rows)):
             writer.add(*batch)
             rows.put(*batch)
             progress(rows.num_done, len(paths))
+    feature_store.evict(workspace, max_bytes, in_use=(space.key,))
     num_cached = len(paths) - writer.num_rows - len(rows.unreadable)
-    return Features(rows.matrix, writer.num_rows, num_cached, rows.unreadable)
+    return Features(rows.matrix, writer.num_rows, num_cached, rows.unreadable, forward.batch_size)
+
+
+def _check_pristine(backbone: Backbone) -> None:
+    if not backbone.is_pristine():
+        raise ValueError(
+            "Received a backbone whose weights were changed. Expected it as built. Restore it first."
+        )
+
+
+@contextlib.contextmanager
+def _counting(workspace: Workspace, num_hits: int, writer: _ShardWriter) -> Iterator[None]:
+    """Count, however the block ends, what was known and what had to be computed."""
+    try:
+        yield
+    finally:
+        feature_store.count(workspace, num_hits, writer.num_rows)
 
 
 class _Rows:
@@ -155,7 +180,9 @@ class _Rows:
         del self.missing[key]
 
 
-def _decode(item: _Item, image_size: tuple[int, int], resize: str) -> npt.NDArray[np.uint8] | UnreadableImage:
+def _decode(
+    item: _Item, image_size: tuple[int, int], resize: str, view: View | None
+) -> npt.NDArray[np.uint8] | UnreadableImage:
     """Decode the first of some files said to be identical that can be read and is what it is said to be."""
     key, paths = item
     trouble = UnreadableImage("No file.", "missing")
@@ -164,22 +191,19 @@ def _decode(item: _Item, image_size: tuple[int, int], resize: str) -> npt.NDArra
             data = images.read_bytes(path)
             if hashlib.sha256(data).hexdigest() != key:
                 raise UnreadableImage("It has changed since it was audited. Audit the folder again.")
-            return images.decode(data, image_size, resize)
+            picture = images.decode(data, image_size, resize)
+            return picture if view is None else view.of(picture, key)
         except UnreadableImage as error:
             trouble = error
     return trouble
 
 
-def _batches(
-    items: Iterable[_Item],
-    decoded: Iterable[npt.NDArray[np.uint8] | UnreadableImage],
-    batch_size: int,
-    rows: _Rows,
-) -> Iterator[_Batch]:
-    """Gather decoded pictures into batches; tell ``rows`` of those that could not be read."""
+def _batches(decode: _Decode, batch_size: int, rows: _Rows) -> Iterator[_Batch]:
+    """Decode what is missing and gather it into batches; tell ``rows`` of what could not be read."""
     keys: list[str] = []
     pictures: list[npt.NDArray[np.uint8]] = []
-    for (key, _), picture in zip(items, decoded, strict=True):
+    items = list(rows.missing.items())
+    for (key, _), picture in zip(items, images.map_in_threads(decode, items), strict=True):
         if isinstance(picture, UnreadableImage):
             rows.give_up(key, picture)
             continue
@@ -212,6 +236,7 @@ class _ShardWriter:
         self._space = space
         self._keys: list[str] = []
         self._rows: list[np.ndarray] = []
+        self._num_bytes = 0
         self._saved_at = time.monotonic()
 
     def __enter__(self) -> _ShardWriter:
@@ -226,10 +251,11 @@ class _ShardWriter:
         self.num_rows += len(keys)
         self._keys.extend(keys)
         self._rows.append(rows)
-        if len(self._keys) >= _SHARD_ROWS or time.monotonic() - self._saved_at >= _SHARD_SECONDS:
+        self._num_bytes += rows.nbytes
+        if self._num_bytes >= _SHARD_BYTES or time.monotonic() - self._saved_at >= _SHARD_SECONDS:
             self._save()
 
     def _save(self) -> None:
         if self._keys:
             self._space.append(self._keys, np.concatenate(self._rows))
-        self._keys, self._rows, self._saved_at = [], [], time.monotonic()
+        self._keys, self._rows, self._num_bytes, self._saved_at = [], [], 0, time.monotonic()

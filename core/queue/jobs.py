@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ LANES: Mapping[str, str] = {
     "sample": "data",
     "audit": "data",
     "train": "train",
+    "cross_validate": "train",
     "predict": "answer",
 }
 """Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time."""
@@ -81,7 +82,13 @@ def submit(
 
 
 def submit_training(
-    workspace: Workspace, dataset_id: str, dataset_name: str, recipe: Recipe, *, sample: str = ""
+    workspace: Workspace,
+    dataset_id: str,
+    dataset_name: str,
+    recipe: Recipe,
+    *,
+    sample: str = "",
+    forecast_s: float = 0.0,
 ) -> Job:
     """Make a run and put its training in the queue.
 
@@ -91,18 +98,52 @@ def submit_training(
         dataset_name: Its name.
         recipe: What to do.
         sample: Sample to make first where it is missing.
+        forecast_s: About how many seconds it will take, for those who wait behind it; 0 for unknown.
 
     Raises:
         RecipeError: The recipe cannot be used.
     """
     recipe = recipes.validate(recipe)
     run = runs.create(workspace, dataset_id, dataset_name, recipe.to_json())
-    args = {"sample": sample, "weights": _weights_path(recipe)}
+    args = {"sample": sample, "weights": _weights_path(recipe), "forecast_s": forecast_s}
     try:
         return submit(workspace, "train", args, run_id=run.id, dataset_id=dataset_id)
     except WorkspaceError:  # without its job it would wait for ever
         remove_directory(runs.folder(workspace, run.id))
         raise
+
+
+def retry_training(workspace: Workspace, run_id: str) -> Job:
+    """Put the training of a run that did not end well in the queue again, under the same id.
+
+    What was done is not done twice: features come from the store, and stage 2 goes on after its last finished epoch.
+
+    Raises:
+        JobError: The run is under way, or ended well.
+        NotFound: There is no such run.
+    """
+    run = runs.get(workspace, run_id)
+    if run.state == "done" or run.state in runs.ACTIVE_STATES:
+        raise JobError(
+            f"The run {run_id} is {run.state}. Only a run that failed, was cancelled or was interrupted can go on."
+        )
+    before = latest(workspace, kind="train", run_id=run_id)
+    args = dict(before.args) if before else {"weights": _weights_path(recipes.from_json(run.recipe))}
+    runs.save(workspace, replace(run, state="queued", error=""))
+    try:
+        return submit(workspace, "train", args, run_id=run_id, dataset_id=run.dataset_id)
+    except WorkspaceError:
+        runs.save(workspace, run)
+        raise
+
+
+def submit_cross_validation(workspace: Workspace, run: runs.Run) -> Job:
+    """Put the cross-validation of a run's head in the queue.
+
+    Its job carries the run in ``args`` only: how it ends is not how the run ended.
+    """
+    args = {"run_id": run.id, "weights": _weights_path(recipes.from_json(run.recipe))}
+    return submit(workspace, "cross_validate", args, dataset_id=run.dataset_id)
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
@@ -115,7 +156,8 @@ def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]
 def _weights_path(recipe: Recipe) -> str:
     """Return the file in the Keras cache as this process sees it; the session may have another Keras home."""
     spec = catalog.get(recipe.backbone)
-    if recipe.weights or spec.source != "keras":
+    brings_its_own = recipe.weights and not recipes.parent_run(recipe)
+    if brings_its_own or spec.source != "keras":
         return ""
     status = catalog.weights_status(spec)
     return str(status.path) if status.ready else ""
@@ -172,6 +214,22 @@ def position(workspace: Workspace, job: Job) -> int:
             (job.device, LANES[job.kind], job.id),
         ).fetchone()
     return int(row[0])
+
+
+def starts_in(workspace: Workspace, job: Job) -> float | None:
+    """Return in about how many seconds a queued job will begin, or None if a job before it has no forecast."""
+    ahead = [
+        other
+        for other in list_jobs(workspace, active=True)
+        if other.id < job.id and other.device == job.device and LANES[other.kind] == LANES[job.kind]
+    ]
+    total = 0.0
+    for other in ahead:
+        expected = float(other.args.get("forecast_s") or 0.0)
+        if not expected:
+            return None
+        total += max(0.0, expected - (time.time() - other.started if other.started else 0.0))
+    return total
 
 
 def cancel(workspace: Workspace, job_id: int) -> None:

@@ -41,6 +41,7 @@ HANDLERS: Mapping[str, str] = {
     "sample": "core.session.data_jobs:do_sample",
     "audit": "core.session.data_jobs:do_audit",
     "train": "core.session.train_job:do_train",
+    "cross_validate": "core.session.cross_validate_job:do_cross_validate",
     "predict": "core.session.predict_job:do_predict",
 }
 """Which function does which kind of job. Imported when first needed, since some bring TensorFlow."""
@@ -83,6 +84,14 @@ class Context:
         self._stage = ""
         self._stage_began = time.monotonic()
         self._reported = 0.0
+        self._finishing = False
+
+    def finish_anyway(self) -> None:
+        """From now on go through to the end although the user asks, or has asked, to stop.
+
+        For what has to be done to keep a result: after a cancelled stage the best model so far is still judged.
+        """
+        self._finishing = True
 
     def stage(self, name: str) -> None:
         """Say that another part of the job begins."""
@@ -95,7 +104,7 @@ class Context:
         """Say how far the stage is.
 
         Raises:
-            Cancelled: The user asked to stop.
+            Cancelled: The user asked to stop (but see :meth:`finish_anyway`).
         """
         now = time.monotonic()
         if now - self._reported < REPORT_EVERY_S and not done == total != 0:
@@ -114,7 +123,16 @@ class Context:
                 "eta_s": (total - done) / rate if rate else None,
             },
         )
-        if state == "cancelling":
+        if state == "cancelling" and not self._finishing:
+            raise Cancelled
+
+    def check(self) -> None:
+        """Let the user stop without saying anything new.
+
+        Raises:
+            Cancelled: The user asked to stop.
+        """
+        if queue.get(self.workspace, self._job.id).state == "cancelling" and not self._finishing:
             raise Cancelled
 
     def emit(self, kind: str, **values: Any) -> None:

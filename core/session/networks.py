@@ -1,18 +1,100 @@
-"""What the jobs that need TensorFlow share."""
+"""What the jobs that need TensorFlow share: the network that a recipe begins with, and that of a finished run."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
-from core import backbones
+import numpy as np
+
+from core import backbones, catalog, recipes, runs
 from core.backbones import Backbone
+from core.errors import JobError, RecipeError
 from core.queue import Job
 from core.recipes import Recipe
 from core.session.executor import Context
 
 
-def build_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
-    """Build the recipe's pretrained network, with the weights file that the job's sender saw."""
+def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
+    """Return the network that a recipe begins with, from those kept warm where it is among them."""
     weights = recipe.weights or job.args.get("weights", "")
-    path = Path(weights) if weights else None
-    return backbones.build(context.workspace, recipe.backbone, recipe.image_size, path, context.progress)
+    parts = [recipe.backbone, f"{recipe.image_size} px"]
+    parts += [f"{100 * recipe.depth:.0f} % deep"] if recipe.depth < 1 else []
+    parts += [weights if recipes.parent_run(recipe) else Path(weights).name] if weights else []
+    parts += [f"seed {recipe.seed}"] if recipe.weights == recipes.RANDOM_WEIGHTS else []
+    key = ", ".join(parts)
+    found = context.warm.get(key, lambda: build_backbone(context, recipe, job))
+    return found
+
+
+def build_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
+    """Build the network that a recipe begins with: pretrained, random, or that of an earlier run."""
+    sent = job.args.get("weights", "")
+    if parent := recipes.parent_run(recipe):
+        return _of_run(context, runs.get(context.workspace, parent), recipe, sent)
+    random_seed = recipe.seed if recipe.weights == recipes.RANDOM_WEIGHTS else None
+    path = recipes.weights_file(recipe) or (Path(sent) if sent and random_seed is None else None)
+    return backbones.build(
+        context.workspace,
+        recipe.backbone,
+        recipe.image_size,
+        path,
+        context.progress,
+        depth=recipe.depth,
+        random_seed=random_seed,
+    )
+
+
+def _of_run(context: Context, parent: runs.Run, recipe: Recipe, sent: str) -> Backbone:
+    """Build the network of an earlier run."""
+    if parent.state != "done":
+        raise JobError(
+            f"The run {parent.id} is {parent.state}, so there is nothing to go on from. Choose a finished run."
+        )
+    theirs = recipes.from_json(parent.recipe)
+    if (theirs.backbone, theirs.depth) != (recipe.backbone, recipe.depth):
+        raise RecipeError(
+            f"The run {parent.id} has the backbone {theirs.backbone} at depth {theirs.depth:g}, the recipe "
+            f"{recipe.backbone} at depth {recipe.depth:g}. Choose the same for both."
+        )
+    arrays = own_weights(context, parent)
+    if arrays is None:  # its backbone is the pretrained one
+        return backbones.build(
+            context.workspace,
+            recipe.backbone,
+            recipe.image_size,
+            recipes.weights_file(theirs) or (Path(sent) if sent else None),
+            context.progress,
+            depth=recipe.depth,
+        )
+    return with_arrays(context, recipe, arrays, parent.id)
+
+
+def own_weights(context: Context, run: runs.Run) -> list[np.ndarray] | None:
+    """Return the weights of a run's backbone, or None where they are the pretrained ones."""
+    recipe = recipes.from_json(run.recipe)
+    if not (run.fine_tuned or recipes.parent_run(recipe) or recipe.weights == recipes.RANDOM_WEIGHTS):
+        return None
+    arrays = runs.load_arrays(context.workspace, run.id, "backbone")
+    return [arrays[name] for name in sorted(arrays)]
+
+
+def with_arrays(context: Context, recipe: Recipe, arrays: list[np.ndarray], run_id: str) -> Backbone:
+    """Build a recipe's network with the weights of a run; needs no pretrained weights on this machine."""
+    empty = backbones.build(
+        context.workspace, recipe.backbone, recipe.image_size, depth=recipe.depth, random_seed=0
+    )
+    shapes = [weight.shape for weight in empty.model.weights]
+    if shapes != [array.shape for array in arrays]:
+        title = catalog.get(recipe.backbone).title
+        raise JobError(
+            f"The weights of the run {run_id} do not fit {title} as this Graft builds it. Train that run again."
+        )
+    return backbones.adopt(empty, arrays, _sha256(arrays))
+
+
+def _sha256(arrays: list[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

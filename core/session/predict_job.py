@@ -14,8 +14,8 @@ from core.errors import JobError, UnreadableImage
 from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
+from core.session import networks
 from core.session.executor import Context
-from core.session.networks import build_backbone
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Predictor:
 
     def predict(self, pixels: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of shape (images, classes) for uint8 pixels."""
-        logits = self.head.logits(engines.forward(self.backbone)(pixels))
+        logits = self.head.logits(engines.forward(self.backbone, self.recipe.pooling)(pixels))
         return evaluation.softmax(logits, self.run.temperature)
 
 
@@ -55,17 +55,19 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
 def _predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
     context.stage("prepare")
     recipe = recipes.from_json(run.recipe)
-    backbone = build_backbone(context, recipe, job)
-    if backbone.weights_sha256 != run.weights_sha256:
-        raise JobError(
-            f"The run {run.id} was trained with other pretrained weights of {catalog.get(recipe.backbone).title} "
-            "than this machine has now. Put the old weights file back, or train again."
-        )
-    arrays = runs.load_arrays(context.workspace, run.id, "head")
-    if run.fine_tuned:
-        weights_of = runs.load_arrays(context.workspace, run.id, "backbone")
-        backbone.model.set_weights([weights_of[name] for name in sorted(weights_of)])
-    return Predictor(run, recipe, backbone, Head(arrays["kernel"], arrays["bias"]))
+    weights = networks.own_weights(context, run)
+    if weights is not None:
+        backbone = networks.with_arrays(context, recipe, weights, run.id)
+    else:
+        backbone = networks.build_backbone(context, recipe, job)
+        if backbone.weights_sha256 != run.weights_sha256:
+            raise JobError(
+                f"The run {run.id} was trained with other pretrained weights of "
+                f"{catalog.get(recipe.backbone).title} than this machine has now. Put the old weights file back, or "
+                "train again."
+            )
+    head = Head.from_arrays(runs.load_arrays(context.workspace, run.id, "head"))
+    return Predictor(run, recipe, backbone, head)
 
 
 def _predict_batch(

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import psutil
 
-from core import audit, datasets, evaluation, features, recipes, runs, splits, training
-from core.datasets import Dataset
-from core.errors import JobError, NotFound
+from core import backbones, evaluation, features, recipes, runs, training
+from core.backbones import Backbone
+from core.errors import Cancelled, JobError
+from core.progress import Progress
 from core.queue import Job
 from core.recipes import Recipe
-from core.session.data_jobs import audit_dataset
+from core.session import networks
+from core.session.controls import control
 from core.session.executor import Context
-from core.session.networks import build_backbone
+from core.session.forgetting import measure_forgetting
+from core.session.material import Material, gather, without_lost
+from core.session.stage_2 import Model, checkpoint_path, fine_tune, listener
+from core.words import sentence
 
-MAX_NAMED = 5
-"""Classes that a note names before it counts the rest."""
 MIN_MEASURED = 200
 """Images below which the speed of extracting features says more about starting than about going on."""
+MEMORY_SHARE = 0.5
+"""Share of the free memory that the features of a training may take; fitting needs about as much again."""
 
 
 @dataclass
@@ -43,92 +48,208 @@ class Clock:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
 
 
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """The features of a run's images.
+
+    Args:
+        matrix: float32, shape (images, features).
+        views: The same of variations of the training images, each of shape (training images, features).
+        num_computed: Pictures that went through the network now.
+    """
+
+    matrix: np.ndarray
+    views: list[np.ndarray]
+    num_computed: int
+
+
 def do_train(context: Context, job: Job) -> dict[str, Any]:
-    """Train a run from its dataset to its predictions."""
+    """Train a run from its dataset to its predictions; one that was interrupted goes on where it was."""
     workspace, clock = context.workspace, Clock({})
-    run = runs.get(workspace, job.run_id)
-    run = replace(run, state="running", error="")
+    run = replace(runs.get(workspace, job.run_id), state="running", error="", notes=())
     runs.save(workspace, run)
     recipe = recipes.validate(recipes.from_json(run.recipe))
+    deadline = time.monotonic() + 60 * recipe.max_minutes if recipe.max_minutes else None
 
     with clock.measure("audit"):
-        dataset = _dataset(context, job)
-        audit_dataset(context, dataset)
-        table, class_names, notes = _training_table(context, dataset, recipe)
+        material = gather(context, job, recipe)
     with clock.measure("prepare"):
         context.stage("prepare")
-        backbone = context.warm.get(
-            f"{recipe.backbone}, {recipe.image_size} px", lambda: build_backbone(context, recipe, job)
-        )
-    with clock.measure("features"):
-        context.stage("features")
-        extracted = features.extract(
-            workspace,
-            backbone,
-            [dataset.root / path for path in table["path"]],
-            list(table["sha256"]),
-            resize=recipe.resize,
-            progress=context.progress,
-        )
-        context.log(
-            f"Features: {extracted.num_computed} computed, {extracted.num_cached} taken from the cache."
-        )
-    table, matrix, lost = _without_lost(table, extracted)
-    notes += lost
-    table, matrix, class_names = _without_unlearnt(table, matrix, class_names, notes)
-    _check_splits(table)
-    y_true = _encode(table, class_names)
-
-    with clock.measure("head"):
-        context.stage("head")
-        members = {split: (table["split"] == split).to_numpy() for split in runs.SPLITS}
-        head = training.train_head(
-            {split: matrix[rows] for split, rows in members.items()},
-            {split: y_true[rows] for split, rows in members.items()},
-            len(class_names),
-            recipe,
-            _listener(context, []),
-        )
-    logits = {split: head.logits(matrix[rows]) for split, rows in members.items()}
-
-    tuned = None
+        backbone = networks.warm_backbone(context, recipe, job)
+    model, num_computed = None, 0
+    if recipe.head_epochs:
+        with clock.measure("features"):
+            context.stage("features")
+            material, extracted = _extract(context, recipe, backbone, material)
+            num_computed = extracted.num_computed
+        with clock.measure("head"):
+            context.stage("head")
+            model = _train_head(context, recipe, material, extracted)
     epoch_seconds: list[float] = []
-    parts = {
-        split: training.Images([dataset.root / path for path in table["path"][rows]], y_true[rows])
-        for split, rows in members.items()
-    }
     if recipe.fine_tune_epochs:
         with clock.measure("fine_tune"):
-            context.stage("fine_tune")
-            tuned = training.fine_tune(backbone, head, parts, recipe, _listener(context, epoch_seconds))
-        tuned, note = _choose(tuned, logits["val"], y_true[members["val"]])
-        notes.append(note)
-        if tuned:
-            head, logits = tuned.head, dict(tuned.logits)
-    context.log(notes[-1] if notes else "Stage 1 only.")
+            model, told = fine_tune(context, run, recipe, backbone, material, model, deadline, epoch_seconds)
+        run = replace(run, stage_2=told)
+    assert model is not None  # a recipe without any stage is refused, and stage 2 alone is always kept
+    context.log(str(material.notes[-1]) if material.notes else "Stage 1 only.")
 
+    with clock.measure("controls"):
+        run = replace(run, controls=_controls(context, run, recipe, backbone, material))
     with clock.measure("evaluate"):
         context.stage("evaluate")
-        table, logits, y_true = _without_unread(table, logits, y_true, notes)
-        run = _evaluated(run, recipe, table, class_names, logits, y_true)
-        runs.save_split(workspace, run.id, table)
-        runs.save_arrays(workspace, run.id, "head", kernel=head.kernel, bias=head.bias)
-        if tuned:
-            weights = {f"weight_{index:05d}": values for index, values in enumerate(tuned.weights)}
-            runs.save_arrays(workspace, run.id, "backbone", **weights)
-        for split in runs.SPLITS:
-            runs.save_arrays(workspace, run.id, f"predictions-{split}", logits=logits[split])
+        context.finish_anyway()
+        material, model = _without_unread(material, model)
+        run = _evaluated(run, recipe, material, model)
+        forgotten = measure_forgetting(context, recipe, backbone, material, model.head, model.weights)
+        run = replace(run, forgetting=forgotten)
+        _save_artefacts(context, run, recipe, backbone, material, model)
     run = replace(
         run,
         state="done",
         seconds={"fine_tune": 0.0} | clock.seconds,
-        images_per_s=_speeds(clock, extracted.num_computed, epoch_seconds, len(parts["train"].paths)),
-        fine_tuned=tuned is not None,
+        images_per_s=_speeds(clock, num_computed, epoch_seconds, int(material.rows("train").sum())),
+        fine_tuned=model.weights is not None,
         weights_sha256=backbone.weights_sha256,
-        notes=tuple(notes),
+        notes=tuple(material.notes),
     )
     runs.save(workspace, run)
+    checkpoint_path(context, run).unlink(missing_ok=True)
     return {"run_id": run.id}
+
+
+def _extract(
+    context: Context, recipe: Recipe, backbone: Backbone, material: Material
+) -> tuple[Material, Extracted]:
+    """Compute the features of all images, and of variations of those of train."""
+    train = material.rows("train")
+    num_plain, num_train = len(train), int(train.sum())
+    total = num_plain + recipe.views * num_train
+    _check_memory(backbone, recipe, total)
+    plain = features.extract(
+        context.workspace,
+        backbone,
+        material.paths,
+        material.hashes,
+        resize=recipe.resize,
+        progress=_part(context.progress, 0, total),
+        pooling=recipe.pooling,
+    )
+    num_computed, num_cached = plain.num_computed, plain.num_cached
+    material, matrix = without_lost(material, plain)
+    images = material.images("train")
+    hashes = list(material.table["sha256"][material.rows("train")])
+    views = []
+    for index in range(recipe.views):
+        view = features.extract(
+            context.workspace,
+            backbone,
+            images.paths,
+            hashes,
+            resize=recipe.resize,
+            progress=_part(context.progress, num_plain + index * num_train, total),
+            pooling=recipe.pooling,
+            view=features.View(recipe.augment, index, recipe.seed),
+        )
+        num_computed, num_cached = num_computed + view.num_computed, num_cached + view.num_cached
+        views.append(view.matrix)
+    context.log(f"Features: {num_computed} computed, {num_cached} taken from the cache.")
+    return material, Extracted(matrix, views, num_computed)
+
+
+def _part(progress: Progress, before: int, total: int) -> Progress:
+    """Return a progress callback for a part of a larger count."""
+    return lambda done, _: progress(before + done, total)
+
+
+def _check_memory(backbone: Backbone, recipe: Recipe, num_rows: int) -> None:
+    width = backbones.num_features(backbone, recipe.pooling)
+    needed, free = 4 * width * num_rows, psutil.virtual_memory().available
+    if needed > MEMORY_SHARE * free:
+        raise JobError(
+            f"The features of this training would take {needed / 1e9:.1f} GB ({num_rows:,} pictures and variations "
+            f"with {width:,} numbers each); {free / 1e9:.1f} GB of memory are free. Choose average pooling instead "
+            "of flatten, fewer variations (views), or a smaller image size."
+        )
+
+
+def _train_head(context: Context, recipe: Recipe, material: Material, extracted: Extracted) -> Model:
+    """Stage 1."""
+    y_true, matrix = material.y_true, extracted.matrix
+    rows = {split: material.rows(split) for split in runs.SPLITS}
+    head = training.train_head(
+        {split: matrix[rows[split]] for split in ("train", "val")},
+        {split: y_true[rows[split]] for split in ("train", "val")},
+        len(material.class_names),
+        recipe,
+        listener(context),
+        views=extracted.views,
+    )
+    return Model(head, None, {split: head.logits(matrix[rows[split]]) for split in runs.SPLITS})
+
+
+def _controls(
+    context: Context, run: runs.Run, recipe: Recipe, backbone: Backbone, material: Material
+) -> dict[str, Any]:
+    """Measure the controls, unless there is nothing to control or the user has asked to stop."""
+    if recipe.weights == recipes.RANDOM_WEIGHTS:
+        return {}
+    context.stage("controls")
+    try:
+        if run.stage_2.get("stopped") == "cancelled":
+            raise Cancelled
+        return control(context, recipe, backbone, material)
+    except Cancelled:
+        material.notes.append(sentence("note.controls_skipped"))
+        return {}
+
+
+def _without_unread(material: Material, model: Model) -> tuple[Material, Model]:
+    """Leave out the images that vanished during stage 2."""
+    read = np.ones(len(material.table), dtype=bool)
+    for split in runs.SPLITS:
+        read[material.rows(split)] = ~np.isnan(model.logits[split]).any(axis=1)
+    if read.all():
+        return material, model
+    material.notes.append(sentence("note.unread_in_tuning", n=int((~read).sum())))
+    logits = {split: values[~np.isnan(values).any(axis=1)] for split, values in model.logits.items()}
+    return material.only(read), replace(model, logits=logits)
+
+
+def _evaluated(run: runs.Run, recipe: Recipe, material: Material, model: Model) -> runs.Run:
+    """Return the run with its temperature, fitted on val, and its scores."""
+    temperature = evaluation.fit_temperature(model.logits["val"], material.y_true[material.rows("val")])
+    metrics = {}
+    for split in runs.SPLITS:
+        probabilities = evaluation.softmax(model.logits[split], temperature)
+        truth = material.y_true[material.rows(split)]
+        scores = evaluation.evaluate(truth, probabilities, material.class_names).to_json()
+        left_out = ("per_class", "confusion_matrix", "class_names")
+        metrics[split] = {name: value for name, value in scores.items() if name not in left_out}
+    return replace(
+        run,
+        recipe=recipe.to_json(),
+        class_names=tuple(material.class_names),
+        num_images={split: int(material.rows(split).sum()) for split in runs.SPLITS},
+        metrics=metrics,
+        split_fingerprint=material.fingerprint(),
+        temperature=temperature,
+    )
+
+
+def _save_artefacts(
+    context: Context, run: runs.Run, recipe: Recipe, backbone: Backbone, material: Material, model: Model
+) -> None:
+    workspace = context.workspace
+    runs.save_split(workspace, run.id, material.table)
+    runs.save_arrays(workspace, run.id, "head", **model.head.to_arrays())
+    weights = model.weights
+    if weights is None and (recipes.parent_run(recipe) or recipe.weights == recipes.RANDOM_WEIGHTS):
+        weights = backbone.model.get_weights()  # a run must not need another run, which may be deleted
+    if weights is not None:
+        named = {f"weight_{index:05d}": values for index, values in enumerate(weights)}
+        runs.save_arrays(workspace, run.id, "backbone", **named)
+    for split in runs.SPLITS:
+        runs.save_arrays(workspace, run.id, f"predictions-{split}", logits=model.logits[split])
 
 
 def _speeds(clock: Clock, num_computed: int, epoch_seconds: list[float], num_train: int) -> dict[str, float]:
@@ -139,184 +260,3 @@ def _speeds(clock: Clock, num_computed: int, epoch_seconds: list[float], num_tra
     if len(epoch_seconds) > 1:  # the first epoch holds the compiling
         speeds["fine_tune"] = round(num_train / statistics.median(epoch_seconds[1:]), 2)
     return speeds
-
-
-def _dataset(context: Context, job: Job) -> Dataset:
-    """Return the dataset to train on; a sample that is not there yet is made."""
-    try:
-        return datasets.get(context.workspace, job.dataset_id)
-    except NotFound:
-        if not job.args.get("sample"):
-            raise
-        context.stage("sample")
-        return datasets.add_sample(context.workspace, job.args["sample"], context.progress)
-
-
-def _training_table(
-    context: Context, dataset: Dataset, recipe: Recipe
-) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Return path, sha256, label and split of the images to use, the classes to learn, and notes."""
-    table = audit.load_table(context.workspace, dataset.id)
-    if table is None:
-        raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
-    full = table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
-    table = table[table["split"] != ""].sort_values("path", ignore_index=True)
-    class_names = sorted(table["label"][table["split"] == "train"].unique())
-    unseen = ~table["label"].isin(class_names)
-    notes = []
-    if unseen.any():
-        names = ", ".join(f'"{name}"' for name in sorted(table["label"][unseen].unique()))
-        notes.append(
-            f"Left out {int(unseen.sum())} images of {names}: no training image shows these classes, "
-            "so no model could name them."
-        )
-    return table[~unseen].reset_index(drop=True), class_names, notes + _warnings(full, dataset)
-
-
-def _warnings(table: pd.DataFrame, dataset: Dataset) -> list[str]:
-    """Return what the audit found that bears on the scores, in a sentence each."""
-    layout = datasets.read_layout(dataset.root)
-    notes = []
-    small = splits.small_classes(table)
-    if small:
-        notes.append(
-            f"Only learnt from, because fewer than {splits.MIN_CLASS_IMAGES} different images are too few to judge: "
-            f"{_quoted(small)}. Macro scores leave out every class that has no image in their split."
-        )
-    empty = sorted(set(layout.class_names) - set(table.loc[table["usable"], "label"]))
-    if empty:
-        notes.append(f"Left out, because they have no usable image: {_quoted(empty)}.")
-    unusable = int((table["problem"] != "").sum())
-    if unusable:
-        notes.append(f"Left out because they cannot be used: {_files(unusable)}. The audit says why.")
-    leaked = int((table["usable"] & (table["split"] == "")).sum())
-    if leaked:
-        notes.append(f"Left out because the same bytes stand in a split that judges: {_files(leaked)}.")
-    return notes
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
-
-
-def _quoted(names: list[str]) -> str:
-    shown = ", ".join(f'"{name}"' for name in names[:MAX_NAMED])
-    return shown if len(names) <= MAX_NAMED else f"{shown} and {len(names) - MAX_NAMED} more"
-
-
-def _without_lost(
-    table: pd.DataFrame, extracted: features.Features
-) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
-    """Leave out the files that could be read by the audit but not any more."""
-    lost = sorted(extracted.unreadable)
-    kept = np.ones(len(table), dtype=bool)
-    kept[lost] = False
-    notes = [f'Left out "{table["path"][row]}", which could not be read any more.' for row in lost[:5]]
-    if len(lost) > 5:
-        notes.append(f"Left out {len(lost) - 5} more files that could not be read any more.")
-    return table[kept].reset_index(drop=True), extracted.matrix[kept], notes
-
-
-def _without_unlearnt(
-    table: pd.DataFrame, matrix: np.ndarray, class_names: list[str], notes: list[str]
-) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
-    """Leave out classes whose training images have all been lost since the audit."""
-    left = sorted(table["label"][table["split"] == "train"].unique())
-    if len(left) < 2:
-        raise JobError(
-            f"Only {len(left)} of {len(class_names)} classes have training images that can still be read. "
-            "Is the folder still there? Look at it again, then train again."
-        )
-    if left != class_names:
-        notes.append(
-            f"Left out, because none of their training images could be read any more: "
-            f"{_quoted(sorted(set(class_names) - set(left)))}."
-        )
-    kept = table["label"].isin(left).to_numpy()
-    return table[kept].reset_index(drop=True), matrix[kept], left
-
-
-def _check_splits(table: pd.DataFrame) -> None:
-    for split in runs.SPLITS:
-        if not (table["split"] == split).any():
-            raise JobError(
-                f"No image of {split} could be read any more. Look at the Data page, then train again."
-            )
-
-
-def _encode(table: pd.DataFrame, class_names: list[str]) -> np.ndarray:
-    index = {name: number for number, name in enumerate(class_names)}
-    return table["label"].map(index).to_numpy(dtype=np.int64)
-
-
-def _listener(context: Context, epoch_seconds: list[float]) -> training.Listen:
-    def listen(kind: str, **values: Any) -> None:
-        if kind == "progress":
-            context.progress(values["done"], values["total"])
-        else:
-            context.emit(kind, **values)
-        if kind == "epoch" and "seconds" in values:
-            epoch_seconds.append(values["seconds"])
-
-    return listen
-
-
-def _choose(
-    tuned: training.FineTuned, probe_logits: np.ndarray, y_true: np.ndarray
-) -> tuple[training.FineTuned | None, str]:
-    """Keep stage 2 only if it is no worse than the probe on val, and say what was decided."""
-    probe_loss, probe_accuracy = training.scores(probe_logits, y_true)
-    loss, accuracy = training.scores(tuned.logits["val"], y_true)
-    figures = (
-        f"validation loss {loss:.3f} after fine-tuning, {probe_loss:.3f} before; "
-        f"accuracy {100 * accuracy:.1f} %, {100 * probe_accuracy:.1f} % before"
-    )
-    if loss <= probe_loss:
-        return tuned, f"Fine-tuning was kept, from epoch {tuned.epoch}: {figures}."
-    return None, f"Fine-tuning was not kept, the run uses the head on the untouched backbone: {figures}."
-
-
-def _without_unread(
-    table: pd.DataFrame, logits: Mapping[str, np.ndarray], y_true: np.ndarray, notes: list[str]
-) -> tuple[pd.DataFrame, dict[str, np.ndarray], np.ndarray]:
-    """Leave out the images that vanished during stage 2."""
-    read = np.ones(len(table), dtype=bool)
-    for split in runs.SPLITS:
-        read[(table["split"] == split).to_numpy()] = ~np.isnan(logits[split]).any(axis=1)
-    if not read.all():
-        notes.append(
-            f"Left out {int((~read).sum())} images that could not be read any more during fine-tuning."
-        )
-    kept = {split: values[~np.isnan(values).any(axis=1)] for split, values in logits.items()}
-    return table[read].reset_index(drop=True), kept, y_true[read]
-
-
-def _evaluated(
-    run: runs.Run,
-    recipe: Recipe,
-    table: pd.DataFrame,
-    class_names: list[str],
-    logits: Mapping[str, np.ndarray],
-    y_true: np.ndarray,
-) -> runs.Run:
-    """Return the run with its temperature, fitted on val, and its scores."""
-    members = {split: (table["split"] == split).to_numpy() for split in runs.SPLITS}
-    temperature = evaluation.fit_temperature(logits["val"], y_true[members["val"]])
-    metrics = {}
-    for split, rows in members.items():
-        probabilities = evaluation.softmax(logits[split], temperature)
-        scores = evaluation.evaluate(y_true[rows], probabilities, class_names).to_json()
-        metrics[split] = {
-            name: value
-            for name, value in scores.items()
-            if name not in ("per_class", "confusion_matrix", "class_names")
-        }
-    return replace(
-        run,
-        recipe=recipe.to_json(),
-        class_names=tuple(class_names),
-        num_images={split: int(rows.sum()) for split, rows in members.items()},
-        metrics=metrics,
-        split_fingerprint=splits.fingerprint(table, table["split"]),
-        temperature=temperature,
-    )

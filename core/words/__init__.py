@@ -34,7 +34,8 @@ class Sentence:
     values: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return say(self.key, **self.values)
+        values: dict[str, Any] = dict(self.values)
+        return say(self.key, **values)
 
     def to_json(self) -> dict[str, Any]:
         """Return the sentence as a JSON object."""

@@ -1,33 +1,17 @@
-"""Small classifiers on features: the probe, a multinomial logistic regression."""
+"""The probe: a multinomial logistic regression on all features at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
+from core.heads.head import Head
+
 GRADIENT_TOLERANCE = 1e-4
 """Largest gradient entry at which the fit counts as converged; scikit-learn's default ``tol``."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """A linear classifier: ``logits = features @ kernel + bias``.
-
-    Args:
-        kernel: float32, shape (features, classes).
-        bias: float32, shape (classes,).
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-
-    def logits(self, features: np.ndarray) -> np.ndarray:
-        """Return float32 logits of shape (images, classes) for features of shape (images, features)."""
-        return np.asarray(features @ self.kernel + self.bias, dtype=np.float32)
 
 
 def fit_probe(
@@ -37,6 +21,8 @@ def fit_probe(
     strength: float = 1.0,
     max_epochs: int = 100,
     on_epoch: Callable[[int, Head], None] = lambda epoch, head: None,
+    sample_weight: np.ndarray | None = None,
+    num_images: int | None = None,
 ) -> Head:
     """Fit a multinomial logistic regression with L-BFGS on all features at once.
 
@@ -44,21 +30,27 @@ def fit_probe(
     and reports after each iteration, which is one pass over the features (rarely more, in the line search).
 
     Args:
-        features: float32, shape (images, features).
-        y_true: int, shape (images,), in 0…num_classes−1.
+        features: float32, shape (rows, features).
+        y_true: int, shape (rows,), in 0…num_classes−1.
         num_classes: Columns of the logits; a class without images keeps a low probability.
         strength: scikit-learn's ``C``: larger means a weaker L2 penalty.
         max_epochs: Most iterations.
         on_epoch: Called with the number of the iteration (from 1) and the head so far; may raise to stop.
+        sample_weight: What each row weighs in the mean log loss, shape (rows,); by default all the same.
+        num_images: The ``n`` of the penalty: how many images there are, where several rows are views of one. By
+            default the sum of the weights, as in scikit-learn.
 
     Returns:
         The fitted head.
     """
-    num_images, width = features.shape
+    num_rows, width = features.shape
+    weights = np.ones(num_rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    penalty = 1 / (strength * (weights.sum() if num_images is None else num_images))
+    shares = weights / weights.sum()
     # The bias is free of the penalty, so centring changes only how fast the fit converges.
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = features - mean
-    rows = np.arange(num_images)
+    rows = np.arange(num_rows)
     epoch = 0
 
     def unpack(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,11 +61,11 @@ def fit_probe(
         kernel, bias = unpack(theta)
         logits = (centred @ kernel.astype(np.float32)).astype(np.float64) + bias
         log_prob = logits - logsumexp(logits, axis=1, keepdims=True)
-        loss = -log_prob[rows, y_true].mean() + (kernel**2).sum() / (2 * strength * num_images)
+        loss = -(shares * log_prob[rows, y_true]).sum() + penalty * (kernel**2).sum() / 2
         residual = np.exp(log_prob)
         residual[rows, y_true] -= 1
-        residual /= num_images
-        grad_kernel = centred.T @ residual.astype(np.float32) + kernel / (strength * num_images)
+        residual *= shares[:, None]
+        grad_kernel = centred.T @ residual.astype(np.float32) + penalty * kernel
         return float(loss), np.concatenate([grad_kernel.ravel(), residual.sum(axis=0)]).astype(np.float64)
 
     def head_of(theta: np.ndarray) -> Head:

@@ -1,8 +1,6 @@
-"""Feature spaces on disk: rows that were computed once and are never lost or mistaken.
+"""One feature space on disk: rows that were computed once and are never lost or mistaken.
 
-A *feature space* is everything that changes the numbers: backbone, weights, image size, resize rule,
-preprocessing, cut and pooling, view, engine, decoder. Each has a directory of its own, where rows are keyed
-by the SHA-256 of the picture's file:
+Each space has a directory of its own, where rows are keyed by the SHA-256 of the picture's file:
 
     features/<key>.lock          held by whoever writes
     features/<key>/space.json    the space in words
@@ -23,14 +21,13 @@ import os
 import uuid
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from core.errors import WorkspaceError
-from core.workspace import Workspace, directory_size, read_json, remove_directory, write_json
+from core.workspace import Workspace, write_json
 
 
 def space_key(description: Mapping[str, Any]) -> str:
@@ -54,7 +51,7 @@ class FeatureSpace:
         self.key = space_key(description)
         self.directory = workspace.features_dir / self.key
         self._index_path = self.directory / "index.txt"
-        self._lock_path = _lock_path(workspace, self.key)
+        self._lock_path = lock_path(workspace, self.key)
         self._is_swept = False
 
     def read(self, keys: Collection[str]) -> Iterator[tuple[list[str], np.ndarray]]:
@@ -69,8 +66,7 @@ class FeatureSpace:
             if matrix is not None:
                 wanted -= found.keys()
                 yield list(found), matrix[list(found.values())]
-        with contextlib.suppress(OSError):  # when the space was last of use, for eviction
-            os.utime(self.directory / "space.json")
+        self._touch()
 
     def append(self, keys: Sequence[str], matrix: np.ndarray) -> None:
         """Add rows; they are on disk when this returns.
@@ -85,15 +81,21 @@ class FeatureSpace:
         matrix = np.ascontiguousarray(matrix, np.float32)
         shard = uuid.uuid4().hex
         try:
-            with _locked(self._lock_path):
+            with locked(self._lock_path):
                 self._prepare()
                 self._write_shard(shard, matrix)
                 self._append_line(json.dumps([shard, list(keys), zlib.crc32(matrix.data)]))
+            self._touch()
         except OSError as error:
             raise WorkspaceError(
                 f'Features could not be saved in "{self.directory}" ({error.strerror or error}). '
                 "Check that the disk has room and is a local one, and that the folder may be written."
             ) from error
+
+    def _touch(self) -> None:
+        """Note that the space was of use now, for eviction."""
+        with contextlib.suppress(OSError):
+            os.utime(self.directory / "space.json")
 
     def _prepare(self) -> None:
         """Make the directory if it is missing (or was evicted); the first time, sweep out orphaned shards."""
@@ -151,13 +153,13 @@ def _with_checksum(text: bytes) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def _lock_path(workspace: Workspace, key: str) -> Path:
+def lock_path(workspace: Workspace, key: str) -> Path:
     """Beside the directory, not in it, so that evicting the directory leaves the lock."""
     return workspace.features_dir / f"{key}.lock"
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # closing the file unlocks; so does the kernel when its holder dies
         yield
@@ -166,52 +168,3 @@ def _locked(path: Path) -> Iterator[None]:
 def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-@dataclass(frozen=True)
-class SpaceOnDisk:
-    """What a feature space takes.
-
-    Attributes:
-        key: Its directory's name.
-        description: Backbone, image size and so on; empty if damaged.
-        num_bytes: On disk.
-        last_used: Seconds since the epoch.
-    """
-
-    key: str
-    description: dict[str, Any]
-    num_bytes: int
-    last_used: float
-
-
-def list_spaces(workspace: Workspace) -> list[SpaceOnDisk]:
-    """Return all feature spaces, least recently used first."""
-    folders = [path for path in workspace.features_dir.iterdir() if path.is_dir() and path.name[0] != "."]
-    return sorted((_on_disk(folder) for folder in folders), key=lambda space: space.last_used)
-
-
-def _on_disk(folder: Path) -> SpaceOnDisk:
-    try:
-        description = read_json(folder / "space.json")
-        last_used = (folder / "space.json").stat().st_mtime
-    except (WorkspaceError, OSError):
-        description, last_used = {}, 0.0
-    return SpaceOnDisk(folder.name, description, directory_size(folder), last_used)
-
-
-def evict(workspace: Workspace, max_bytes: int) -> int:
-    """Delete whole feature spaces, least recently used first, until the rest takes at most ``max_bytes``.
-
-    Returns:
-        The bytes that were freed. Features can always be computed again.
-    """
-    spaces = list_spaces(workspace)
-    excess = sum(space.num_bytes for space in spaces) - max_bytes
-    freed = 0
-    for space in spaces:
-        if freed < excess:
-            with _locked(_lock_path(workspace, space.key)):
-                remove_directory(workspace.features_dir / space.key)
-            freed += space.num_bytes
-    return freed

@@ -1,8 +1,4 @@
-"""Numbers from what was true and what was predicted, and how sure they are.
-
-Everything is computed from class indices and probabilities with numpy alone, and equals
-scikit-learn wherever scikit-learn has the measure (the tests hold it to that).
-"""
+"""The scores of one model on one split, with their intervals; what it confuses, and where it is surest and wrong."""
 
 from __future__ import annotations
 
@@ -13,18 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from core.errors import DataError
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from core.evaluation.calibration import FloatArray, IntArray, checked
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal
 NUM_RESAMPLES = 1000  # the percentile ends then move by about 0.1 of the interval's width between seeds
-TEMPERATURE_RANGE = (
-    0.05,
-    20.0,
-)  # beyond it a fit says more about a tiny validation set than about the network
-BISECTION_STEPS = 32  # leaves the temperature exact to 1e-9 of the range's logarithm
 
 
 class Estimate(NamedTuple):
@@ -129,7 +117,7 @@ def evaluate(
         DataError: There is no image, or a probability is not a number.
         ValueError: The shapes do not fit each other, or a class index is out of range.
     """
-    truth, prob = _checked(y_true, y_prob)
+    truth, prob = checked(y_true, y_prob)
     if prob.shape[1] != len(class_names):
         raise ValueError(
             f"Received probabilities for {prob.shape[1]} classes and {len(class_names)} class names. "
@@ -171,65 +159,6 @@ def confusion_matrix(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, num_classes: 
     """
     cells = np.asarray(y_true, dtype=np.int64) * num_classes + np.asarray(y_pred, dtype=np.int64)
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
-
-
-def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
-    """Probabilities from a network's raw scores.
-
-    Args:
-        logits: Raw scores, float, shape (images, classes).
-        temperature: Above 1 makes the probabilities more modest, below 1 more certain; must be positive.
-
-    Returns:
-        Probabilities in [0, 1], float64, shape (images, classes), rows summing to 1.
-
-    Example:
-        >>> softmax([[0.0, 0.0], [1000.0, 0.0]]).tolist()
-        [[0.5, 0.5], [1.0, 0.0]]
-    """
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities: FloatArray = powers / powers.sum(axis=-1, keepdims=True)
-    return probabilities
-
-
-def fit_temperature(logits: npt.ArrayLike, y_true: npt.ArrayLike) -> float:
-    """Which temperature makes the probabilities as honest as they can be?
-
-    Minimises the negative log-likelihood of the true classes over 1 / temperature, in which it is convex.
-    One imagined image whose class is a coin toss is mixed into the others: without it a validation set
-    without errors would call for temperature 0, and every probability would read 100 %.
-
-    Args:
-        logits: Raw scores of the validation images, float, shape (images, classes).
-        y_true: Their true class indices, integer, shape (images,).
-
-    Returns:
-        A temperature in ``TEMPERATURE_RANGE``; 1.0 where no other has a lower negative log-likelihood.
-
-    Raises:
-        DataError: There is no image, or a score is not a number.
-
-    Reference:
-        Guo et al. 2017, On calibration of modern neural networks, section 4.2. The imagined image is the
-        prior of Platt 1999, Probabilistic outputs for support vector machines, section 2.2.
-    """
-    truth, scores = _checked(y_true, logits)
-    true_scores = scores[np.arange(len(truth)), truth]
-    prior = 1.0 / (len(truth) + 1)
-    target = float((1 - prior) * true_scores.mean() + prior * scores.mean())
-    coldest, warmest = np.log(TEMPERATURE_RANGE)
-    for _ in range(BISECTION_STEPS):
-        middle = (coldest + warmest) / 2
-        expected = (softmax(scores, float(np.exp(middle))) * scores).sum(axis=1).mean()
-        # The slope over 1 / temperature is expected - target: positive means too certain, so warm up.
-        if expected > target:
-            coldest = middle
-        else:
-            warmest = middle
-    temperature = float(np.exp((coldest + warmest) / 2))
-    better = _mean_loss(scores, truth, temperature) < _mean_loss(scores, truth, 1.0)
-    return temperature if better else 1.0
 
 
 def wilson_interval(num_right: int, num_images: int) -> Estimate:
@@ -307,41 +236,11 @@ def top_classes(y_prob: npt.ArrayLike, class_names: Sequence[str], count: int = 
     return [(class_names[index], float(prob[index])) for index in order]
 
 
-def _checked(y_true: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[IntArray, FloatArray]:
-    truth = np.asarray(y_true)
-    values = np.asarray(scores, dtype=np.float64)
-    if values.ndim != 2 or truth.shape != values.shape[:1]:
-        raise ValueError(
-            f"Received {truth.shape} true classes and {values.shape} scores. "
-            "Expected shapes (images,) and (images, classes). Pass one row of scores per image."
-        )
-    if len(truth) == 0:
-        raise DataError("Received 0 images. Expected at least 1 to judge a model by. Choose another split.")
-    if not 0 <= truth.min() <= truth.max() < values.shape[1]:
-        raise ValueError(
-            f"Received class indices {truth.min()} to {truth.max()}. Expected 0 to {values.shape[1] - 1}. "
-            "Index the classes in the order of the columns."
-        )
-    if num_bad := int((~np.isfinite(values).all(axis=1)).sum()):
-        raise DataError(
-            f"Received scores that are not numbers for {num_bad} of {len(truth)} images. Expected finite "
-            "numbers: the training has diverged. Train again with a smaller learning rate."
-        )
-    return truth.astype(np.int64), values
-
-
 def _losses(truth: IntArray, prob: FloatArray) -> FloatArray:
     # scikit-learn cuts probabilities at the same epsilon: one certain error must not make the mean infinite.
     true_prob = prob[np.arange(len(truth)), truth].clip(np.finfo(np.float64).eps, 1.0)
     losses: FloatArray = -np.log(true_prob)
     return losses
-
-
-def _mean_loss(logits: FloatArray, truth: IntArray, temperature: float) -> float:
-    scaled = logits / temperature
-    largest = scaled.max(axis=1)
-    log_total = largest + np.log(np.exp(scaled - largest[:, None]).sum(axis=1))
-    return float((log_total - scaled[np.arange(len(truth)), truth]).mean())
 
 
 def _class_ratios(confusion: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:

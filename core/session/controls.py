@@ -1,0 +1,144 @@
+"""Controls: does what the network has learnt elsewhere help here at all?
+
+The same probe is fitted on the same few hundred images three times: on the features of the pretrained network, on those
+of the same network with random weights, and on 32 × 32 pixels. A pretrained network that does not beat the others is
+of no use for these pictures, however good the scores look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from core import backbones, evaluation, features
+from core.backbones import Backbone
+from core.errors import UnreadableImage, WorkspaceError
+from core.heads import fit_probe
+from core.images import iterate_decoded
+from core.recipes import Recipe
+from core.session.executor import Context
+from core.session.material import Material
+from core.workspace import read_json, write_json
+
+MAX_TRAIN, MAX_VAL = 400, 400
+"""Images that the controls use at most: enough to tell a useful network from a useless one, in seconds."""
+PIXELS = 32
+"""Side of the small pictures of the pixel control."""
+RANDOM_SEED = 0
+
+
+def control(context: Context, recipe: Recipe, backbone: Backbone, material: Material) -> dict[str, Any]:
+    """Measure the controls of a run; those of the same images and network are taken from an earlier run.
+
+    Args:
+        context: Progress and workspace.
+        recipe: The run's.
+        backbone: What it began with.
+        material: Its images.
+
+    Returns:
+        As ``runs.Run.controls``.
+    """
+    chosen = material.only(_some(material, "train", MAX_TRAIN) | _some(material, "val", MAX_VAL))
+    path = context.workspace.datasets_dir / material.dataset_id / "controls.json"
+    key = _key(recipe, backbone, chosen)
+    try:
+        known = read_json(path)
+    except WorkspaceError:
+        known = {}
+    if key not in known:
+        known = {key: _measure(context, recipe, backbone, chosen)}
+        write_json(path, known)
+    found: dict[str, Any] = known[key]
+    return found
+
+
+def _some(material: Material, split: str, limit: int) -> np.ndarray:
+    """Choose up to ``limit`` images of a split by chance, but always the same: bool, shape (images,)."""
+    rows = np.flatnonzero(material.rows(split))
+    chosen = np.zeros(len(material.table), dtype=bool)
+    chosen[np.random.default_rng(RANDOM_SEED).permutation(rows)[:limit]] = True
+    return chosen
+
+
+def _key(recipe: Recipe, backbone: Backbone, chosen: Material) -> str:
+    parts = [
+        chosen.fingerprint(),
+        backbone.spec.name,
+        backbone.weights_sha256,
+        recipe.image_size,
+        recipe.resize,
+        recipe.depth,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _measure(context: Context, recipe: Recipe, backbone: Backbone, chosen: Material) -> dict[str, Any]:
+    total = 2 * len(chosen.table)
+    matrix = _features(context, recipe, backbone, chosen, 0, total)
+    right = {"pretrained": _right(chosen, matrix)}
+    random = backbones.build(
+        context.workspace, recipe.backbone, recipe.image_size, depth=recipe.depth, random_seed=RANDOM_SEED
+    )
+    untrained = _features(context, recipe, random, chosen, len(chosen.table), total)
+    right["random"] = _right(chosen, _like(untrained, matrix))
+    pixels = _pixels(chosen, recipe.resize)
+    right["pixels"] = _right(chosen, _like(pixels, matrix))
+    y_true, train, val = chosen.y_true, chosen.rows("train"), chosen.rows("val")
+    most_common = np.bincount(y_true[train]).argmax()
+    return {
+        "num_train": int(train.sum()),
+        "num_val": int(val.sum()),
+        "majority": float((y_true[val] == most_common).mean()),
+        **{name: float(answers.mean()) for name, answers in right.items()},
+        **{
+            f"over_{name}": evaluation.paired_difference(right[name], right["pretrained"])._asdict()
+            for name in ("random", "pixels")
+        },
+    }
+
+
+def _features(
+    context: Context, recipe: Recipe, backbone: Backbone, chosen: Material, before: int, total: int
+) -> np.ndarray:
+    """Return features of the chosen images; zeros where one cannot be read any more."""
+    extracted = features.extract(
+        context.workspace,
+        backbone,
+        chosen.paths,
+        chosen.hashes,
+        resize=recipe.resize,
+        progress=lambda done, _: context.progress(before + done, total),
+    )
+    found: np.ndarray = np.nan_to_num(extracted.matrix)
+    return found
+
+
+def _right(chosen: Material, matrix: np.ndarray) -> np.ndarray:
+    """Fit the probe on train; return whether it is right on each image of val."""
+    train, val, y_true = chosen.rows("train"), chosen.rows("val"), chosen.y_true
+    head = fit_probe(matrix[train], y_true[train], len(chosen.class_names))
+    answers: np.ndarray = head.logits(matrix[val]).argmax(axis=1) == y_true[val]
+    return answers
+
+
+def _like(matrix: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Scale features to the spread of others, so that the penalty of the probe weighs the same on both."""
+    # In double precision: what a random network gives can be so small that its square is 0 in single.
+    spread, wanted = (
+        float(np.sqrt(values.var(axis=0, dtype=np.float64).sum())) for values in (matrix, other)
+    )
+    scaled: np.ndarray = (matrix * (wanted / spread)).astype(np.float32) if spread > 0 else matrix
+    return scaled
+
+
+def _pixels(chosen: Material, resize: str) -> np.ndarray:
+    """Return the pixels of small pictures, float32 in 0…1, shape (images, 3072); grey where one cannot be read."""
+    small = np.full((len(chosen.table), PIXELS * PIXELS * 3), 0.5, dtype=np.float32)
+    for row, image in enumerate(iterate_decoded(chosen.paths, (PIXELS, PIXELS), resize)):
+        if not isinstance(image, UnreadableImage):
+            small[row] = image.reshape(-1) / np.float32(255)
+    return small

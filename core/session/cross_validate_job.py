@@ -1,0 +1,103 @@
+"""The cross-validation job: a run's head judged by all images, each by a head that has not seen it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core import datasets, evaluation, features, recipes, runs, splits, training
+from core.errors import JobError
+from core.queue import Job
+from core.recipes import Recipe
+from core.session import networks
+from core.session.executor import Context
+
+NUM_FOLDS = 5
+VAL_FOLD = 1
+"""The fold after the one that judges is val: it stops a head that is trained in batches."""
+
+
+def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
+    """Fit stage 1 of a run's recipe on four fifths of its images, five times, and judge it by the other fifth.
+
+    The head sits on the network that the recipe begins with: fine-tuning five times would take five times as long.
+    Images with the same bytes share a fold. All splits are used, so the test images are no longer unseen afterwards
+    by whoever chooses by this number; the page says so.
+    """
+    run = runs.get(context.workspace, job.args["run_id"])
+    if run.state != "done":
+        raise JobError(f"The run {run.id} is {run.state}. Choose a finished run to cross-validate.")
+    recipe = recipes.from_json(run.recipe)
+    if not recipe.head_epochs:
+        raise JobError(
+            "This recipe has no stage 1, so there is no head to cross-validate. Choose another run."
+        )
+    dataset = datasets.get(context.workspace, run.dataset_id)
+    context.stage("prepare")
+    backbone = networks.warm_backbone(context, recipe, job)
+    context.stage("features")
+    table = runs.load_split(context.workspace, run.id)
+    extracted = features.extract(
+        context.workspace,
+        backbone,
+        [dataset.root / path for path in table["path"]],
+        list(table["sha256"]),
+        resize=recipe.resize,
+        progress=context.progress,
+        pooling=recipe.pooling,
+    )
+    read = np.ones(len(table), dtype=bool)
+    read[sorted(extracted.unreadable)] = False
+    table, matrix = table[read].reset_index(drop=True), extracted.matrix[read]
+    context.stage("cross_validate")
+    summary = _cross_validate(context, recipe, run, table, matrix)
+    runs.save_cross_validation(context.workspace, run.id, summary)
+    return {"run_id": run.id}
+
+
+def _cross_validate(
+    context: Context, recipe: Recipe, run: runs.Run, table: pd.DataFrame, matrix: np.ndarray
+) -> dict[str, Any]:
+    """Return what :func:`core.runs.cross_validation` does, and keep the out-of-fold answers."""
+    index = {name: number for number, name in enumerate(run.class_names)}
+    y_true = table["label"].map(index).to_numpy(dtype=np.int64)
+    fold = splits.folds(table, NUM_FOLDS, recipe.seed).to_numpy()
+    logits = np.zeros((len(table), len(run.class_names)), dtype=np.float32)
+    quiet = _Quiet(context)
+    for number in range(NUM_FOLDS):
+        context.progress(number, NUM_FOLDS)
+        judged, val = fold == number, fold == (number + VAL_FOLD) % NUM_FOLDS
+        train = ~judged if recipe.head_solver == "lbfgs" else ~judged & ~val
+        head = training.train_head(
+            {"train": matrix[train], "val": matrix[val]},
+            {"train": y_true[train], "val": y_true[val]},
+            len(run.class_names),
+            recipe,
+            quiet,
+        )
+        logits[judged] = head.logits(matrix[judged])
+    context.progress(NUM_FOLDS, NUM_FOLDS)
+    runs.save_arrays(context.workspace, run.id, "cross-validation", logits=logits, fold=fold, y_true=y_true)
+    scores = evaluation.evaluate(y_true, evaluation.softmax(logits), list(run.class_names)).to_json()
+    right = logits.argmax(axis=1) == y_true
+    return {
+        "num_folds": NUM_FOLDS,
+        "num_images": len(table),
+        "accuracy": scores["accuracy"],
+        "accuracy_interval": scores["accuracy_interval"],
+        "macro_f1": scores["macro_f1"],
+        "fold_accuracies": [float(right[fold == number].mean()) for number in np.unique(fold)],
+    }
+
+
+class _Quiet:
+    """Hears the epochs of a fold, which are nobody's curves, but lets the user stop."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __call__(self, kind: str, **values: Any) -> None:
+        if kind == "progress":
+            self._context.check()

@@ -1,0 +1,73 @@
+"""What a run that goes on from an earlier one has forgotten of what that one knew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from core import datasets, recipes, runs, training
+from core.backbones import Backbone
+from core.errors import NotFound
+from core.heads import Head
+from core.recipes import Recipe
+from core.session.executor import Context
+from core.session.material import Material
+
+
+def measure_forgetting(
+    context: Context,
+    recipe: Recipe,
+    backbone: Backbone,
+    material: Material,
+    head: Head,
+    weights: list[np.ndarray] | None,
+) -> dict[str, Any]:
+    """Judge the new model on the test images of the run it goes on from.
+
+    Images that the new run has learnt from or chosen by are left out, since they could not judge it. A class that the
+    new model does not know is always wrong.
+
+    Args:
+        context: Workspace and progress.
+        recipe: The new run's.
+        backbone: What it began with.
+        material: The new run's images.
+        head: Its classifier.
+        weights: Its fine-tuned backbone, or None.
+
+    Returns:
+        As ``runs.Run.forgetting``; empty where there is nothing to compare.
+    """
+    parent = recipes.parent_run(recipe)
+    if not parent:
+        return {}
+    try:
+        earlier = runs.get(context.workspace, parent)
+        said = runs.predictions(context.workspace, parent, "test")
+        root = datasets.get(context.workspace, earlier.dataset_id).root
+    except NotFound:
+        return {}
+    table = material.table
+    seen = set(table["sha256"][table["split"].isin(["train", "val"])])
+    fair = ~said.images["sha256"].isin(seen).to_numpy()
+    names = np.array(earlier.class_names, dtype=object)[said.y_true]
+    index = {name: number for number, name in enumerate(material.class_names)}
+    images = training.Images(
+        [root / path for path in said.images["path"][fair]],
+        np.array([index.get(name, -1) for name in names[fair]], dtype=np.int64),
+    )
+    if not len(images.paths):
+        return {}
+    logits = training.predict(backbone, weights, head, images, recipe, context.progress)
+    read = ~np.isnan(logits).any(axis=1)
+    if not read.any():
+        return {}
+    before = (said.y_prob.argmax(axis=1) == said.y_true)[fair][read]
+    after = logits[read].argmax(axis=1) == images.y_true[read]
+    return {
+        "run_id": parent,
+        "num_images": int(read.sum()),
+        "before": float(before.mean()),
+        "after": float(after.mean()),
+    }

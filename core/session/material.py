@@ -1,0 +1,166 @@
+"""What a run is made from: which images, under which labels, in which split, and what had to be left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core import audit, datasets, runs, splits, training
+from core.datasets import Dataset
+from core.errors import JobError, NotFound
+from core.features import Features
+from core.queue import Job
+from core.recipes import Recipe
+from core.session.data_jobs import audit_dataset
+from core.session.executor import Context
+from core.words import Sentence, sentence
+
+MAX_NAMED = 5
+"""Classes or files that a note names before it counts the rest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The images of a run.
+
+    Args:
+        dataset_id: Where they come from.
+        root: The dataset's folder.
+        table: One row per image: ``path`` (below root), ``sha256``, ``label``, ``split``.
+        class_names: What the model learns to tell apart; the labels of all rows are among them.
+        notes: What was left out and what bears on the scores.
+    """
+
+    dataset_id: str
+    root: Path
+    table: pd.DataFrame
+    class_names: list[str]
+    notes: list[Sentence] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files."""
+        return [self.root / path for path in self.table["path"]]
+
+    @property
+    def hashes(self) -> list[str]:
+        """SHA-256 of each file's bytes, as it was audited."""
+        return list(self.table["sha256"])
+
+    @property
+    def y_true(self) -> np.ndarray:
+        """Class index of every image: int64, shape (images,)."""
+        index = {name: number for number, name in enumerate(self.class_names)}
+        return self.table["label"].map(index).to_numpy(dtype=np.int64)
+
+    def rows(self, split: str) -> np.ndarray:
+        """Which images are in a split: bool, shape (images,)."""
+        return (self.table["split"] == split).to_numpy()
+
+    def images(self, split: str) -> training.Images:
+        """Return files and true classes of a split."""
+        rows = self.rows(split)
+        return training.Images([self.root / path for path in self.table["path"][rows]], self.y_true[rows])
+
+    def fingerprint(self) -> str:
+        """Return the hash of which image is in which split under which label."""
+        return splits.fingerprint(self.table, self.table["split"])
+
+    def only(self, kept: np.ndarray) -> Material:
+        """Return the material with only some of its images; ``kept``: bool, shape (images,)."""
+        return replace(self, table=self.table[kept].reset_index(drop=True))
+
+
+def gather(context: Context, job: Job, recipe: Recipe) -> Material:
+    """Bring the dataset's audit up to date and return the images to train on and to judge by."""
+    dataset = _dataset(context, job)
+    audit_dataset(context, dataset)
+    table = audit.load_table(context.workspace, dataset.id)
+    if table is None:
+        raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
+    table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
+    used = table[table["split"] != ""].sort_values("path", ignore_index=True)
+    class_names = sorted(used["label"][used["split"] == "train"].unique())
+    unseen = ~used["label"].isin(class_names)
+    notes = []
+    if unseen.any():
+        names = quoted(sorted(used["label"][unseen].unique()))
+        notes.append(sentence("note.unseen_classes", n=int(unseen.sum()), names=names))
+    columns = ["path", "sha256", "label", "split"]
+    kept = used.loc[~unseen, columns].reset_index(drop=True)
+    return Material(dataset.id, dataset.root, kept, class_names, notes + _warnings(table, dataset))
+
+
+def _dataset(context: Context, job: Job) -> Dataset:
+    """Return the dataset to train on; a sample that is not there yet is made."""
+    try:
+        return datasets.get(context.workspace, job.dataset_id)
+    except NotFound:
+        if not job.args.get("sample"):
+            raise
+        context.stage("sample")
+        return datasets.add_sample(context.workspace, job.args["sample"], context.progress)
+
+
+def _warnings(table: pd.DataFrame, dataset: Dataset) -> list[Sentence]:
+    """Return what the audit found that bears on the scores."""
+    layout = datasets.read_layout(dataset.root)
+    notes = []
+    if small := splits.small_classes(table):
+        notes.append(sentence("note.small_classes", min=splits.MIN_CLASS_IMAGES, names=quoted(small)))
+    if empty := sorted(set(layout.class_names) - set(table.loc[table["usable"], "label"])):
+        notes.append(sentence("note.empty_classes", names=quoted(empty)))
+    if unusable := int((table["problem"] != "").sum()):
+        notes.append(sentence("note.unusable_files", n=unusable))
+    if leaked := int((table["usable"] & (table["split"] == "")).sum()):
+        notes.append(sentence("note.leaked_files", n=leaked))
+    return notes
+
+
+def without_lost(material: Material, extracted: Features) -> tuple[Material, np.ndarray]:
+    """Leave out the files that could be read by the audit but not any more; also classes lost with them.
+
+    Returns:
+        The material, and the features of its images.
+
+    Raises:
+        JobError: What is left cannot be trained on.
+    """
+    kept = np.ones(len(material.table), dtype=bool)
+    kept[sorted(extracted.unreadable)] = False
+    lost = list(material.table["path"][~kept])
+    material.notes.extend(sentence("note.lost_file", name=f'"{path}"') for path in lost[:MAX_NAMED])
+    if len(lost) > MAX_NAMED:
+        material.notes.append(sentence("note.lost_files", n=len(lost) - MAX_NAMED))
+    material, matrix = material.only(kept), extracted.matrix[kept]
+    kept = _learnable(material)
+    material, matrix = material.only(kept), matrix[kept]
+    material = replace(material, class_names=sorted(material.table["label"][material.rows("train")].unique()))
+    for split in runs.SPLITS:
+        if not material.rows(split).any():
+            raise JobError(
+                f"No picture of {split} could be read any more. Look at the Data page, then train again."
+            )
+    return material, matrix
+
+
+def _learnable(material: Material) -> np.ndarray:
+    """Return which images are of a class that still has training images."""
+    left = set(material.table["label"][material.rows("train")])
+    if len(left) < 2:
+        raise JobError(
+            f"Only {len(left)} of {len(material.class_names)} classes have training pictures that can still be "
+            "read. Is the folder still there? Look at it again, then train again."
+        )
+    if lost := sorted(set(material.class_names) - left):
+        material.notes.append(sentence("note.lost_classes", names=quoted(lost)))
+    return material.table["label"].isin(left).to_numpy()
+
+
+def quoted(names: list[str]) -> str:
+    """Return names in quotes, the first few of many."""
+    shown = ", ".join(f'"{name}"' for name in names[:MAX_NAMED])
+    return shown if len(names) <= MAX_NAMED else f"{shown} + {len(names) - MAX_NAMED}"

@@ -1,0 +1,49 @@
+"""What a training tells while it goes on, and how it is told to stop.
+
+- ``progress``: ``done``, ``total`` say how far the stage is.
+- ``epoch``: ``stage`` (``"head"`` or ``"fine_tune"``), ``epoch`` (from 1), ``epochs``, ``loss``, ``accuracy``,
+  ``val_loss``, ``val_accuracy``, ``seconds``; where a stage goes in batches also ``learning_rate``.
+- ``resumed``: ``epoch`` is the last one of stage 2 that had been finished before; ``history`` are the values of its
+  ``epoch`` events so far.
+- ``batch_halved``: ``batch_size`` is what is tried now, as the device's memory did not do; the epoch begins again.
+
+``loss`` is a log loss without label smoothing and class weights. In stage 1 it is that of the head on the training
+images; in stage 2 that of the steps as they were taken, so with augmentation, dropout and mixed targets. ``val_loss``
+is that of :func:`core.heads.scores`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from core.errors import Cancelled
+
+
+class Listen(Protocol):
+    """Hears what happens; may raise :class:`core.errors.Cancelled` to stop."""
+
+    def __call__(self, kind: str, **values: Any) -> None: ...
+
+
+class TimeIsUp(Cancelled):
+    """The time that the recipe gives ended."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The time limit ended before the first epoch did, so there is nothing to keep. Raise max_minutes, or "
+            "choose a smaller backbone or image size."
+        )
+
+
+def check_time(deadline: float | None) -> None:
+    """Stop when the time is up.
+
+    Args:
+        deadline: Of the clock :func:`time.monotonic`; None for no limit.
+
+    Raises:
+        TimeIsUp: It has passed.
+    """
+    if deadline is not None and time.monotonic() >= deadline:
+        raise TimeIsUp

@@ -1,0 +1,253 @@
+"""Stage 2: the upper blocks of the backbone learn together with the head."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from core import backbones
+from core.backbones import Backbone
+from core.errors import Cancelled, DataError, JobError
+from core.heads import Head, check_converges, scores
+from core.recipes import Recipe
+from core.training import checkpoints
+from core.training.batches import Images, iterate_batches
+from core.training.checkpoints import Best, Checkpoint, Record
+from core.training.events import Listen, TimeIsUp, check_time
+from core.training.learner import Learner
+from core.training.optimizers import learning_rate
+from core.training.prediction import current_logits
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuned:
+    """What stage 2 made.
+
+    Args:
+        weights: All weights of the backbone, in the order of ``backbone.model.weights``.
+        head: The head trained with them.
+        val_logits: float32, shape (images, classes); NaN for a file that could not be read any more.
+        val_loss: Loss on val of the best epoch; see :func:`core.heads.scores`.
+        epoch: The best epoch, from 1.
+        num_epochs: Finished epochs.
+        stopped: Why it ended before its last epoch: ``"patience"``, ``"time"`` or ``"cancelled"``; else empty.
+        batch_size: Images per step at the end.
+    """
+
+    weights: list[np.ndarray]
+    head: Head
+    val_logits: np.ndarray
+    val_loss: float
+    epoch: int
+    num_epochs: int
+    stopped: str
+    batch_size: int
+
+
+def fine_tune(
+    backbone: Backbone,
+    head: Head | None,
+    images: Mapping[str, Images],
+    num_classes: int,
+    recipe: Recipe,
+    listen: Listen,
+    *,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    deadline: float | None = None,
+) -> FineTuned:
+    """Train the upper blocks together with the head and keep the epoch with the lowest loss on val.
+
+    BatchNormalization stays as it was pretrained, statistics and parameters, unless the recipe lets it learn. The
+    backbone is as before, bit for bit, when this returns or raises. Cancelled, or out of time, it returns the best
+    finished epoch.
+
+    Args:
+        backbone: A pristine backbone.
+        head: Where the classifier begins: the head of stage 1; None for a random one.
+        images: The images of ``"train"`` and ``"val"``; only train is learnt from, only val chooses.
+        num_classes: Number of classes.
+        recipe: Everything about the head and stage 2.
+        listen: Told of every step and epoch; see :mod:`core.training.events`.
+        checkpoint: File that keeps what is needed to go on after a kill; it stays when this returns.
+        fingerprint: Of all that the training depends on; a checkpoint with another one is not taken up.
+        deadline: When to stop, of the clock :func:`time.monotonic`.
+
+    Raises:
+        Cancelled: ``listen`` raised it before any epoch had finished; :class:`core.training.TimeIsUp` if the
+            deadline passed before that.
+        DataError: None of the images of a split can be read any more.
+        JobError: Not even a single image fits into the device's memory, or training diverged.
+        WorkspaceError: The checkpoint cannot be written.
+    """
+    pristine = backbone.model.get_weights()
+    try:
+        learner = Learner(backbone, head, num_classes, recipe)
+        stage = _Stage(backbone, learner, images, num_classes, recipe, listen, deadline)
+        stage.keep_in(checkpoint, fingerprint)
+        return stage.run()
+    finally:
+        backbone.model.set_weights(pristine)
+        backbones.unfreeze(backbone.model, backbone.blocks, 0)
+
+
+class _Stage:
+    """The course of one stage 2."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        learner: Learner,
+        images: Mapping[str, Images],
+        num_classes: int,
+        recipe: Recipe,
+        listen: Listen,
+        deadline: float | None,
+    ) -> None:
+        self._backbone, self._learner, self._recipe = backbone, learner, recipe
+        self._train, self._val, self._num_classes = images["train"], images["val"], num_classes
+        self._listen, self._deadline = listen, deadline
+        self._record = Record(batch_size=min(recipe.batch_size, len(self._train)))
+        self._best: Best | None = None
+        self._checkpoint: Path | None = None
+        self._fingerprint = ""
+
+    def keep_in(self, checkpoint: Path | None, fingerprint: str) -> None:
+        """Say where the state is kept after each epoch."""
+        self._checkpoint, self._fingerprint = checkpoint, fingerprint
+
+    def run(self) -> FineTuned:
+        """Go through the epochs that are left and return the best of all."""
+        try:
+            self._resume()
+            stopped = self._epochs()
+        except Cancelled as error:
+            if self._best is None:
+                raise
+            stopped = "time" if isinstance(error, TimeIsUp) else "cancelled"
+        assert self._best is not None  # the recipe has at least one epoch
+        self._learner.set_weights(self._best.weights)
+        self._learner.publish()
+        return FineTuned(
+            weights=self._backbone.model.get_weights(),
+            head=self._learner.head(),
+            val_logits=self._best.val_logits,
+            val_loss=self._record.best_loss,
+            epoch=self._record.best_epoch,
+            num_epochs=self._record.epoch,
+            stopped=stopped,
+            batch_size=self._record.batch_size,
+        )
+
+    def _resume(self) -> None:
+        found = checkpoints.load(self._checkpoint, self._fingerprint) if self._checkpoint else None
+        if found is None or not self._learner.accepts(found.state):
+            return
+        self._learner.restore(found.state)
+        self._record, self._best = found.record, found.best
+        self._listen("resumed", epoch=found.record.epoch, history=list(found.record.history))
+
+    def _epochs(self) -> str:
+        """Take the epochs that are left; return why it ended early, if it did."""
+        record = self._record
+        while record.epoch < self._recipe.fine_tune_epochs:
+            if self._recipe.patience and record.epoch - record.best_epoch >= self._recipe.patience:
+                return "patience"
+            self._epoch(record.epoch + 1)
+        return ""
+
+    def _epoch(self, epoch: int) -> None:
+        began = time.monotonic()
+        seen = self._learn(epoch)
+        head = self._learner.head()
+        check_converges(head, "learning_rate", self._recipe.learning_rate)
+        self._learner.publish()
+        logits = current_logits(
+            self._backbone,
+            head,
+            self._val,
+            self._recipe,
+            lambda done, total: self._tell(epoch, len(self._train) + done),
+        )
+        val = scores(logits, self._val.y_true)
+        told = {
+            "stage": "fine_tune",
+            "epoch": epoch,
+            "epochs": self._recipe.fine_tune_epochs,
+            "loss": seen["log_loss"],
+            "accuracy": seen["accuracy"],
+            "val_loss": val.loss,
+            "val_accuracy": val.accuracy,
+            "learning_rate": seen["learning_rate"],
+            "seconds": time.monotonic() - began,
+        }
+        self._finish(epoch, val.loss, logits, told)
+        self._listen("epoch", **told)
+
+    def _finish(self, epoch: int, loss: float, logits: np.ndarray, told: dict[str, object]) -> None:
+        """Note a finished epoch, and keep it in the checkpoint before anybody hears of it."""
+        record, state = self._record, self._learner.state()
+        record.epoch = epoch
+        record.history.append(told)
+        if self._best is None or loss < record.best_loss:
+            record.best_epoch, record.best_loss = epoch, loss
+            self._best = Best(state.weights, logits)
+        if self._checkpoint:
+            checkpoints.save(self._checkpoint, self._fingerprint, Checkpoint(record, state, self._best))
+
+    def _learn(self, epoch: int) -> dict[str, float]:
+        """Take the steps of an epoch, from its beginning again with half the batch where memory does not do."""
+        beginning = self._learner.state()
+        while True:
+            try:
+                return self._steps(epoch)
+            except tf.errors.ResourceExhaustedError as error:
+                self._halve(error)
+                self._learner.restore(beginning)
+
+    def _halve(self, error: Exception) -> None:
+        if self._record.batch_size == 1:
+            height, width = self._backbone.image_size
+            raise JobError(
+                f"Training on a single picture of {height} × {width} pixels is too much for this device's memory with "
+                f"{self._backbone.spec.title}. Choose a smaller image size, a smaller backbone or fewer blocks to "
+                "train, or end what else uses the device."
+            ) from error
+        self._record.batch_size //= 2
+        self._listen("batch_halved", batch_size=self._record.batch_size)
+
+    def _steps(self, epoch: int) -> dict[str, float]:
+        """Take the steps of one epoch; return the means of what they saw, and the last learning rate."""
+        recipe, batch_size = self._recipe, self._record.batch_size
+        num_steps = math.ceil(len(self._train) / batch_size)
+        self._learner.seed(recipe.seed, epoch)
+        batches = iterate_batches(
+            self._train, self._num_classes, recipe, self._backbone.image_size, batch_size, epoch
+        )
+        seen: list[dict[str, float]] = []
+        rate = 0.0
+        for step, batch in enumerate(batches):
+            # The middle of the step: the very first one then is not wasted on a rate of zero.
+            share = (epoch - 1 + (step + 0.5) / num_steps) / recipe.fine_tune_epochs
+            rate = learning_rate(recipe, share)
+            seen.append(self._learner.step(batch, rate))
+            self._tell(epoch, min((step + 1) * batch_size, len(self._train)))
+        if not seen:
+            raise DataError(
+                "No training picture could be read any more. Look at the Data page, then train again."
+            )
+        means = {name: float(np.mean([step[name] for step in seen])) for name in seen[0]}
+        return means | {"learning_rate": rate}
+
+    def _tell(self, epoch: int, done: int) -> None:
+        """Tell how far the stage is, in images learnt from and judged by, and stop if the time is up."""
+        per_epoch = len(self._train) + len(self._val)
+        total = self._recipe.fine_tune_epochs * per_epoch
+        self._listen("progress", done=(epoch - 1) * per_epoch + done, total=total)
+        check_time(self._deadline)

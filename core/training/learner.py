@@ -1,0 +1,161 @@
+"""The classifier while it learns: its layers, its optimiser, and its state, which can be taken and put back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from core import backbones
+from core.backbones import Backbone, Block
+from core.heads import FINE_TUNE_STAGE, Head, generator, random_head, read_head, seed_dropout, write_head
+from core.recipes import Recipe
+from core.training.batches import Batch
+from core.training.optimizers import make_optimizer
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that steps change.
+
+    Args:
+        weights: Of what learns, in the order of the network.
+        optimizer: Moments, counters and all.
+    """
+
+    weights: list[np.ndarray]
+    optimizer: list[np.ndarray]
+
+
+class Learner:
+    """A classifier on a backbone, ready to take steps. It shares the backbone's layers and so changes them.
+
+    Args:
+        backbone: Pristine.
+        head: Where it begins; a random one if None.
+        num_classes: Number of classes.
+        recipe: Everything about the head and stage 2.
+    """
+
+    def __init__(self, backbone: Backbone, head: Head | None, num_classes: int, recipe: Recipe) -> None:
+        self._model = backbones.classifier(
+            backbone, num_classes, recipe.pooling, recipe.dense_units, recipe.dropout
+        )
+        write_head(self._model, head or _new_head(backbone, num_classes, recipe))
+        self._twin = _in_16_bits(self._model) if recipe.mixed_precision else None
+        self._learning = self._twin or self._model
+        num_blocks = math.ceil(round(recipe.fine_tune_blocks * len(backbone.blocks), 6))
+        backbones.unfreeze(self._learning, backbone.blocks, num_blocks, recipe.train_batch_norm)
+        # A trained BatchNormalization also moves its statistics, which are not among the trainable weights.
+        self._moving = [
+            weight for layer in self._learning.layers if layer.trainable for weight in layer.weights
+        ]
+        self._compile(recipe, layer_factors(backbone.blocks, num_blocks, recipe.layer_decay))
+
+    def _compile(self, recipe: Recipe, factors: dict[str, float]) -> None:
+        variables = self._learning.trainable_variables
+        layer_of = {weight.path: layer.name for layer in self._learning.layers for weight in layer.weights}
+        factor_of = {path: factors.get(layer, 1.0) for path, layer in layer_of.items()}
+        self._optimizer = make_optimizer(recipe, variables, factor_of)
+        if recipe.mixed_precision:
+            self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
+        self._optimizer.build(variables)
+        self._learning.compile(
+            optimizer=self._optimizer,
+            loss=keras.losses.CategoricalCrossentropy(
+                from_logits=True, label_smoothing=recipe.label_smoothing
+            ),
+            # The loss carries label smoothing and class weights; this one compares with that of val.
+            metrics=["accuracy", keras.metrics.CategoricalCrossentropy(from_logits=True, name="log_loss")],
+        )
+
+    def seed(self, seed: int, epoch: int) -> None:
+        """Give dropout the random numbers of an epoch."""
+        seed_dropout(self._learning, generator(seed, FINE_TUNE_STAGE, epoch))
+
+    def step(self, batch: Batch, learning_rate: float) -> dict[str, float]:
+        """Learn from one batch; return ``log_loss`` and ``accuracy`` on it."""
+        self._optimizer.learning_rate = learning_rate
+        # Keras forgets its running means before each train_on_batch, so what it returns is about that batch alone.
+        seen = self._learning.train_on_batch(
+            batch.pixels, batch.targets, sample_weight=batch.weights, return_dict=True
+        )
+        return {name: float(seen[name]) for name in ("log_loss", "accuracy")}
+
+    def head(self) -> Head:
+        """Return a copy of the head as it is now."""
+        return read_head(self._learning)
+
+    def state(self) -> State:
+        """Return a copy of all that steps change."""
+        return State(self.weights(), [variable.value.numpy() for variable in self._optimizer.variables])
+
+    def weights(self) -> list[np.ndarray]:
+        """Return a copy of the weights of what learns."""
+        return [weight.value.numpy() for weight in self._moving]
+
+    def accepts(self, state: State) -> bool:
+        """Say whether a state is one of this network and optimiser."""
+        return _shapes(state.weights) == _shapes(self._moving) and _shapes(state.optimizer) == _shapes(
+            self._optimizer.variables
+        )
+
+    def restore(self, state: State) -> None:
+        """Go back to a state."""
+        self.set_weights(state.weights)
+        for variable, value in zip(self._optimizer.variables, state.optimizer, strict=True):
+            variable.assign(value)
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Set the weights of what learns."""
+        for weight, value in zip(self._moving, weights, strict=True):
+            weight.assign(value)
+
+    def publish(self) -> None:
+        """Bring the weights into the backbone, where a twin in 16 bits is what learns."""
+        if self._twin:
+            self._model.set_weights(self._twin.get_weights())
+
+
+def layer_factors(blocks: Sequence[Block], num_blocks: int, layer_decay: float) -> dict[str, float]:
+    """Return the share of the learning rate that each trained layer of the backbone gets.
+
+    Args:
+        blocks: All blocks of the backbone, from the input to the output.
+        num_blocks: How many of the last ones learn.
+        layer_decay: Factor from each block to the one below; the topmost has 1, as has the head.
+
+    Returns:
+        By name of the layer.
+    """
+    from_the_top = list(reversed(blocks))[:num_blocks]
+    return {
+        name: layer_decay**below for below, block in enumerate(from_the_top) for name in block.layer_names
+    }
+
+
+def _new_head(backbone: Backbone, num_classes: int, recipe: Recipe) -> Head:
+    width = backbones.num_features(backbone, recipe.pooling)
+    return random_head(width, num_classes, recipe.dense_units, generator(recipe.seed, FINE_TUNE_STAGE, 0))
+
+
+def _in_16_bits(model: Any) -> Any:
+    """Return a copy that computes in 16 bits, with its weights and its logits in 32."""
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        if isinstance(layer, keras.Layer) and layer.name != "head":
+            config["dtype"] = "mixed_float16"
+        return type(layer).from_config(config)
+
+    twin = keras.models.clone_model(model, clone_function=clone)
+    twin.set_weights(model.get_weights())
+    return twin
+
+
+def _shapes(arrays: Sequence[Any]) -> list[tuple[int, ...]]:
+    return [tuple(array.shape) for array in arrays]

@@ -1,0 +1,60 @@
+"""Two models on the same images: the difference, and whether it may be chance."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.evaluation import comparison, paired_difference
+
+answers = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
+
+
+@given(answers)
+def test_the_difference_is_what_was_seen_lies_in_its_interval_and_turns_with_its_sides(
+    drawn: list[tuple[bool, bool]],
+) -> None:
+    first, second = np.array(drawn).T
+    there, back = paired_difference(first, second), paired_difference(second, first)
+    assert there.value == pytest.approx(second.mean() - first.mean())
+    assert -1 <= there.low <= there.value <= there.high <= 1
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+
+
+def test_it_equals_the_published_formula() -> None:
+    # 12 images won, 4 lost of 100: p12 = 13/102, p21 = 5/102.
+    first = np.array([False] * 12 + [True] * 4 + [True] * 84)
+    second = np.array([True] * 12 + [False] * 4 + [True] * 84)
+    found = paired_difference(first, second)
+    middle = 8 / 102
+    half = 1.959964 * np.sqrt((18 / 102 - middle**2) / 102)
+    assert found == pytest.approx((0.08, middle - half, middle + half), abs=1e-6)
+    assert not found.is_clear
+
+
+def test_its_interval_covers_the_true_difference_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(2000):
+        both = rng.choice(4, size=60, p=[0.7, 0.15, 0.05, 0.1])  # both, only second, only first, none
+        found = paired_difference(np.isin(both, [0, 2]), np.isin(both, [0, 1]))
+        covered += found.low <= 0.1 <= found.high
+    assert 0.93 < covered / 2000 < 0.98
+
+
+def test_a_clear_difference_is_called_so() -> None:
+    assert paired_difference([False] * 30, [True] * 30).is_clear
+    assert not paired_difference([True] * 30, [True] * 30).is_clear
+
+
+def test_answers_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"Expected two of the same shape"):
+        paired_difference([True], [True, False])
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(comparison).failed == 0

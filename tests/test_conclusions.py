@@ -1,0 +1,106 @@
+"""What a run's numbers say: only what they support, and every sentence exists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core import conclusions
+from core.runs import Run
+
+FAR_ABOVE = {"value": 0.4, "low": 0.3, "high": 0.5}
+
+
+def scores(accuracy: float, low: float, high: float) -> dict[str, Any]:
+    return {"accuracy": accuracy, "accuracy_interval": [low, high]}
+
+
+def run(train: float = 0.97, val: float = 0.93, num_test: int = 200, **values: Any) -> Run:
+    """A run that leaves nothing to be said, but for what is given."""
+    metrics = {
+        "train": scores(train, train - 0.02, min(1.0, train + 0.02)),
+        "val": scores(val, val - 0.04, min(1.0, val + 0.04)),
+        "test": scores(0.9, 0.85, 0.94),
+    }
+    num_images = {"train": 800, "val": 200, "test": num_test}
+    return Run(
+        "20261122-194512-3fa9", "d", "D", "done", 0.0, {}, metrics=metrics, num_images=num_images, **values
+    )
+
+
+def keys(run: Run) -> dict[str, str]:
+    """Return kind by key; saying each proves that its string exists and its fields are given."""
+    found = conclusions.conclude(run)
+    assert all(str(conclusion.sentence) for conclusion in found)
+    return {conclusion.sentence.key.removeprefix("conclusion."): conclusion.kind for conclusion in found}
+
+
+def stage_2(value: float, low: float, high: float, **values: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "epochs": 5,
+        "planned": 5,
+        "best_epoch": 3,
+        "stopped": "",
+        "loss": 0.3,
+        "head_loss": 0.4,
+    }
+    return told | {"difference": {"value": value, "low": low, "high": high}} | values
+
+
+def test_a_run_with_nothing_remarkable_is_left_alone() -> None:
+    assert keys(run()) == {}
+
+
+def test_a_run_that_is_not_done_says_nothing() -> None:
+    assert conclusions.conclude(Run("20261122-194512-3fa9", "d", "D", "failed", 0.0, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "fine_tuned", "key", "kind"),
+    [
+        (stage_2(0.05, 0.02, 0.08), True, "tuning_helped", "good"),
+        (stage_2(0.05, 0.02, 0.08), False, "tuning_helped_not_kept", "note"),
+        (stage_2(0.01, -0.02, 0.04), True, "tuning_unclear", "note"),
+        (stage_2(-0.05, -0.08, -0.02), False, "tuning_harmed", "warning"),
+        (stage_2(0.01, -0.02, 0.04, stopped="patience"), True, "stopped_early", "note"),
+        (stage_2(0.01, -0.02, 0.04, stopped="time", epochs=1), True, "stopped_time", "note"),
+        ({"epochs": 0, "planned": 5, "stopped": "cancelled"}, False, "stopped_cancelled", "note"),
+        (stage_2(0.01, -0.02, 0.04, best_epoch=5), True, "still_falling", "next"),
+    ],
+)
+def test_stage_2_is_judged_by_its_interval(
+    told: dict[str, Any], fine_tuned: bool, key: str, kind: str
+) -> None:
+    assert keys(run(stage_2=told, fine_tuned=fine_tuned))[key] == kind
+
+
+def test_a_network_that_does_not_beat_its_controls_is_warned_of_first() -> None:
+    controls = {
+        "num_train": 400,
+        "num_val": 100,
+        "pretrained": 0.5,
+        "random": 0.48,
+        "pixels": 0.2,
+        "majority": 0.2,
+        "over_random": {"value": 0.02, "low": -0.05, "high": 0.09},
+        "over_pixels": FAR_ABOVE,
+    }
+    assert keys(run(controls=controls)) == {"no_better_than_random": "warning"}
+    assert keys(run(controls=controls | {"over_random": FAR_ABOVE})) == {}
+    assert "no_better_than_majority" in keys(
+        run(val=0.2, train=0.22, controls=controls | {"over_random": FAR_ABOVE})
+    )
+
+
+def test_learning_by_heart_is_said_only_where_the_interval_of_val_agrees() -> None:
+    assert set(keys(run(train=0.99, val=0.8))) == {"overfit", "next_overfit"}
+    assert keys(run(train=0.96, val=0.93)) == {}
+
+
+def test_a_model_that_has_not_learnt_its_own_pictures_is_told_what_to_try() -> None:
+    assert set(keys(run(train=0.7, val=0.69))) == {"underfit", "next_underfit_head"}
+
+
+def test_few_test_pictures_call_for_cross_validation() -> None:
+    assert keys(run(num_test=36)) == {"few_test_images": "next"}
