@@ -58,6 +58,7 @@ def build(
     image_size: int | tuple[int, int] | None = None,
     weights: Path | None = None,
     progress: Progress = no_progress,
+    keras_home: Path | None = None,
 ) -> Backbone:
     """Build a network with its pretrained weights.
 
@@ -67,6 +68,7 @@ def build(
         image_size: Side, or height and width, in pixels; by default what the weights were trained at.
         weights: A weights file to use instead of the published one.
         progress: Called with bytes done and in all while weights are downloaded.
+        keras_home: Where Keras' weights are kept; by default :func:`core.catalog.keras_home`.
 
     Raises:
         RecipeError: The name is unknown or the size too small.
@@ -81,7 +83,7 @@ def build(
     elif spec.source == "seeded":
         digest = tiny.load(model)
     else:
-        digest = keras_applications.load(model, spec, weights, progress)
+        digest = keras_applications.load(model, spec, weights, progress, keras_home)
     return Backbone(spec, size, model, find_blocks(model, spec.block_pattern), digest, _checksum(model))
 
 

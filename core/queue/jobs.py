@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core import catalog, recipes, runs
-from core.errors import JobError, NotFound, WorkspaceError
+from core.errors import GraftError, JobError, NotFound
 from core.queue.devices import default_device
 from core.queue.sessions import move_run, tend
 from core.recipes import Recipe
@@ -97,28 +97,23 @@ def submit_training(
     """
     recipe = recipes.validate(recipe)
     run = runs.create(workspace, dataset_id, dataset_name, recipe.to_json())
-    args = {"sample": sample, "weights": _weights_path(recipe)}
+    args = {"sample": sample, "keras_home": _keras_home()}
     try:
         return submit(workspace, "train", args, run_id=run.id, dataset_id=dataset_id)
-    except WorkspaceError:  # without its job it would wait for ever
+    except GraftError:  # without its job it would wait for ever
         remove_directory(runs.folder(workspace, run.id))
         raise
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
     """Put the question what a run sees in some files in the queue."""
-    recipe = recipes.from_json(run.recipe)
-    args = {"run_id": run.id, "paths": [str(path) for path in paths], "weights": _weights_path(recipe)}
+    args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
     return submit(workspace, "predict", args)
 
 
-def _weights_path(recipe: Recipe) -> str:
-    """Return the file in the Keras cache as this process sees it; the session may have another Keras home."""
-    spec = catalog.get(recipe.backbone)
-    if recipe.weights or spec.source != "keras":
-        return ""
-    status = catalog.weights_status(spec)
-    return str(status.path) if status.ready else ""
+def _keras_home() -> str:
+    """Return the Keras home of whoever asks; the session may have been started under another one, elsewhere."""
+    return str(catalog.keras_home().absolute())
 
 
 def get(workspace: Workspace, job_id: int) -> Job:

@@ -12,7 +12,12 @@ from core.session.executor import Context
 
 
 def build_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
-    """Build the recipe's pretrained network, with the weights file that the job's sender saw."""
-    weights = recipe.weights or job.args.get("weights", "")
-    path = Path(weights) if weights else None
-    return backbones.build(context.workspace, recipe.backbone, recipe.image_size, path, context.progress)
+    """Build the recipe's pretrained network; its weights are looked for where the job's sender keeps them."""
+    return backbones.build(
+        context.workspace,
+        recipe.backbone,
+        recipe.image_size,
+        weights=Path(recipe.weights) if recipe.weights else None,
+        keras_home=Path(job.args["keras_home"]),
+        progress=context.progress,
+    )
