@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core import catalog
+from core.catalog import BackboneSpec
 from core.errors import RecipeError
 from core.images import RESIZE_RULES
 
@@ -100,6 +101,13 @@ def preset(name: str, sample: str = "") -> Recipe:
     return replace(recipe, **changes)
 
 
+def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:
+    """Return the names of the fields in which two recipes differ, in the order of :class:`Recipe`."""
+    return tuple(
+        field.name for field in fields(Recipe) if getattr(recipe, field.name) != getattr(other, field.name)
+    )
+
+
 def from_json(values: Mapping[str, Any]) -> Recipe:
     """Rebuild a recipe from its JSON object; fields of a newer Graft are refused.
 
@@ -126,7 +134,7 @@ def validate(recipe: Recipe) -> Recipe:
     """
     spec = catalog.get(recipe.backbone)
     size = recipe.image_size or spec.image_size
-    _between("image_size", size, spec.min_size, MAX_IMAGE_SIZE, f"pixels for {spec.title}")
+    validate_image_size(size, spec)
     _one_of("resize", recipe.resize, RESIZE_RULES)
     _one_of("augment", recipe.augment, AUGMENTATIONS)
     _between("head_epochs", recipe.head_epochs, 1, 10_000, "epochs")
@@ -145,6 +153,15 @@ def validate(recipe: Recipe) -> Recipe:
         )
     validate_fractions(recipe.fractions)
     return replace(recipe, backbone=spec.name, image_size=size, weights=_weights_file(recipe.weights))
+
+
+def validate_image_size(image_size: int, spec: BackboneSpec) -> None:
+    """Check the side of a network's input in pixels.
+
+    Raises:
+        RecipeError: It is smaller than the network takes, or larger than :data:`MAX_IMAGE_SIZE`.
+    """
+    _between("image_size", image_size, spec.min_size, MAX_IMAGE_SIZE, f"pixels for {spec.title}")
 
 
 def validate_fractions(fractions: tuple[float, ...]) -> None:

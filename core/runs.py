@@ -11,6 +11,7 @@ runs/<run_id>/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core import words
 from core.errors import GraftError, NotFound, WorkspaceError
 from core.evaluation import softmax, top_losses
 from core.workspace import Workspace, read_json, remove_directory, replacing, write_json
@@ -55,7 +57,7 @@ class Run:
         temperature: Divides the logits before the softmax; fitted on val.
         fine_tuned: Whether stage 2 was kept.
         weights_sha256: Hash of the backbone's pretrained weights.
-        notes: Plain sentences about what the training decided and why.
+        notes: What the training decided and why.
         error: Why it ended, where it did not end well.
     """
 
@@ -74,7 +76,7 @@ class Run:
     temperature: float = 1.0
     fine_tuned: bool = False
     weights_sha256: str = ""
-    notes: tuple[str, ...] = ()
+    notes: tuple[words.Sentence, ...] = ()
     error: str = ""
 
 
@@ -121,7 +123,8 @@ def create(workspace: Workspace, dataset_id: str, dataset_name: str, recipe: Map
 
 def save(workspace: Workspace, run: Run) -> None:
     """Write the record of a run."""
-    write_json(folder(workspace, run.id) / "run.json", asdict(run))
+    values = asdict(run) | {"notes": [note.to_json() for note in run.notes]}
+    write_json(folder(workspace, run.id) / "run.json", values)
 
 
 def get(workspace: Workspace, run_id: str) -> Run:
@@ -129,17 +132,18 @@ def get(workspace: Workspace, run_id: str) -> Run:
 
     Raises:
         NotFound: There is no such run.
-        WorkspaceError: Its record is damaged.
+        WorkspaceError: Its record is damaged or may not be read.
     """
     path = folder(workspace, run_id) / "run.json"
-    if not path.exists():
-        raise NotFound(f'There is no run "{run_id}" in this workspace. It may have been deleted.')
+    with contextlib.suppress(PermissionError):  # a closed folder is told when the record is read
+        if not path.exists():
+            raise NotFound(f'There is no run "{run_id}" in this workspace. It may have been deleted.')
     values = read_json(path)
     known = {item.name for item in fields(Run)}
     try:
         values = {name: value for name, value in values.items() if name in known}
         values["class_names"] = tuple(values["class_names"])
-        values["notes"] = tuple(values["notes"])
+        values["notes"] = tuple(words.from_json(note) for note in values["notes"])
         return Run(**values)
     except (TypeError, KeyError, AttributeError) as error:
         raise WorkspaceError(

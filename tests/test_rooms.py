@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ABOVE_THE_LINE = (
     "errors",
+    "words",
     "progress",
     "workspace",
     "images",

@@ -18,13 +18,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import datasets, queue, recipes, runs
+from core import catalog, datasets, queue, recipes, runs
 from core.__main__ import main
 from core.datasets import Dataset
 from core.errors import JobError
 from core.evaluation import evaluate
 from core.queue import Job
 from core.recipes import Recipe
+from core.words import Sentence
 from core.workspace import BUSY_TIMEOUT_S, Workspace
 
 RECIPE = Recipe(backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8)
@@ -88,8 +89,8 @@ def test_a_folder_becomes_a_run_and_one_bad_file_stops_nothing(home: Workspace, 
     assert len(run.split_fingerprint) == 64
     stages = [event["name"] for event in runs.events(home, run.id) if event["kind"] == "stage"]
     assert stages == ["startup", "audit", "prepare", "features", "head", "fine_tune", "evaluate"]
-    assert [note for note in run.notes if note.startswith("Fine-tuning was")]
-    assert "Left out because they cannot be used: 1 file. The audit says why." in run.notes
+    assert [note for note in run.notes if note.key in ("note.kept", "note.not_kept")]
+    assert "Left out because they cannot be used: 1 file. The audit says why." in map(str, run.notes)
 
 
 def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_path: Path) -> None:
@@ -108,9 +109,9 @@ def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_
     shutil.copy(tmp_path / "set" / "test" / "owl" / "0.png", tmp_path / "set" / "train" / "owl" / "copy.png")
     dataset = datasets.add_folder(home, tmp_path / "set")
     run = runs.get(home, train(home, dataset, replace(RECIPE, fine_tune_epochs=0)).run_id)
-    told = " ".join(run.notes)
+    told = " ".join(map(str, run.notes))
     assert "too few to judge" in told and '"kite"' in told
-    assert 'Left out, because they have no usable image: "crow".' in told
+    assert 'Left out, because they have no usable picture: "crow".' in told
     assert "Left out because the same bytes stand in a split that judges: 1 file." in told
     assert run.metrics["test"]["num_classes_left_out"] == 1
     assert run.seconds["fine_tune"] == 0.0
@@ -180,6 +181,19 @@ def test_a_training_that_cannot_be_is_failed_with_the_reason(home: Workspace, tm
     assert run.state == "failed" and "cat" in run.error
 
 
+def test_weights_are_looked_for_where_the_asker_keeps_them_not_where_the_session_does(
+    home: Workspace, dataset: Dataset, run: runs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = catalog.get("mobilenet-v3-small")
+    path = tmp_path / "keras" / "models" / spec.weights_file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"cut off")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))  # the session is running already, without it
+    with pytest.raises(JobError) as caught:
+        train(home, dataset, replace(RECIPE, backbone=spec.name))
+    assert str(caught.value).startswith(f'"{path}" is damaged or another file')
+
+
 def test_a_cancelled_training_stops_and_the_session_goes_on(home: Workspace, dataset: Dataset) -> None:
     job = queue.submit_training(home, dataset.id, dataset.name, replace(RECIPE, fine_tune_epochs=1000))
     eventually(lambda: queue.get(home, job.id).progress.get("stage") == "fine_tune")
@@ -241,15 +255,26 @@ def test_the_command_line_tells_the_same(
     assert audited["checks"]["truncated"]["num_flagged"] + audited["checks"]["unreadable"]["num_flagged"] == 1
 
 
+def test_a_speed_leaves_out_what_only_starting_costs() -> None:
+    from core.session.train_job import MIN_MEASURED, Clock, _speeds
+
+    clock = Clock({"features": 4.0, "fine_tune": 39.0})
+    compiling = 30.0
+    assert _speeds(clock, 400, [compiling, 2.0, 4.0, 3.0], 90) == {"features": 100.0, "fine_tune": 30.0}
+    assert _speeds(clock, MIN_MEASURED, [compiling, 2.0], 90).keys() == {"features", "fine_tune"}
+    assert _speeds(clock, MIN_MEASURED - 1, [compiling], 90) == {}
+    assert _speeds(clock, 0, [], 90) == {}
+
+
 def test_a_class_that_lost_its_training_images_leaves_the_model() -> None:
     from core.session.train_job import _without_unlearnt
 
     table = pd.DataFrame({"label": ["a", "b", "c", "a"], "split": ["train", "train", "test", "test"]})
-    notes: list[str] = []
+    notes: list[Sentence] = []
     kept, matrix, class_names = _without_unlearnt(table, np.eye(4), ["a", "b", "c"], notes)
     assert (list(kept["label"]), class_names) == (["a", "b", "a"], ["a", "b"])
     np.testing.assert_array_equal(matrix, np.eye(4)[[0, 1, 3]])
-    assert len(notes) == 1 and '"c"' in notes[0]
+    assert len(notes) == 1 and '"c"' in str(notes[0])
     with pytest.raises(JobError, match="Only 1 of 3 classes have training images that can still be read"):
         _without_unlearnt(table[table["label"] != "b"], np.eye(3), ["a", "b", "c"], [])
 

@@ -20,9 +20,10 @@ from core.recipes import Recipe
 from core.session.data_jobs import audit_dataset
 from core.session.executor import Context
 from core.session.networks import build_backbone
+from core.words import Sentence, Value, listed, sentence
 
 MAX_NAMED = 5
-"""Classes that a note names before it counts the rest."""
+"""Classes and files that notes name before they count the rest."""
 MIN_MEASURED = 200
 """Images below which the speed of extracting features says more about starting than about going on."""
 
@@ -105,7 +106,7 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
         notes.append(note)
         if tuned:
             head, logits = tuned.head, dict(tuned.logits)
-    context.log(notes[-1] if notes else "Stage 1 only.")
+    context.log(str(notes[-1]) if notes else "Stage 1 only.")
 
     with clock.measure("evaluate"):
         context.stage("evaluate")
@@ -154,7 +155,7 @@ def _dataset(context: Context, job: Job) -> Dataset:
 
 def _training_table(
     context: Context, dataset: Dataset, recipe: Recipe
-) -> tuple[pd.DataFrame, list[str], list[str]]:
+) -> tuple[pd.DataFrame, list[str], list[Sentence]]:
     """Return path, sha256, label and split of the images to use, the classes to learn, and notes."""
     table = audit.load_table(context.workspace, dataset.id)
     if table is None:
@@ -165,60 +166,54 @@ def _training_table(
     unseen = ~table["label"].isin(class_names)
     notes = []
     if unseen.any():
-        names = ", ".join(f'"{name}"' for name in sorted(table["label"][unseen].unique()))
-        notes.append(
-            f"Left out {int(unseen.sum())} images of {names}: no training image shows these classes, "
-            "so no model could name them."
-        )
+        names = _quoted(sorted(table["label"][unseen].unique()))
+        notes.append(sentence("note.unseen", n=int(unseen.sum()), names=names))
     return table[~unseen].reset_index(drop=True), class_names, notes + _warnings(full, dataset)
 
 
-def _warnings(table: pd.DataFrame, dataset: Dataset) -> list[str]:
+def _warnings(table: pd.DataFrame, dataset: Dataset) -> list[Sentence]:
     """Return what the audit found that bears on the scores, in a sentence each."""
     layout = datasets.read_layout(dataset.root)
     notes = []
     small = splits.small_classes(table)
     if small:
-        notes.append(
-            f"Only learnt from, because fewer than {splits.MIN_CLASS_IMAGES} different images are too few to judge: "
-            f"{_quoted(small)}. Macro scores leave out every class that has no image in their split."
-        )
+        names = _quoted(small)
+        notes.append(sentence("note.small", min_class_images=splits.MIN_CLASS_IMAGES, names=names))
     empty = sorted(set(layout.class_names) - set(table.loc[table["usable"], "label"]))
     if empty:
-        notes.append(f"Left out, because they have no usable image: {_quoted(empty)}.")
+        notes.append(sentence("note.empty", names=_quoted(empty)))
     unusable = int((table["problem"] != "").sum())
     if unusable:
-        notes.append(f"Left out because they cannot be used: {_files(unusable)}. The audit says why.")
+        notes.append(sentence("note.unusable", files=sentence("count.files", n=unusable)))
     leaked = int((table["usable"] & (table["split"] == "")).sum())
     if leaked:
-        notes.append(f"Left out because the same bytes stand in a split that judges: {_files(leaked)}.")
+        notes.append(sentence("note.leaked", files=sentence("count.files", n=leaked)))
     return notes
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
-
-
-def _quoted(names: list[str]) -> str:
-    shown = ", ".join(f'"{name}"' for name in names[:MAX_NAMED])
-    return shown if len(names) <= MAX_NAMED else f"{shown} and {len(names) - MAX_NAMED} more"
+def _quoted(names: list[str]) -> Value:
+    """Name classes in quotes, which pages turn into code spans."""
+    shown = listed([f'"{name}"' for name in names[:MAX_NAMED]])
+    if len(names) <= MAX_NAMED:
+        return shown
+    return sentence("list.more", names=shown, n=len(names) - MAX_NAMED)
 
 
 def _without_lost(
     table: pd.DataFrame, extracted: features.Features
-) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+) -> tuple[pd.DataFrame, np.ndarray, list[Sentence]]:
     """Leave out the files that could be read by the audit but not any more."""
     lost = sorted(extracted.unreadable)
     kept = np.ones(len(table), dtype=bool)
     kept[lost] = False
-    notes = [f'Left out "{table["path"][row]}", which could not be read any more.' for row in lost[:5]]
-    if len(lost) > 5:
-        notes.append(f"Left out {len(lost) - 5} more files that could not be read any more.")
+    notes = [sentence("note.lost", path=table["path"][row]) for row in lost[:MAX_NAMED]]
+    if len(lost) > MAX_NAMED:
+        notes.append(sentence("note.lost_more", n=len(lost) - MAX_NAMED))
     return table[kept].reset_index(drop=True), extracted.matrix[kept], notes
 
 
 def _without_unlearnt(
-    table: pd.DataFrame, matrix: np.ndarray, class_names: list[str], notes: list[str]
+    table: pd.DataFrame, matrix: np.ndarray, class_names: list[str], notes: list[Sentence]
 ) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
     """Leave out classes whose training images have all been lost since the audit."""
     left = sorted(table["label"][table["split"] == "train"].unique())
@@ -228,10 +223,7 @@ def _without_unlearnt(
             "Is the folder still there? Look at it again, then train again."
         )
     if left != class_names:
-        notes.append(
-            f"Left out, because none of their training images could be read any more: "
-            f"{_quoted(sorted(set(class_names) - set(left)))}."
-        )
+        notes.append(sentence("note.unlearnt", names=_quoted(sorted(set(class_names) - set(left)))))
     kept = table["label"].isin(left).to_numpy()
     return table[kept].reset_index(drop=True), matrix[kept], left
 
@@ -263,30 +255,30 @@ def _listener(context: Context, epoch_seconds: list[float]) -> training.Listen:
 
 def _choose(
     tuned: training.FineTuned, probe_logits: np.ndarray, y_true: np.ndarray
-) -> tuple[training.FineTuned | None, str]:
+) -> tuple[training.FineTuned | None, Sentence]:
     """Keep stage 2 only if it is no worse than the probe on val, and say what was decided."""
     probe_loss, probe_accuracy = training.scores(probe_logits, y_true)
     loss, accuracy = training.scores(tuned.logits["val"], y_true)
-    figures = (
-        f"validation loss {loss:.3f} after fine-tuning, {probe_loss:.3f} before; "
-        f"accuracy {100 * accuracy:.1f} %, {100 * probe_accuracy:.1f} % before"
-    )
+    figures = {
+        "loss": loss,
+        "loss_before": probe_loss,
+        "accuracy": 100 * accuracy,
+        "accuracy_before": 100 * probe_accuracy,
+    }
     if loss <= probe_loss:
-        return tuned, f"Fine-tuning was kept, from epoch {tuned.epoch}: {figures}."
-    return None, f"Fine-tuning was not kept, the run uses the head on the untouched backbone: {figures}."
+        return tuned, sentence("note.kept", epoch=tuned.epoch, **figures)
+    return None, sentence("note.not_kept", **figures)
 
 
 def _without_unread(
-    table: pd.DataFrame, logits: Mapping[str, np.ndarray], y_true: np.ndarray, notes: list[str]
+    table: pd.DataFrame, logits: Mapping[str, np.ndarray], y_true: np.ndarray, notes: list[Sentence]
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray], np.ndarray]:
     """Leave out the images that vanished during stage 2."""
     read = np.ones(len(table), dtype=bool)
     for split in runs.SPLITS:
         read[(table["split"] == split).to_numpy()] = ~np.isnan(logits[split]).any(axis=1)
     if not read.all():
-        notes.append(
-            f"Left out {int((~read).sum())} images that could not be read any more during fine-tuning."
-        )
+        notes.append(sentence("note.lost_later", n=int((~read).sum())))
     kept = {split: values[~np.isnan(values).any(axis=1)] for split, values in logits.items()}
     return table[read].reset_index(drop=True), kept, y_true[read]
 
