@@ -8,14 +8,18 @@ with Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from core import audit, catalog, datasets, queue, recipes, runs, splits
 from core.errors import DataError, GraftError, JobError
@@ -32,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m core", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=f"Graft {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     def add(
@@ -43,12 +48,14 @@ def build_parser() -> argparse.ArgumentParser:
         return command
 
     command = add("audit", run_audit, "say what is wrong with a folder of pictures")
-    command.add_argument("folder", type=_folder, metavar="DIR", help="one subfolder per class")
+    command.add_argument("folder", type=_path, metavar="DIR", help="one subfolder per class")
 
     command = add("train", run_train, "train a classifier on a folder of pictures")
-    command.add_argument("folder", type=_folder, metavar="DIR", help="one subfolder per class")
+    command.add_argument("folder", type=_path, metavar="DIR", help="one subfolder per class")
     command.add_argument("--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}")
-    command.add_argument("--weights", metavar="FILE", help="weights file of the backbone; default: ImageNet")
+    command.add_argument(
+        "--weights", type=_path, metavar="FILE", help="weights file of the backbone; default: ImageNet"
+    )
     command.add_argument(
         "--recipe",
         default=recipes.DEFAULT_PRESET,
@@ -74,10 +81,14 @@ def build_parser() -> argparse.ArgumentParser:
     command = add("predict", run_predict, "say what a run sees in pictures")
     command.add_argument("run_id", metavar="RUN_ID")
     command.add_argument(
-        "paths", type=Path, nargs="+", metavar="PATH", help="pictures, or folders of pictures"
+        "paths", type=_path, nargs="+", metavar="PATH", help="pictures, or folders of pictures"
     )
 
     add("runs", run_runs, "list all runs")
+
+    command = add("cancel", run_cancel, "stop a training that waits or runs")
+    command.add_argument("run_id", metavar="RUN_ID")
+
     add("release", run_release, "end the device session and give its memory back")
     return parser
 
@@ -111,11 +122,7 @@ def run_audit(workspace: Workspace, arguments: argparse.Namespace) -> int:
     show.end()
     layout = datasets.read_layout(dataset.root)
     found = audit.checks(table, layout.class_names, layout.kind)
-    try:
-        assigned = splits.assign(table)
-        counts: dict[str, int] | None = {name: int((assigned == name).sum()) for name in runs.SPLITS}
-    except DataError:
-        counts = None
+    counts, split_problem = _split_counts(table)
     if arguments.json:
         _print_json(
             {
@@ -124,21 +131,28 @@ def run_audit(workspace: Workspace, arguments: argparse.Namespace) -> int:
                 "num_images": int(table["usable"].sum()),
                 "class_names": list(layout.class_names),
                 "splits": counts,
+                "split_problem": split_problem,
                 "checks": {
                     check.name: {
                         "num_flagged": check.num_flagged,
                         "paths": list(check.paths),
-                        "why": check.why,
+                        "why": str(check.why),
                     }
                     for check in found
                 },
             }
         )
         return 0
-    print(audit.verdict(table, found))
+    print(" ".join(map(str, audit.verdict(table, found))))
+    _print_classes(table, layout.class_names)
+    if counts is None:
+        print(f"\nIt cannot be trained on yet. {split_problem}")
+    else:
+        shares = ", ".join(f"{count} for {split}" for split, count in counts.items())
+        print(f"\nOf these, a training uses {shares}.")
     for check in found:
         if check.num_flagged:
-            print(f"\n{check.name}  {check.num_flagged}\n  {check.why}")
+            print(f"\n{check.title}  {check.num_flagged}\n  {check.why}")
             for path in check.paths[:MAX_LISTED]:
                 print(f"  {_printable(path)}")
             if len(check.paths) > MAX_LISTED:
@@ -151,7 +165,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
     dataset = datasets.add_folder(workspace, arguments.folder)
     changes = {
         "backbone": arguments.backbone,
-        "weights": arguments.weights,
+        "weights": arguments.weights and str(arguments.weights),
         "fractions": arguments.split,
         "image_size": arguments.image_size,
         "head_epochs": arguments.head_epochs,
@@ -162,6 +176,8 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
         recipes.preset(arguments.recipe, dataset.sample),
         **{name: value for name, value in changes.items() if value is not None},
     )
+    if arguments.image_size is not None:  # 0 would quietly be the network's own
+        recipes.validate_image_size(arguments.image_size, catalog.get(recipe.backbone))
     job = queue.submit_training(workspace, dataset.id, dataset.name, recipe)
     _follow(workspace, job)
     run = runs.get(workspace, job.run_id)
@@ -175,7 +191,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
         "seconds": run.seconds,
         "metrics": run.metrics,
         "fine_tuned": run.fine_tuned,
-        "notes": list(run.notes),
+        "notes": [str(note) for note in run.notes],
     }
     if arguments.json:
         _print_json(report)
@@ -288,6 +304,26 @@ def run_runs(workspace: Workspace, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def run_cancel(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """``cancel RUN_ID``; returns when the training has stopped."""
+    queue.tend(workspace)
+    run = runs.get(workspace, arguments.run_id)
+    active = queue.list_jobs(workspace, active=True, run_id=run.id)
+    for job in active:
+        queue.cancel(workspace, job.id)
+        with contextlib.suppress(JobError):  # how a cancelled job ends
+            _follow(workspace, job)
+    run = runs.get(workspace, run.id)
+    cancelled = bool(active) and run.state == "cancelled"
+    if arguments.json:
+        _print_json({"run_id": run.id, "state": run.state, "cancelled": cancelled})
+    elif cancelled:
+        print(f"Run {run.id} is cancelled.")
+    else:
+        print(f"Nothing to cancel: run {run.id} is {run.state}.")
+    return 0
+
+
 def run_release(workspace: Workspace, arguments: argparse.Namespace) -> int:
     """``release``."""
     device = queue.default_device()
@@ -357,9 +393,9 @@ def _pictures(given: Path) -> list[Path]:
     return found
 
 
-def _folder(text: str) -> Path:
+def _path(text: str) -> Path:
     if not text.strip():  # Path("") would be this very folder, which nobody means
-        raise argparse.ArgumentTypeError("an empty path; expected a folder of pictures")
+        raise argparse.ArgumentTypeError("an empty path; expected a file or a folder")
     return Path(text)
 
 
@@ -368,6 +404,27 @@ def _fractions(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f'"{text}" is not three numbers such as 0.7,0.15,0.15') from None
+
+
+def _split_counts(table: pd.DataFrame) -> tuple[dict[str, int] | None, str | None]:
+    """Return how many pictures a training would use per split, or why it could not be."""
+    try:
+        assigned = splits.assign(table)
+    except DataError as error:
+        return None, str(error)
+    return {name: int((assigned == name).sum()) for name in runs.SPLITS}, None
+
+
+def _print_classes(table: pd.DataFrame, class_names: Sequence[str]) -> None:
+    """Print how many usable pictures each class has, also per split where the folder brings one."""
+    usable = table[table["usable"]]
+    given = [split for split in runs.SPLITS if (usable["given_split"] == split).any()]
+    width = max(len(_printable(name)) for name in ("class", *class_names))
+    print(f"\n{'class':<{width}}  pictures" + "".join(f"  {split:>6}" for split in given))
+    for name in class_names:
+        of_class = usable[usable["label"] == name]
+        counts = "".join(f"  {int((of_class['given_split'] == split).sum()):6d}" for split in given)
+        print(f"{_printable(name):<{width}}  {len(of_class):8d}{counts}")
 
 
 def _scores_line(metrics: Any) -> str:
@@ -384,6 +441,11 @@ def _printable(text: object) -> str:
     """Keep control characters and broken Unicode of file names away from the terminal."""
     shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
     return shown.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8")
+
+
+def _version() -> str:
+    project = tomllib.loads((queue.PROJECT_DIR / "pyproject.toml").read_text("utf-8"))["project"]
+    return str(project["version"])
 
 
 def _print_json(value: Any) -> None:

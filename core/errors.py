@@ -6,6 +6,7 @@
     ├── RecipeError           what a training was asked to do
     ├── WeightsError          a pretrained network's weights
     ├── WorkspaceError        the place where Graft keeps things
+    ├── DeviceError           the device that was asked for
     ├── NotFound              a dataset, run or job that does not exist (any more)
     ├── JobError              a job that failed, was cancelled or was interrupted
     └── Cancelled             the user asked to stop
@@ -48,6 +49,10 @@ class WeightsError(GraftError):
 
 class WorkspaceError(GraftError):
     """The workspace folder cannot be used."""
+
+
+class DeviceError(GraftError):
+    """The device that was asked for is not on this machine."""
 
 
 class NotFound(GraftError):

@@ -13,6 +13,7 @@ runs/<run_id>/
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -29,7 +30,6 @@ import pandas as pd
 from core import words
 from core.errors import GraftError, NotFound, WorkspaceError
 from core.evaluation import softmax, top_losses
-from core.words import Sentence
 from core.workspace import Workspace, read_json, remove_directory, replacing, write_json
 
 ACTIVE_STATES = ("queued", "running")
@@ -90,7 +90,7 @@ class Run:
     stage_2: Mapping[str, Any] = field(default_factory=dict)
     controls: Mapping[str, Any] = field(default_factory=dict)
     forgetting: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[Sentence, ...] = ()
+    notes: tuple[words.Sentence, ...] = ()
     error: str = ""
 
 
@@ -137,8 +137,8 @@ def create(workspace: Workspace, dataset_id: str, dataset_name: str, recipe: Map
 
 def save(workspace: Workspace, run: Run) -> None:
     """Write the record of a run."""
-    stored = asdict(run) | {"notes": [note.to_json() for note in run.notes]}
-    write_json(folder(workspace, run.id) / "run.json", stored)
+    values = asdict(run) | {"notes": [note.to_json() for note in run.notes]}
+    write_json(folder(workspace, run.id) / "run.json", values)
 
 
 def get(workspace: Workspace, run_id: str) -> Run:
@@ -146,11 +146,12 @@ def get(workspace: Workspace, run_id: str) -> Run:
 
     Raises:
         NotFound: There is no such run.
-        WorkspaceError: Its record is damaged.
+        WorkspaceError: Its record is damaged or may not be read.
     """
     path = folder(workspace, run_id) / "run.json"
-    if not path.exists():
-        raise NotFound(f'There is no run "{run_id}" in this workspace. It may have been deleted.')
+    with contextlib.suppress(PermissionError):  # a closed folder is told when the record is read
+        if not path.exists():
+            raise NotFound(f'There is no run "{run_id}" in this workspace. It may have been deleted.')
     values = read_json(path)
     known = {item.name for item in fields(Run)}
     try:
@@ -233,7 +234,13 @@ def epochs(workspace: Workspace, run_id: str) -> pd.DataFrame:
 
     An epoch that was done again after an interruption counts once, as it was done last.
     """
-    told = pd.DataFrame([event for event in events(workspace, run_id) if event["kind"] == "epoch"])
+    found: list[dict[str, Any]] = []
+    for event in events(workspace, run_id):
+        if event["kind"] == "epoch":
+            found.append(event)
+        elif event["kind"] == "resumed":  # an epoch may have been kept by one that died before it could tell
+            found += event["history"]
+    told = pd.DataFrame(found)
     if told.empty:
         return told
     told = told.drop_duplicates(["stage", "epoch"], keep="last")

@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -66,11 +67,12 @@ class Workspace:
         migrations: The SQL scripts that lead to today's schema.
 
     Raises:
-        WorkspaceError: The folder cannot be written, its file system cannot lock, the database is damaged,
-            or a newer Graft has written it.
+        WorkspaceError: Python does not read names of files as UTF-8, the folder cannot be written, its file
+            system cannot lock, the database is damaged, or a newer Graft has written it.
     """
 
     def __init__(self, home: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+        _require_utf8()
         self.home = home.expanduser().resolve()
         self.db_path = self.home / "graft.db"
         self.datasets_dir = self.home / "datasets"
@@ -180,6 +182,16 @@ class Workspace:
                 target.close()
 
 
+def _require_utf8() -> None:
+    """Refuse another encoding of file names: what one process writes down the next would not find again."""
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8":
+        raise WorkspaceError(
+            f"Python reads the names of files as {encoding} here. Expected UTF-8, so that a name in any language "
+            "is found again. Set PYTHONUTF8=1, then start Graft again."
+        )
+
+
 def open_workspace(home: Path | None = None) -> Workspace:
     """Open the workspace at ``home``, or at :func:`default_home`."""
     return Workspace(home or default_home())
@@ -224,10 +236,14 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        WorkspaceError: The file is missing or not JSON.
+        WorkspaceError: The file is missing, may not be read or is not JSON.
     """
     try:
         return json.loads(path.read_bytes())
+    except PermissionError as error:
+        raise WorkspaceError(
+            f'"{path}" may not be read ({error.strerror}). Give yourself permission to read it.'
+        ) from error
     except (OSError, ValueError) as error:
         raise WorkspaceError(f'"{path}" could not be read ({error}). It is missing or damaged.') from error
 

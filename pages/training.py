@@ -7,8 +7,9 @@ import streamlit as st
 from core.runs import ACTIVE_STATES
 from pages.components import dataset as dataset_view
 from pages.components import shell
+from pages.components.runs_table import earlier_runs
 from pages.components.text import t
-from pages.components.training_run import earlier_runs, show_run
+from pages.components.training_run import show_run
 from pages.components.training_setup import setup
 
 shell.guard(__file__)

@@ -83,7 +83,7 @@ def go_the_whole_way(page: Page, url: str, workspace: Workspace) -> None:
     expect(page.get_by_role("button", name="Start training")).to_be_visible(timeout=PATIENCE_MS)
     settle(page)
     page.get_by_text("All settings", exact=True).click()
-    set_number(page, "Image size (pixels a side)", IMAGE_SIZE)
+    set_number(page, "Picture size (pixels a side)", IMAGE_SIZE)
     set_number(page, "Epochs", EPOCHS)
     photograph(page, "training")
     page.get_by_role("button", name="Start training").click()

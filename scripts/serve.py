@@ -19,6 +19,7 @@ def main() -> None:
         f"\n  Graft runs at http://{HOST}:{port} - open it in a browser; stop it with Ctrl+C.\n", flush=True
     )
     os.chdir(ROOT)
+    os.environ["PYTHONUTF8"] = "1"  # names of files are UTF-8, whatever the terminal's language settings say
     server = [
         "-m",
         "streamlit",

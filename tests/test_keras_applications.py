@@ -149,6 +149,12 @@ def test_missing_weights_are_fetched_into_the_keras_cache_once(tmp_path: Path, k
     assert keras_weights(spec) == path
 
 
+def test_weights_are_kept_where_the_caller_says(tmp_path: Path, keras_home: Path) -> None:
+    path = keras_weights(published(tmp_path, b"weights"), keras_home=tmp_path / "elsewhere")
+    assert path.parent == tmp_path / "elsewhere" / "models"
+    assert path.is_file() and not keras_home.exists()
+
+
 def test_cancelling_a_download_leaves_nothing(tmp_path: Path, keras_home: Path) -> None:
     def cancel(done: int, total: int) -> None:
         if done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,14 +10,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from core import queue, recipes, runs
-from core.errors import JobError, NotFound
+from core.errors import DeviceError, JobError, NotFound
+from core.queue import Device
 from core.recipes import Recipe
+from core.words import sentence
 from core.workspace import Workspace
 
 RECIPE = recipes.validate(Recipe(backbone="tiny"))
@@ -40,6 +44,58 @@ def eventually(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+@pytest.fixture
+def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that lists two graphics cards."""
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\necho '0, Big Card'\necho '1, Small Card'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(driver.parent), prepend=os.pathsep)
+    monkeypatch.setattr(
+        sys.modules[Device.__module__], "_gpu_names", None
+    )  # asked once per process otherwise
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device"),
+    [("", "gpu:0"), (" ", "gpu:0"), ("gpu:1", "gpu:1"), (" gpu:0 ", "gpu:0"), ("cpu", "cpu")],
+)
+def test_jobs_go_to_the_device_that_was_asked_for_or_to_the_first(
+    two_gpus: None, monkeypatch: pytest.MonkeyPatch, wanted: str, device: str
+) -> None:
+    monkeypatch.setenv("GRAFT_DEVICE", wanted)
+    assert queue.default_device().id == device
+
+
+@pytest.mark.parametrize("wanted", ["tpu", "gpu", "gpu:x", "gpu:7", "CPU0"])
+def test_a_device_that_is_not_there_is_refused(
+    workspace: Workspace, two_gpus: None, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    monkeypatch.setenv("GRAFT_DEVICE", wanted)
+    expected = (
+        f'GRAFT_DEVICE is "{wanted}". Expected a device of this machine: gpu:0, gpu:1, cpu .*Set it to one'
+    )
+    with pytest.raises(DeviceError, match=expected):
+        queue.session_status(workspace)
+    with pytest.raises(DeviceError, match=expected):
+        queue.submit_training(workspace, "d", "D", Recipe(backbone="tiny"))
+    assert runs.list_runs(workspace) == []
+
+
+def test_a_job_takes_along_where_its_sender_keeps_weights(
+    workspace: Workspace, held: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", "mine")
+    run = runs.create(workspace, "d", "D", recipes.validate(Recipe(backbone="vgg16")).to_json())
+    jobs = [
+        queue.submit_training(workspace, "d", "D", Recipe(backbone="vgg16")),
+        queue.submit_prediction(workspace, run, [tmp_path / "a.png"]),
+    ]
+    assert [job.args["keras_home"] for job in jobs] == [str(tmp_path / "mine")] * 2
 
 
 def test_jobs_of_a_lane_are_taken_in_order_and_lanes_do_not_wait_for_each_other(
@@ -121,6 +177,36 @@ def test_a_dead_sessions_job_is_interrupted_and_a_living_ones_is_not(workspace: 
     assert found.state == "interrupted"
     assert "Start it again" in found.error["message"]
     assert runs.get(workspace, run.id).state == "interrupted"
+
+
+def old_run(workspace: Workspace, state: str) -> str:
+    """Make a run that was begun two minutes ago."""
+    run = runs.create(workspace, "d", "D", {})
+    runs.save(workspace, replace(run, state=state, created=run.created - 120))
+    return run.id
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_run_that_no_job_will_ever_end_is_interrupted(workspace: Workspace, state: str) -> None:
+    lost, fresh = old_run(workspace, state), runs.create(workspace, "d", "D", {}).id
+    queue.tend(workspace)
+    found = runs.get(workspace, lost)
+    assert found.state == "interrupted" and "Start it again" in found.error
+    assert runs.get(workspace, fresh).state == "queued"
+
+
+def test_a_run_whose_job_waits_or_has_just_ended_is_left_alone(workspace: Workspace, held: None) -> None:
+    ended = old_run(workspace, "running")
+    job = queue.submit(workspace, "train", {}, run_id=ended)
+    assert queue.claim(workspace, "cpu", "train", "me") is not None
+    queue.finish(workspace, job, "done")  # but whoever did it has not told the run yet
+    waiting = old_run(workspace, "running")
+    queue.submit(workspace, "train", {}, run_id=waiting)
+    assert [runs.get(workspace, run_id).state for run_id in (waiting, ended)] == ["running", "running"]
+    with workspace.db() as db:
+        db.execute("UPDATE jobs SET ended = ended - 120 WHERE run_id = ?", (ended,))
+    queue.tend(workspace)
+    assert [runs.get(workspace, run_id).state for run_id in (waiting, ended)] == ["running", "interrupted"]
 
 
 def test_whoever_only_looks_does_not_keep_a_session_from_starting(workspace: Workspace) -> None:
@@ -237,3 +323,20 @@ def test_who_waits_hears_when_it_begins_if_those_before_have_a_forecast(
     assert queue.starts_in(workspace, third) is None
     queue.claim(workspace, "cpu", "train", "me")
     assert 0 < (queue.starts_in(workspace, second) or 0) <= 60.0
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (sentence("session.no_gpu").to_json(), "TensorFlow does not see the GPU"),
+        ("A note of an older Graft.", "A note of an older Graft."),
+    ],
+)
+def test_what_a_session_notes_can_be_said(workspace: Workspace, stored: object, said: str) -> None:
+    with workspace.db() as db:
+        db.execute(
+            "INSERT INTO sessions (device, session_id, pid, started, status) VALUES ('cpu', 's', 1, 0, ?)",
+            (json.dumps({"state": "idle", "note": stored}),),
+        )
+    assert str(queue.session_status(workspace).note).startswith(said)

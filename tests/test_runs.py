@@ -12,7 +12,13 @@ from core import runs
 from core.errors import NotFound, WorkspaceError
 from core.runs import Run
 from core.words import sentence
-from core.workspace import Workspace
+from core.workspace import Workspace, read_json, write_json
+from tests.users import open_folder, unprivileged
+
+NOTES = (
+    sentence("note.empty", names='"owl"'),
+    sentence("note.unusable", files=sentence("count.files", n=1)),
+)
 
 
 @pytest.fixture
@@ -22,19 +28,23 @@ def run(workspace: Workspace) -> Run:
 
 def test_a_record_comes_back_as_it_was(workspace: Workspace, run: Run) -> None:
     done = replace(
-        run,
-        state="done",
-        class_names=("cat", "狗"),
-        metrics={"test": {"accuracy": 0.5}},
-        notes=(sentence("note.unusable_files", n=2),),
+        run, state="done", class_names=("cat", "狗"), metrics={"test": {"accuracy": 0.5}}, notes=NOTES
     )
     runs.save(workspace, done)
     assert runs.get(workspace, run.id) == done
 
 
+def test_notes_of_an_older_and_of_a_newer_graft_can_be_read(workspace: Workspace, run: Run) -> None:
+    path = runs.folder(workspace, run.id) / "run.json"
+    notes = ["Fine-tuning was kept.", {"key": "note.of_the_future", "values": {}}]
+    write_json(path, read_json(path) | {"notes": notes})
+    old, new = runs.get(workspace, run.id).notes
+    assert str(old) == "Fine-tuning was kept."
+    assert "note.of_the_future" in str(new)
+
+
 def test_runs_are_listed_newest_first_and_by_dataset(workspace: Workspace, run: Run) -> None:
     other = runs.create(workspace, "cars", "Cars", {})
-    assert {item.id for item in runs.list_runs(workspace)} == {run.id, other.id}
     assert [item.id for item in runs.list_runs(workspace, "pets")] == [run.id]
     assert [item.id for item in runs.list_runs(workspace)] == [other.id, run.id]
 
@@ -55,6 +65,21 @@ def test_a_damaged_record_is_told_and_still_listed(workspace: Workspace, run: Ru
         assert "damaged" in listed.error
     runs.delete(workspace, run.id)
     assert runs.list_runs(workspace) == []
+
+
+@pytest.mark.parametrize("closed", ["run.json", "."])
+def test_a_record_that_may_not_be_read_is_not_called_damaged(closed: str) -> None:
+    with open_folder() as folder:
+        workspace = Workspace(folder / "graft")
+        run_id = runs.create(workspace, "pets", "Pets", {}).id
+        (runs.folder(workspace, run_id) / closed).chmod(0)
+        with unprivileged():
+            with pytest.raises(WorkspaceError, match="may not be read .*Give yourself permission") as caught:
+                runs.get(workspace, run_id)
+            (listed,) = runs.list_runs(workspace)
+        assert "damaged" not in str(caught.value)
+        assert (listed.state, listed.error) == ("failed", str(caught.value))
+        (runs.folder(workspace, run_id) / closed).chmod(0o700)
 
 
 def test_a_torn_event_is_left_out(workspace: Workspace, run: Run) -> None:

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import augmentation, conclusions, datasets, queue, recipes, runs
+from core import augmentation, catalog, conclusions, datasets, queue, recipes, runs
 from core.__main__ import main
 from core.datasets import Dataset
 from core.errors import JobError
@@ -97,7 +97,7 @@ def test_a_folder_becomes_a_run_and_one_bad_file_stops_nothing(home: Workspace, 
     assert stages[-2:] == ["controls", "evaluate"]
     notes = [str(note) for note in run.notes]
     assert [note for note in notes if note.startswith("Fine-tuning was")]
-    assert "Left out because it cannot be used: 1 file. The audit says why." in notes
+    assert "Left out because they cannot be used: 1 file. The audit says why." in notes
     assert run.stage_2["epochs"] == run.stage_2["planned"] == 1
 
 
@@ -187,6 +187,19 @@ def test_a_training_that_cannot_be_is_failed_with_the_reason(home: Workspace, tm
         queue.wait(home, job.id)
     run = runs.get(home, job.run_id)
     assert run.state == "failed" and "cat" in run.error
+
+
+def test_weights_are_looked_for_where_the_asker_keeps_them_not_where_the_session_does(
+    home: Workspace, dataset: Dataset, run: runs.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = catalog.get("mobilenet-v3-small")
+    path = tmp_path / "keras" / "models" / spec.weights_file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"cut off")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))  # the session is running already, without it
+    with pytest.raises(JobError) as caught:
+        train(home, dataset, replace(RECIPE, backbone=spec.name))
+    assert str(caught.value).startswith(f'"{path}" is damaged or another file')
 
 
 def test_a_cancelled_training_stops_at_once_keeps_its_best_model_and_the_session_goes_on(
@@ -340,6 +353,17 @@ def test_the_command_line_tells_the_same(
     assert audited["checks"]["truncated"]["num_flagged"] + audited["checks"]["unreadable"]["num_flagged"] == 1
 
 
+def test_a_speed_leaves_out_what_only_starting_costs() -> None:
+    from core.session.train_job import MIN_MEASURED, Clock, _speeds
+
+    clock = Clock({"features": 4.0, "fine_tune": 39.0})
+    compiling = 30.0
+    assert _speeds(clock, 400, [compiling, 2.0, 4.0, 3.0], 90) == {"features": 100.0, "fine_tune": 30.0}
+    assert _speeds(clock, MIN_MEASURED, [compiling, 2.0], 90).keys() == {"features", "fine_tune"}
+    assert _speeds(clock, MIN_MEASURED - 1, [compiling], 90) == {}
+    assert _speeds(clock, 0, [], 90) == {}
+
+
 def test_a_class_that_lost_its_training_images_leaves_the_model(tmp_path: Path) -> None:
     from core.features import Features
     from core.session.material import Material, without_lost
@@ -358,7 +382,7 @@ def test_a_class_that_lost_its_training_images_leaves_the_model(tmp_path: Path) 
     material, matrix = left("abc", [2])
     assert (list(material.table["label"]), material.class_names) == (["a", "b", "a", "b"], ["a", "b"])
     np.testing.assert_array_equal(matrix, np.eye(5)[[0, 1, 3, 4]])
-    assert [note.key for note in material.notes] == ["note.lost_file", "note.lost_classes"]
+    assert [note.key for note in material.notes] == ["note.lost", "note.unlearnt"]
     assert '"c"' in str(material.notes[1])
     with pytest.raises(JobError, match="Only 1 of 2 classes have training pictures that can still be read"):
         left("ab", [1])

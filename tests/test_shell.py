@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core import datasets, runs
+from core import audit, datasets, runs
 from core.workspace import Workspace
 from pages.components import shell
 
@@ -90,6 +90,32 @@ def test_unknown_ids_in_the_url_are_ignored(app: AppTest, birds: str, unknown: s
     assert _params(app) == {"dataset": birds}
 
 
+def _captions(app: AppTest) -> str:
+    return "\n".join(element.value for element in app.caption)
+
+
+@pytest.mark.parametrize("kind", ["dataset", "run"])
+def test_an_unknown_id_in_the_url_is_said_once_with_what_is_shown_instead(
+    app: AppTest, birds: str, kind: str
+) -> None:
+    app.query_params[kind] = "20200101-000000-abcd"
+    app.run()
+    assert f"There is no {kind} `20200101-000000-abcd`" in _captions(app)
+    assert "Shown instead: Dataset `Birds`." in _captions(app)
+    app.run()
+    assert "There is no" not in _captions(app)
+
+
+def test_a_run_whose_dataset_was_removed_is_not_called_missing(
+    app: AppTest, workspace: Workspace, birds: str, birds_run: str
+) -> None:
+    datasets.remove(workspace, birds)
+    app.query_params.update(dataset=birds, run=birds_run)
+    app.run()
+    assert _params(app) == {"run": birds_run}
+    assert "There is no" not in _captions(app)
+
+
 def test_another_dataset_sends_away_a_run_that_is_not_about_it(
     app: AppTest, fish: str, birds_run: str
 ) -> None:
@@ -151,6 +177,20 @@ def test_a_workspace_that_cannot_be_used_is_explained(
     app = AppTest.from_file(ENTRY, default_timeout=20).run()
     assert not app.exception
     assert "Set GRAFT\\_HOME" in app.error[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_device_that_is_not_there_is_explained_and_every_page_still_opens(
+    app: AppTest, workspace: Workspace, birds: str, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    audit.audit(workspace, datasets.get(workspace, birds))
+    monkeypatch.setenv("GRAFT_DEVICE", "tpu")
+    app.query_params["dataset"] = birds
+    app.run().switch_page(page).run()
+    assert not app.exception
+    assert len(app.title) == 1
+    (told,) = app.sidebar.error
+    assert told.value.startswith("GRAFT\\_DEVICE is `tpu`\\. Expected a device of this machine")
 
 
 def _failing(message: str) -> None:

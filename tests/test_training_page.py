@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import datasets, queue, runs
+from core import datasets, queue, recipes, runs
 from core.datasets import Dataset
+from core.words import say
 from core.workspace import Workspace
 from tests.worlds import (
     RECIPE,
@@ -99,14 +101,14 @@ def test_before_the_start_it_says_what_will_happen_and_what_it_will_take(birds: 
     assert "Learns from 18 pictures, decides by 6 (validation), is judged on 6 (test)." in words(app)
     assert "A rough estimate" in words(app)
     settings = _settings(app)
-    assert settings["Image size (pixels a side)"] == 224
+    assert settings["Picture size (pixels a side)"] == 224
     assert "EfficientNet-Lite0" in str(app.selectbox(key="training_backbone").options)
     assert "tiny" not in app.selectbox(key="training_backbone").options
 
 
 def test_the_settings_reach_the_run(workspace: Workspace, birds: Dataset) -> None:
     app = visit("training", dataset=birds.id)
-    changes = {"Image size (pixels a side)": 64, "Most epochs": 3, "Epochs": 1, "Batch size": 8}
+    changes = {"Picture size (pixels a side)": 64, "Most epochs": 3, "Epochs": 1, "Batch size": 8}
     for label, value in changes.items():
         next(widget for widget in app.number_input if widget.label == label).set_value(value)
     app.run()
@@ -118,6 +120,72 @@ def test_the_settings_reach_the_run(workspace: Workspace, birds: Dataset) -> Non
     assert chosen == (64, 3, 1, 8)
     assert current(app) == {"dataset": birds.id, "run": job.run_id}
     assert has_button(app, f"cancel_{job.id}")
+
+
+def _field(app: AppTest, name: str) -> Any:
+    widgets = (*app.number_input, *app.selectbox, *app.slider, *app.text_input)
+    return next(widget for widget in widgets if widget.key.startswith(f"{name}_"))
+
+
+def test_what_was_chosen_for_a_dataset_is_there_again_in_another_browser(birds: Dataset) -> None:
+    chosen = {"image_size": 96, "fine_tune_blocks": 50, "learning_rate": 3e-4}
+    app = visit("training", dataset=birds.id)
+    app.selectbox(key="training_backbone").set_value("mobilenet-v2").run()
+    for name, value in chosen.items():
+        _field(app, name).set_value(value)
+    app.run()
+    again = visit("training", dataset=birds.id)
+    assert not again.exception
+    assert again.selectbox(key="training_backbone").value == "mobilenet-v2"
+    assert {name: _field(again, name).value for name in chosen} == chosen
+    assert _field(again, "fine_tune_epochs").value == 5
+    assert f"Changed: {', '.join(say(f'field.{name}') for name in chosen)}." in words(again)
+
+
+def test_the_choice_is_each_datasets_own(workspace: Workspace, birds: Dataset, tmp_path: Path) -> None:
+    fish = add_dataset(workspace, tmp_path / "fish")
+    app = visit("training", dataset=birds.id)
+    app.segmented_control(key="training_recipe").set_value("linear-probe").run()
+    app.query_params["dataset"] = fish.id
+    app.run()
+    assert app.segmented_control(key="training_recipe").value == "two-stages"
+    app.query_params["dataset"] = birds.id
+    app.run()
+    assert app.segmented_control(key="training_recipe").value == "linear-probe"
+
+
+def test_one_click_leads_back_to_the_defaults(birds: Dataset) -> None:
+    app = visit("training", dataset=birds.id)
+    assert not has_button(app, "defaults")
+    _field(app, "batch_size").set_value(8).run()
+    app.button(key="defaults").click().run()
+    assert not app.exception
+    assert _settings(app)["Batch size"] == 32
+    assert not has_button(app, "defaults")
+    assert _settings(visit("training", dataset=birds.id))["Batch size"] == 32
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{half",
+        "[]",
+        '{"preset": "two-stages"}',
+        '{"preset": "of-tomorrow", "recipe": {}}',
+        '{"preset": "two-stages", "recipe": {"batch_size": 8, "of_tomorrow": 1}}',
+        '{"preset": "two-stages", "recipe": {"batch_size": "8"}}',
+        '{"preset": "two-stages", "recipe": {"batch_size": 8, "backbone": "no-such"}}',
+    ],
+)
+def test_a_file_of_settings_that_is_damaged_or_of_another_version_is_ignored(
+    workspace: Workspace, birds: Dataset, written: str
+) -> None:
+    (workspace.datasets_dir / birds.id / "recipe.json").write_text(written)
+    app = visit("training", dataset=birds.id)
+    assert not app.exception
+    assert not app.error
+    assert _settings(app)["Batch size"] == 32
+    assert not has_button(app, "defaults")
 
 
 def test_the_head_alone_has_no_settings_for_fine_tuning(workspace: Workspace, birds: Dataset) -> None:
@@ -174,7 +242,7 @@ def test_a_running_training_shows_stage_progress_speed_curves_and_log(
     assert ":green-badge[:material/check_circle: Training the head]" in words(app)
     assert ":gray-badge[:material/circle: Evaluating]" in words(app)
     assert "5/5  loss 0.2000  accuracy 90.0\u00a0%" in _log(app)
-    assert len(app.get("plotly_chart")) == 1
+    assert len(app.get("plotly_chart")) == 2
     assert has_button(app, "start_training")
 
 
@@ -226,7 +294,7 @@ def test_a_training_that_ended_badly_says_so_and_can_be_tried_again(
     app = visit("training", run=job.run_id)
     assert not app.exception
     assert said in words(app)
-    assert len(app.get("plotly_chart")) == 1
+    assert len(app.get("plotly_chart")) == 2
     app.button(key=f"retry_{job.id}").click().run()
     assert not app.exception
     again = queue.latest(workspace, kind="train")
@@ -268,7 +336,7 @@ def test_a_finished_run_shows_its_verdict_and_what_was_decided(workspace: Worksp
     assert metrics(app)["Accuracy on test"] == "83.3\u00a0%"
     assert metrics(app)["Accuracy on validation"] == "100.0\u00a0%"
     assert metrics(app)["Took"] == "12 s"
-    assert "Fine\\-tuning was kept, from epoch 2\\." in words(app)
+    assert "Fine\\-tuning was kept, from epoch 2\\: validation loss 0\\.200 after" in words(app)
     assert has_button(app, "start_training")
 
 
@@ -290,8 +358,42 @@ def test_all_runs_on_the_dataset_are_listed_newest_first(workspace: Workspace, b
     runs.save(workspace, old)
     app = visit("training", dataset=birds.id)
     table = app.dataframe[0].value
-    assert list(table["State"]) == ["done", "interrupted"]
-    assert list(table["Recipe"]) == ["two stages", "two stages"]
+    assert list(table["state"]) == ["done", "interrupted"]
+    assert list(table["shown"]) == ["●", ""]
+
+
+def test_runs_of_the_same_minute_are_told_apart_by_what_they_did(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    default = replace(recipes.Recipe(), backbone="tiny", image_size=64)
+    tried = [
+        default,
+        replace(default, fine_tune_epochs=9),
+        replace(default, learning_rate=1e-3),
+        replace(default, fine_tune_epochs=0),
+    ]
+    for recipe in tried:
+        run = runs.create(workspace, birds.id, birds.name, recipe.to_json())
+        runs.save(workspace, replace(run, state="failed", created=1_800_000_000))
+    app = visit("training", dataset=birds.id)
+    table = app.dataframe[0].value
+    told = sorted(zip(table["recipe"], table["image_size"], table["epochs"].fillna(0), strict=True))
+    assert told == [
+        ("head only", 64, 0),
+        ("two stages", 64, 5),
+        ("two stages", 64, 9),
+        ("two stages, changed", 64, 5),
+    ]
+    assert list(table["shown"]).count("●") == 1
+
+
+def test_losses_before_the_temperature_are_told_from_those_after_it(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds)
+    assert "raw outputs" not in words(visit("training", run=run.id))
+    runs.save(workspace, replace(run, temperature=1.25))
+    assert "divided by the temperature 1.25, fitted on validation" in words(visit("training", run=run.id))
 
 
 def _select_run(app: AppTest, workspace: Workspace, row: int) -> None:
@@ -354,7 +456,7 @@ def test_a_damaged_record_is_listed_with_the_reason_and_can_be_deleted(
     (runs.folder(workspace, damaged.id) / "run.json").write_text("{half")
     app = visit("training", dataset=birds.id, run=damaged.id)
     assert not app.exception
-    assert list(app.dataframe[0].value["State"]) == ["failed"]
+    assert list(app.dataframe[0].value["state"]) == ["failed"]
     _select_run(app, workspace, 0)
     assert "damaged" in words(app)
     assert not has_button(app, "show_run")

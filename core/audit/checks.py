@@ -11,12 +11,16 @@ import pandas as pd
 
 from core import images
 from core.datasets.layouts import METADATA_NAME, SPLIT_NAMES
+from core.words import Sentence, Value, listed, sentence
 
 MIN_SIDE = 32
 """Pixels; the smallest input that the networks of the catalog take, so anything below is mostly made up."""
 
 MIN_CLASS_IMAGES = 3
 """Pictures of a class; with fewer it cannot be learnt from, tuned on and judged at the same time."""
+
+MAX_TROUBLES = 3
+"""Checks that the verdict names before it counts the rest."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +33,22 @@ class Check:
             ``"note"``.
         num_flagged: How many files, or classes, it concerns; 0 is good.
         paths: Those files, or class names, sorted.
-        why: What it means and what to do.
     """
 
     name: str
     severity: str
     num_flagged: int
     paths: tuple[str, ...]
-    why: str
+
+    @property
+    def title(self) -> Sentence:
+        """What it looks for, in a few words."""
+        return sentence(f"audit.title.{self.name}")
+
+    @property
+    def why(self) -> Sentence:
+        """What it means and what to do."""
+        return sentence(f"audit.why.{self.name}", min_side=MIN_SIDE, min_class_images=MIN_CLASS_IMAGES)
 
 
 _Measure = Callable[[pd.DataFrame, Sequence[str], str], Iterable[str]]
@@ -54,13 +66,13 @@ def checks(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> list
         Every check, also those that flag nothing, the most severe first.
     """
     found = []
-    for name, (severity, measure, why) in _CHECKS.items():
+    for name, (severity, measure) in _CHECKS.items():
         paths = tuple(sorted(measure(table, class_names, layout)))
-        found.append(Check(name, severity, len(paths), paths, why))
+        found.append(Check(name, severity, len(paths), paths))
     return found
 
 
-def verdict(table: pd.DataFrame, found: Sequence[Check]) -> str:
+def verdict(table: pd.DataFrame, found: Sequence[Check]) -> tuple[Sentence, ...]:
     """Say in one or two sentences how the dataset stands.
 
     Args:
@@ -68,23 +80,31 @@ def verdict(table: pd.DataFrame, found: Sequence[Check]) -> str:
         found: As :func:`checks` returns it for this table.
     """
     usable = table[table["usable"]]
+    if usable.empty:
+        return (sentence("audit.verdict.none"),)
     num_pictures = int(table["kind"].isin(["image", "nested"]).sum())
     num_classes = usable["label"].nunique()
-    if usable.empty:
-        return "No picture can be used. See below what is wrong with the files."
-    classes = f"{num_classes:,} {'class' if num_classes == 1 else 'classes'}"
+    classes = sentence("count.classes", n=num_classes)
     if len(usable) == num_pictures:
-        sentence = f"All {num_pictures:,} pictures in {classes} can be used."
+        counts = sentence("audit.verdict.all", n=num_pictures, classes=classes)
     else:
-        sentence = f"{len(usable):,} of {num_pictures:,} pictures in {classes} can be used."
+        counts = sentence("audit.verdict.some", usable=len(usable), n=num_pictures, classes=classes)
     troubles = [check for check in found if check.num_flagged and check.severity != "note"]
     if num_classes == 1:
-        return f"{sentence} A classifier needs at least 2 classes."
+        return counts, sentence("audit.verdict.one_class")
     if not troubles:
-        return f"{sentence} Nothing stands in the way of training."
-    names = [f"{check.name.replace('_', ' ')} ({check.num_flagged:,})" for check in troubles[:3]]
-    more = f" and {len(troubles) - 3} more" if len(troubles) > 3 else ""
-    return f"{sentence} Worth a look: {', '.join(names)}{more}."
+        return counts, sentence("audit.verdict.sound")
+    return counts, sentence("audit.verdict.look", troubles=_named(troubles))
+
+
+def _named(troubles: Sequence[Check]) -> Value:
+    shown = [
+        sentence("audit.verdict.trouble", title=check.title, n=check.num_flagged)
+        for check in troubles[:MAX_TROUBLES]
+    ]
+    if len(troubles) <= MAX_TROUBLES:
+        return listed(shown)
+    return sentence("list.more", names=listed(shown), n=len(troubles) - MAX_TROUBLES)
 
 
 def _with_problem(*problems: str) -> _Measure:
@@ -161,120 +181,30 @@ def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-_LEFT_OUT = "They are left out of training and scores."
-
-_CHECKS: dict[str, tuple[str, _Measure, str]] = {
-    "leak": (
-        "error",
-        _leak,
-        "The same file is in more than one split, so a model would be judged on what it has learnt by heart. "
-        "A training uses it only in the split that judges. Remove it from the others.",
-    ),
-    "unreadable": (
-        "error",
-        _with_problem("empty", "not_image", "too_large", "unreadable", "missing"),
-        f"These cannot be opened as pictures. {_LEFT_OUT} Replace or remove them.",
-    ),
-    "no_permission": (
-        "error",
-        _with_problem("no_permission"),
-        f"These files and folders exist but may not be read. {_LEFT_OUT} Give yourself permission to read them.",
-    ),
-    "truncated": (
-        "error",
-        _with_problem("truncated"),
-        f"The end of these pictures is missing. {_LEFT_OUT} Copy them again from their source.",
-    ),
-    "unsupported_format": (
-        "error",
-        _with_problem("unsupported_format"),
-        f"These pictures are in a format that Graft cannot open. {_LEFT_OUT} Save them as JPEG or PNG.",
-    ),
-    "bad_name": (
-        "error",
-        _of_kind("bad_name"),
-        f"The names of these are not Unicode text (shown with escapes). {_LEFT_OUT} Rename them.",
-    ),
-    "label_conflict": (
-        "warning",
-        _label_conflict,
-        "The same file is in more than one class, so at least one label is wrong. It is kept out of val and "
-        "test. Keep it where it belongs.",
-    ),
-    "exact_duplicate": (
-        "warning",
-        _exact_duplicate,
-        "These files are byte for byte the same as another one. They are kept on one side of the split. Keep "
-        "one of each.",
-    ),
-    "empty_class": (
-        "warning",
-        _empty_class,
-        "These classes have no usable picture and are left out. Add pictures, or remove the folder.",
-    ),
-    "tiny_class": (
-        "warning",
-        _tiny_class,
-        f"These classes have fewer than {MIN_CLASS_IMAGES} usable pictures, too few to learn from and to "
-        "judge, so they are only trained on. Add pictures.",
-    ),
-    "too_small": (
-        "warning",
-        _too_small,
-        f"The shorter side of these pictures is under {MIN_SIDE} pixels, so little can be seen on them. Use "
-        "larger ones.",
-    ),
-    "outside_class": (
-        "warning",
-        _of_kind("outside_class"),
-        f"These pictures are in no class folder. {_LEFT_OUT} Move them into one.",
-    ),
-    "symlink_broken": (
-        "warning",
-        _of_kind("symlink_broken"),
-        f"These links lead nowhere. {_LEFT_OUT} Remove them, or restore what they pointed to.",
-    ),
-    "symlink_outside": (
-        "warning",
-        _of_kind("symlink_outside"),
-        f"These links lead out of the folder and are not followed. {_LEFT_OUT} Copy the pictures themselves.",
-    ),
-    "split_like_class": (
-        "warning",
-        _split_like_class,
-        "These classes are named like a split. They count as classes, because not every folder beside them "
-        "is one of train, val, valid, validation, test with class folders inside.",
-    ),
-    "similar_class_names": (
-        "warning",
-        _similar_class_names,
-        "The names of these classes differ only in capital letters or spaces. If they mean the same, merge "
-        "the folders.",
-    ),
-    "extension_mismatch": (
-        "note",
-        _extension_mismatch,
-        "The ending of the name does not fit the content. Graft goes by the content; other programs may not. "
-        "Rename them.",
-    ),
-    "non_image": ("note", _non_image, "These files are not pictures and are ignored."),
-    "hidden": (
-        "note",
-        _of_kind("hidden"),
-        "These files, or a folder around them, are hidden or made by the system, and are ignored.",
-    ),
-    "nested": (
-        "note",
-        _of_kind("nested"),
-        "These pictures lie deeper than their class folder and count for it. If the folders in between are "
-        "the real classes, choose the folder directly above those.",
-    ),
-    "symlink": (
-        "note",
-        _of_kind("symlink"),
-        "These links point to something else in this folder and are ignored, so that nothing counts twice.",
-    ),
+_CHECKS: dict[str, tuple[str, _Measure]] = {
+    "leak": ("error", _leak),
+    "unreadable": ("error", _with_problem("empty", "not_image", "too_large", "unreadable", "missing")),
+    "no_permission": ("error", _with_problem("no_permission")),
+    "truncated": ("error", _with_problem("truncated")),
+    "unsupported_format": ("error", _with_problem("unsupported_format")),
+    "bad_name": ("error", _of_kind("bad_name")),
+    "label_conflict": ("warning", _label_conflict),
+    "exact_duplicate": ("warning", _exact_duplicate),
+    "empty_class": ("warning", _empty_class),
+    "tiny_class": ("warning", _tiny_class),
+    "too_small": ("warning", _too_small),
+    "outside_class": ("warning", _of_kind("outside_class")),
+    "symlink_broken": ("warning", _of_kind("symlink_broken")),
+    "symlink_outside": ("warning", _of_kind("symlink_outside")),
+    "split_like_class": ("warning", _split_like_class),
+    "similar_class_names": ("warning", _similar_class_names),
+    "extension_mismatch": ("note", _extension_mismatch),
+    "non_image": ("note", _non_image),
+    "hidden": ("note", _of_kind("hidden")),
+    "nested": ("note", _of_kind("nested")),
+    "symlink": ("note", _of_kind("symlink")),
 }
+"""Severity and measure of each check; its title and why stand under its name in :mod:`core.words`."""
 
 CHECK_NAMES = tuple(_CHECKS)
 """All checks, the most severe first."""

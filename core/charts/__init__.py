@@ -10,10 +10,11 @@ from __future__ import annotations
 from core.charts.bars import class_counts, f1_bars, probability_bars
 from core.charts.canvas import WORDS, shorten
 from core.charts.confusion import confusion_styles
-from core.charts.curves import learning_curves
+from core.charts.curves import MEASURES, learning_curves
 from core.charts.palette import contrast
 
 __all__ = [
+    "MEASURES",
     "WORDS",
     "class_counts",
     "confusion_styles",

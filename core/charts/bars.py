@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from core.charts.canvas import LETTER_WIDTH, canvas, empty, escape, shorten, vocabulary
 from core.charts.palette import BLUE, GRAY, GREEN, VERMILION
 from core.evaluation import ClassScores
+from core.words import FALLBACK
 
 SPLIT_COLORS: Final = {"train": BLUE, "val": VERMILION, "test": GREEN}
 SPLIT_PATTERNS: Final = {"train": "", "val": "/", "test": "."}
@@ -22,21 +23,19 @@ DENSE_ROW_HEIGHT: Final = 20  # pixels per bar where there are more than ROOMY b
 ROOMY: Final = 40
 
 
-def class_counts(
-    table: pd.DataFrame, class_names: Sequence[str], words: Mapping[str, str] | None = None
-) -> go.Figure:
+def class_counts(table: pd.DataFrame, class_names: Sequence[str], language: str = FALLBACK) -> go.Figure:
     """How many images has each class, and in which split?
 
     Args:
         table: One row per image with the columns ``label`` and ``split``; other splits than train, val and
             test are not counted.
         class_names: Classes from top to bottom, those without images included.
-        words: Other words than those of ``WORDS``.
+        language: Of the words in the figure; one of :func:`core.words.languages`.
 
     Returns:
         One bar per class, stacked by split, with its total beside it.
     """
-    say = vocabulary(words)
+    say = vocabulary(language)
     if not class_names:
         return empty(say["nothing"])
     counts = _count(table, class_names)
@@ -53,9 +52,9 @@ def class_counts(
             marker={"color": color, "line": {"width": 0}, "pattern": {**pattern, "fgopacity": 0.3}},
             customdata=customdata,
             hovertemplate=f"<b>%{{customdata[0]}}</b><br>{say[split]}: %{{x:,}} / %{{customdata[1]:,}} "
-            f"{say['images']}<extra></extra>",
+            f"{say['pictures']}<extra></extra>",
         )
-    _write_beside(figure, totals, [f"{total:,}" if total else say["no_images"] for total in totals])
+    _write_beside(figure, totals, [f"{total:,}" if total else say["no_pictures"] for total in totals])
     legend = {
         "orientation": "h",
         "x": 0,
@@ -72,7 +71,7 @@ def probability_bars(
     names: Sequence[str],
     probabilities: Sequence[float],
     true_name: str | None = None,
-    words: Mapping[str, str] | None = None,
+    language: str = FALLBACK,
 ) -> go.Figure:
     """What does the model think this picture shows?
 
@@ -80,9 +79,9 @@ def probability_bars(
         names: Classes, most probable first.
         probabilities: Their probabilities, in [0, 1].
         true_name: The class it really is; its bar says so and has another colour.
-        words: Other words than those of ``WORDS``.
+        language: Of the words in the figure; one of :func:`core.words.languages`.
     """
-    say = vocabulary(words)
+    say = vocabulary(language)
     if not names:
         return empty(say["nothing"])
     texts = [f"{probability:.1%}".replace("%", "\u00a0%") for probability in probabilities]
@@ -95,25 +94,25 @@ def probability_bars(
     return _shares(_rows(names), list(probabilities), colors, texts, hovers)
 
 
-def f1_bars(per_class: Sequence[ClassScores], words: Mapping[str, str] | None = None) -> go.Figure:
+def f1_bars(per_class: Sequence[ClassScores], language: str = FALLBACK) -> go.Figure:
     """Which classes are found worst?
 
     Args:
         per_class: Scores of the classes on one split.
-        words: Other words than those of ``WORDS``.
+        language: Of the words in the figure; one of :func:`core.words.languages`.
 
     Returns:
         One bar per class, lowest F1 on top; classes without images stand last and have no bar.
     """
-    say = vocabulary(words)
+    say = vocabulary(language)
     ranked = sorted(per_class, key=lambda scores: (scores.support == 0, scores.f1))
     if not ranked:
         return empty(say["nothing"])
-    texts = [f"{scores.f1:.2f}" if scores.support else say["no_images"] for scores in ranked]
+    texts = [f"{scores.f1:.2f}" if scores.support else say["no_pictures"] for scores in ranked]
     hovers = [
         f"<b>{escape(scores.name)}</b><br>{say['f1']}: {scores.f1:.3f}"
         f"<br>{say['precision']}: {scores.precision:.3f}<br>{say['recall']}: {scores.recall:.3f}"
-        f"<br>{scores.support:,} {say['images']}"
+        f"<br>{scores.support:,} {say['pictures']}"
         for scores in ranked
     ]
     rows = _rows([scores.name for scores in ranked])

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
 from typing import Any, Final
 
 import plotly.graph_objects as go
 
-WORDS: Final[Mapping[str, str]] = {
-    "train": "train",
-    "val": "validation",
-    "test": "test",
-    "images": "images",
-    "no_images": "no images",
-    "epoch": "Epoch",
-    "loss": "Loss",
-    "accuracy": "Accuracy",
-    "head": "head",
-    "fine_tune": "fine-tuning",
-    "true_class": "true class",
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall",
-    "nothing": "Nothing to show yet",
-}
-"""What the figures say in English; every figure takes other words for some or all of them as ``words``."""
+from core import words
+
+WORDS: Final = (
+    "train",
+    "val",
+    "test",
+    "pictures",
+    "no_pictures",
+    "epoch",
+    "loss",
+    "accuracy",
+    "head",
+    "fine_tune",
+    "true_class",
+    "f1",
+    "precision",
+    "recall",
+    "nothing",
+)
+"""What figures say; the words themselves stand under these names in :mod:`core.words`."""
 
 MAX_NAME_LENGTH: Final = 24  # characters that fit beside the bars of a narrow figure
 FONT_SIZE: Final = 13  # pixels
 LETTER_WIDTH: Final = 6.6  # pixels, of an average letter at FONT_SIZE
 
 
-def vocabulary(words: Mapping[str, str] | None) -> dict[str, str]:
-    """``WORDS`` with some replaced, ready to stand in a figure."""
-    return {key: escape(word) for key, word in {**WORDS, **(words or {})}.items()}
+def vocabulary(language: str) -> dict[str, str]:
+    """The ``WORDS`` in a language, ready to stand in a figure."""
+    return {name: escape(words.say(f"chart.{name}", language)) for name in WORDS}
 
 
 def escape(text: object) -> str:

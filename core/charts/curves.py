@@ -13,7 +13,9 @@ from plotly.subplots import make_subplots
 
 from core.charts.canvas import canvas_layout, empty, escape, vocabulary
 from core.charts.palette import BLUE, GRAY, VERMILION
+from core.words import FALLBACK
 
+MEASURES: Final = ("loss", "accuracy")
 HEIGHT: Final = 320  # pixels
 PLOT_HEIGHT: Final = 210  # pixels of it between the axes
 EDGE: Final = 0.01  # of accuracy beyond the first and last tick, or markers there are cut in half
@@ -40,24 +42,27 @@ SERIES: Final = (
 )
 
 
-def learning_curves(epochs: pd.DataFrame, words: Mapping[str, str] | None = None) -> go.Figure:
+def learning_curves(
+    epochs: pd.DataFrame, language: str = FALLBACK, measures: Sequence[str] = MEASURES
+) -> go.Figure:
     """How did loss and accuracy develop, and where did fine-tuning begin?
 
     Args:
         epochs: One row per finished epoch, in the order they were run. Column ``stage`` is ``"head"`` or
             ``"fine_tune"``; ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy`` may be absent or NaN.
-        words: Other words than those of ``WORDS``.
+        language: Of the words in the figure; one of :func:`core.words.languages`.
+        measures: One or both of :data:`MEASURES`, each with a panel of its own.
 
     Returns:
-        Two panels, loss and accuracy; where one stage follows another, a dotted line parts their names.
+        The panels side by side; where one stage follows another, a dotted line parts their names.
     """
-    say = vocabulary(words)
+    say = vocabulary(language)
     if epochs.empty:
         return empty(say["nothing"])
-    figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.24)
+    figure = make_subplots(rows=1, cols=len(measures), horizontal_spacing=0.24)
     figure.update_layout(canvas_layout(HEIGHT), showlegend=False, margin={"l": 8, "r": 84, "t": 56, "b": 8})
     stages = [say.get(stage, escape(stage)) for stage in epochs["stage"]]
-    for panel, measure in enumerate(("loss", "accuracy"), start=1):
+    for panel, measure in enumerate(measures, start=1):
         _draw(figure, panel, epochs, measure, stages, say)
         _name_stages(figure, panel, stages)
         _title(figure, panel, say[measure])
@@ -70,8 +75,7 @@ def learning_curves(epochs: pd.DataFrame, words: Mapping[str, str] | None = None
         zeroline=False,
         fixedrange=True,
     )
-    figure.update_yaxes(zeroline=False, nticks=6, fixedrange=True)
-    return figure.update_yaxes(tickformat=".0%", col=2)
+    return figure.update_yaxes(zeroline=False, nticks=6, fixedrange=True)
 
 
 def _draw(
@@ -87,13 +91,13 @@ def _draw(
     for series in SERIES:
         column = epochs.get(series.prefix + measure, pd.Series(dtype=float)).astype(float)
         if column.notna().any():
-            _draw_line(figure, panel, series, column, stages, say)
+            _draw_line(figure, panel, series, column, measure, stages, say)
             last = int(np.flatnonzero(column.notna())[-1])
             ends.append(_End(last + 1, float(column.iloc[last]), say[series.word]))
             values = pd.concat([values, column]) if len(values) else column
     if ends:
         low, high = _scale(measure, values)
-        figure.update_yaxes(range=[low, high], col=panel)
+        figure.update_yaxes(range=[low, high], tickformat=".0%" if measure == "accuracy" else None, col=panel)
         _name_lines(figure, panel, ends, pixels_per_unit=PLOT_HEIGHT / (high - low))
 
 
@@ -102,10 +106,11 @@ def _draw_line(
     panel: int,
     series: _Series,
     values: pd.Series[float],
+    measure: str,
     stages: Sequence[str],
     say: Mapping[str, str],
 ) -> None:
-    number = ".1%" if panel == 2 else ".4f"
+    number = ".1%" if measure == "accuracy" else ".4f"
     figure.add_scatter(
         x=list(range(1, len(values) + 1)),
         y=values.tolist(),

@@ -54,17 +54,14 @@ def add_folder(workspace: Workspace, path: Path | str, name: str | None = None) 
         name: What to call it; the folder's own name when not given.
 
     Raises:
-        DataError: There is no such folder, it may not be read, or it has no class folder with a picture.
+        DataError: There is no such folder, it may not be read, it has no class folder with a picture, or it is
+            the workspace, the home folder or around one of them.
     """
     root = _resolve(path)
     for dataset in list_datasets(workspace):
         if _same_folder(dataset.root, root):
             return dataset
-    if root.is_relative_to(workspace.home):
-        raise DataError(
-            f'"{root}" is where Graft keeps its own files. '
-            "Expected a folder of your pictures. Choose another one."
-        )
+    _refuse_what_holds_more_than_pictures(root, workspace.home)
     _require_pictures(root)
     title = (name or "").strip() or root.name or str(root)
     return register(workspace, _folder_id(root), title, root)
@@ -177,6 +174,25 @@ def _same_folder(known: Path, root: Path) -> bool:
         return known == root or os.path.samefile(known, root)
     except OSError:
         return False
+
+
+def _refuse_what_holds_more_than_pictures(root: Path, workspace_home: Path) -> None:
+    """Refuse the workspace, the home folder and what is around them, such as ``/``: any folder would be a class."""
+    if root.is_relative_to(workspace_home):
+        raise DataError(
+            f'"{root}" is where Graft keeps its own files. '
+            "Expected a folder of your pictures. Choose another one."
+        )
+    expected = "Expected a folder with one subfolder per class."
+    if Path(os.path.expanduser("~")).resolve().is_relative_to(root):
+        raise DataError(
+            f'"{root}" is your home folder or a folder around it. {expected} Choose the folder of the pictures.'
+        )
+    if workspace_home.is_relative_to(root):
+        raise DataError(
+            f'"{root}" is around Graft\'s own files in "{workspace_home}". {expected} '
+            "Choose the folder of the pictures, or set GRAFT_HOME to a folder outside of it."
+        )
 
 
 def _require_pictures(root: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from core import words
 from core.datasets import digits, solar_cells
 from core.datasets.registry import Dataset, register
 from core.errors import NotFound, WorkspaceError
@@ -28,9 +29,7 @@ class Sample:
     """A dataset that Graft can make by itself.
 
     Args:
-        name: Its id.
-        title: What it is called on the page.
-        description: One sentence about what is to be told apart.
+        name: Its id; its title and text stand under it in :mod:`core.words`.
         num_images: How many pictures.
         num_classes: How many classes.
         download_mb: Megabytes fetched from the package index; 0 needs no network.
@@ -39,13 +38,21 @@ class Sample:
     """
 
     name: str
-    title: str
-    description: str
     num_images: int
     num_classes: int
     download_mb: float
     licence: str
     source: str
+
+    @property
+    def title(self) -> words.Sentence:
+        """What it is called."""
+        return words.sentence(f"samples.{self.name}.title")
+
+    @property
+    def text(self) -> words.Sentence:
+        """What is to be told apart."""
+        return words.sentence(f"samples.{self.name}.text")
 
 
 SAMPLES = {
@@ -53,8 +60,6 @@ SAMPLES = {
     for sample in (
         Sample(
             name="digits",
-            title="Handwritten digits",
-            description="Which digit from 0 to 9 was written? Small scans, made from 8 x 8 pixels.",
             num_images=1797,
             num_classes=10,
             download_mb=0.0,
@@ -66,8 +71,6 @@ SAMPLES = {
         ),
         Sample(
             name="solar-cells",
-            title="Solar cells",
-            description="Is this solar cell functional or defective? Electroluminescence pictures in grey.",
             num_images=2624,
             num_classes=2,
             download_mb=solar_cells.ELPV.num_bytes / 1e6,
@@ -112,7 +115,7 @@ def add_sample(
     if not root.is_dir():
         _build_whole(root, build or _BUILDERS[name], progress)
     return register(
-        workspace, name, sample.title, root, sample=name, source=sample.source, licence=sample.licence
+        workspace, name, str(sample.title), root, sample=name, source=sample.source, licence=sample.licence
     )
 
 

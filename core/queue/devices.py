@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from core.errors import DeviceError
+
 
 @dataclass(frozen=True)
 class Device:
@@ -24,12 +26,23 @@ def devices() -> list[Device]:
 
 
 def default_device() -> Device:
-    """Return the device that jobs go to: ``GRAFT_DEVICE``, or the first of :func:`devices`."""
-    wanted = os.environ.get("GRAFT_DEVICE", "")
+    """Return the device that jobs go to: ``GRAFT_DEVICE``, or the first of :func:`devices`.
+
+    Raises:
+        DeviceError: ``GRAFT_DEVICE`` names none of :func:`devices`.
+    """
+    wanted = os.environ.get("GRAFT_DEVICE", "").strip()
     if wanted == "cpu":
         return Device("cpu", "CPU")
     known = {device.id: device for device in devices()}
-    return known.get(wanted, next(iter(known.values())))
+    if not wanted:
+        return next(iter(known.values()))
+    if wanted not in known:
+        raise DeviceError(
+            f'GRAFT_DEVICE is "{wanted}". Expected a device of this machine: {", ".join(known)} (GPUs as '
+            "nvidia-smi lists them). Set it to one of these, or leave it unset for the first one."
+        )
+    return known[wanted]
 
 
 _gpu_names: list[tuple[int, str]] | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core import catalog, recipes, runs
-from core.errors import JobError, NotFound, WorkspaceError
+from core.errors import GraftError, JobError, NotFound
 from core.queue.devices import default_device
 from core.queue.sessions import move_run, tend
 from core.recipes import Recipe
@@ -105,10 +105,10 @@ def submit_training(
     """
     recipe = recipes.validate(recipe)
     run = runs.create(workspace, dataset_id, dataset_name, recipe.to_json())
-    args = {"sample": sample, "weights": _weights_path(recipe), "forecast_s": forecast_s}
+    args = {"sample": sample, "keras_home": _keras_home(), "forecast_s": forecast_s}
     try:
         return submit(workspace, "train", args, run_id=run.id, dataset_id=dataset_id)
-    except WorkspaceError:  # without its job it would wait for ever
+    except GraftError:  # without its job it would wait for ever
         remove_directory(runs.folder(workspace, run.id))
         raise
 
@@ -128,11 +128,11 @@ def retry_training(workspace: Workspace, run_id: str) -> Job:
             f"The run {run_id} is {run.state}. Only a run that failed, was cancelled or was interrupted can go on."
         )
     before = latest(workspace, kind="train", run_id=run_id)
-    args = dict(before.args) if before else {"weights": _weights_path(recipes.from_json(run.recipe))}
+    args = {**(before.args if before else {}), "keras_home": _keras_home()}
     runs.save(workspace, replace(run, state="queued", error=""))
     try:
         return submit(workspace, "train", args, run_id=run_id, dataset_id=run.dataset_id)
-    except WorkspaceError:
+    except GraftError:
         runs.save(workspace, run)
         raise
 
@@ -142,25 +142,19 @@ def submit_cross_validation(workspace: Workspace, run: runs.Run) -> Job:
 
     Its job carries the run in ``args`` only: how it ends is not how the run ended.
     """
-    args = {"run_id": run.id, "weights": _weights_path(recipes.from_json(run.recipe))}
+    args = {"run_id": run.id, "keras_home": _keras_home()}
     return submit(workspace, "cross_validate", args, dataset_id=run.dataset_id)
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
     """Put the question what a run sees in some files in the queue."""
-    recipe = recipes.from_json(run.recipe)
-    args = {"run_id": run.id, "paths": [str(path) for path in paths], "weights": _weights_path(recipe)}
+    args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
     return submit(workspace, "predict", args)
 
 
-def _weights_path(recipe: Recipe) -> str:
-    """Return the file in the Keras cache as this process sees it; the session may have another Keras home."""
-    spec = catalog.get(recipe.backbone)
-    brings_its_own = recipe.weights and not recipes.parent_run(recipe)
-    if brings_its_own or spec.source != "keras":
-        return ""
-    status = catalog.weights_status(spec)
-    return str(status.path) if status.ready else ""
+def _keras_home() -> str:
+    """Return the Keras home of whoever asks; the session may have been started under another one, elsewhere."""
+    return str(catalog.keras_home().absolute())
 
 
 def get(workspace: Workspace, job_id: int) -> Job:

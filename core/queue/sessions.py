@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core import runs
+from core import runs, words
 from core.errors import GraftError, JobError
 from core.queue.devices import Device, default_device
 from core.workspace import Workspace
@@ -23,6 +23,13 @@ INTERRUPTED = (
     "The device session ended while it worked on this, for example because the process was killed or the "
     "computer was switched off. Start it again: features that were extracted are kept and not computed twice."
 )
+LOST = (
+    "Graft ended before this training was in the queue, or after it had left it, for example because the computer "
+    "was switched off. Start it again."
+)
+LOST_AFTER_S = 60.0
+"""Age from which a run that waits or runs without a job is lost; a run is made just before its job, and told of its
+end just after it."""
 START_PATIENCE_S = 60.0
 """How long a started session may take to take its lock before another start is tried."""
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -40,7 +47,7 @@ class SessionStatus:
         memory_mb: Resident memory of the process in MB.
         loaded: Names of the networks kept warm.
         idle_s: Seconds since it last worked.
-        note: A plain sentence worth knowing, for example that a GPU was not found.
+        note: What is worth knowing, for example that a GPU was not found.
     """
 
     device: Device
@@ -50,7 +57,7 @@ class SessionStatus:
     memory_mb: float = 0.0
     loaded: tuple[str, ...] = field(default=())
     idle_s: float = 0.0
-    note: str = ""
+    note: words.Sentence | None = None
 
 
 def lock_path(workspace: Workspace, device: str) -> Path:
@@ -101,10 +108,11 @@ def is_alive(workspace: Workspace, device: str) -> bool:
 
 
 def tend(workspace: Workspace) -> None:
-    """Mark the jobs of dead sessions as interrupted, and start a session where jobs wait.
+    """Mark the jobs of dead sessions and the runs without a job as interrupted; start a session where jobs wait.
 
     Cheap and idempotent: whoever waits for a job calls it now and then.
     """
+    _interrupt_lost_runs(workspace)
     with workspace.db() as db:
         rows = db.execute(
             "SELECT * FROM jobs WHERE state IN ('queued', 'running', 'cancelling') ORDER BY id"
@@ -146,6 +154,20 @@ def _interrupt(workspace: Workspace, row: sqlite3.Row) -> None:
         move_run(workspace, row["run_id"], "interrupted", INTERRUPTED)
 
 
+def _interrupt_lost_runs(workspace: Workspace) -> None:
+    """End the runs that no job will: whoever made one was killed before its job was there, or the jobs are gone."""
+    since = time.time() - LOST_AFTER_S
+    with workspace.db() as db:
+        rows = db.execute(
+            "SELECT run_id FROM jobs WHERE state IN ('queued', 'running', 'cancelling') OR ended > ?",
+            (since,),
+        ).fetchall()
+    cared_for = {row["run_id"] for row in rows}
+    for run in runs.list_runs(workspace):
+        if run.state in runs.ACTIVE_STATES and run.created < since and run.id not in cared_for:
+            move_run(workspace, run.id, "interrupted", LOST)
+
+
 def start_session(workspace: Workspace, device: str) -> None:
     """Start a device's session as a process of its own, unless one lives or is being started.
 
@@ -163,6 +185,7 @@ def start_session(workspace: Workspace, device: str) -> None:
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "CUDA_VISIBLE_DEVICES": device.partition(":")[2] or "-1",
         "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
     }
     with log_path(workspace, device).open("ab") as log:
         _started[(workspace.home, device)] = subprocess.Popen(
@@ -231,7 +254,7 @@ def session_status(workspace: Workspace, device: Device | None = None) -> Sessio
         memory_mb=status.get("memory_mb", 0.0),
         loaded=tuple(status.get("loaded", ())),
         idle_s=status.get("idle_s", 0.0),
-        note=status.get("note", ""),
+        note=words.from_json(status["note"]) if status.get("note") else None,
     )
 
 

@@ -13,10 +13,12 @@ from core.recipes.recipe import (
     SCHEDULES,
     SOLVERS,
     Recipe,
+    differences,
     from_json,
     parent_run,
     validate,
     validate_fractions,
+    validate_image_size,
     weights_file,
 )
 
@@ -33,11 +35,13 @@ __all__ = [
     "SCHEDULES",
     "SOLVERS",
     "Recipe",
+    "differences",
     "from_json",
     "parent_run",
     "preset",
     "preset_name",
     "validate",
     "validate_fractions",
+    "validate_image_size",
     "weights_file",
 ]

@@ -101,8 +101,6 @@ def preset(name: str, sample: str = "") -> Recipe:
 def preset_name(recipe: Recipe) -> str:
     """Return the preset that a recipe is, whatever its backbone, image size, split and seed; else an empty string."""
     plain = Recipe()
-    own = {
-        name: getattr(plain, name) for name in ("backbone", "image_size", "resize", "fractions", "seed")
-    }
+    own = {name: getattr(plain, name) for name in ("backbone", "image_size", "resize", "fractions", "seed")}
     bare = replace(recipe, **own)
     return next((name for name, known in PRESETS.items() if replace(known, **own) == bare), "")

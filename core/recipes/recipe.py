@@ -9,6 +9,7 @@ from typing import Any
 
 from core import augmentation, catalog
 from core.augmentation import Augmentation
+from core.catalog import BackboneSpec
 from core.errors import RecipeError
 from core.images import RESIZE_RULES
 
@@ -132,6 +133,13 @@ def from_json(values: Mapping[str, Any]) -> Recipe:
     return Recipe(**values)
 
 
+def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:
+    """Return the names of the fields in which two recipes differ, in the order of :class:`Recipe`."""
+    return tuple(
+        field.name for field in fields(Recipe) if getattr(recipe, field.name) != getattr(other, field.name)
+    )
+
+
 def validate(recipe: Recipe) -> Recipe:
     """Return the recipe with its backbone's catalog name and image size filled in.
 
@@ -140,7 +148,7 @@ def validate(recipe: Recipe) -> Recipe:
     """
     spec = catalog.get(recipe.backbone)
     size = recipe.image_size or spec.image_size
-    _between("image_size", size, spec.min_size, MAX_IMAGE_SIZE, f"pixels for {spec.title}")
+    validate_image_size(size, spec)
     for name, allowed in _CHOICES.items():
         _one_of(name, getattr(recipe, name), allowed)
     for name, (low, high, unit) in _RANGES.items():
@@ -212,6 +220,15 @@ def _fits_together(recipe: Recipe) -> None:
             'weights is "random" and fine_tune_epochs is 0, so the random backbone would never learn. Raise '
             "fine_tune_epochs, or choose pretrained weights."
         )
+
+
+def validate_image_size(image_size: int, spec: BackboneSpec) -> None:
+    """Check the side of a network's input in pixels.
+
+    Raises:
+        RecipeError: It is smaller than the network takes, or larger than :data:`MAX_IMAGE_SIZE`.
+    """
+    _between("image_size", image_size, spec.min_size, MAX_IMAGE_SIZE, f"pixels for {spec.title}")
 
 
 def validate_fractions(fractions: tuple[float, ...]) -> None:

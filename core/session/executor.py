@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from core import queue, runs
+from core import queue, runs, words
 from core.errors import Cancelled, GraftError, WorkspaceError
 from core.workspace import Workspace
 
@@ -239,21 +239,21 @@ class Session:
             "memory_mb": self._process.memory_info().rss / 1e6,
             "loaded": sorted({name for warm in self._warm.values() for name in warm.names()}),
             "idle_s": time.monotonic() - self._last_work,
-            "note": self._device_note(),
+            "note": note.to_json() if (note := self._device_note()) else None,
         }
         with self.workspace.db() as db:
             db.execute("UPDATE sessions SET status = ? WHERE device = ?", (json.dumps(status), self.device))
             row = db.execute("SELECT release_asked FROM sessions WHERE device = ?", (self.device,)).fetchone()
         return bool(row and row["release_asked"])
 
-    def _device_note(self) -> str:
+    def _device_note(self) -> words.Sentence | None:
         if self.device == "cpu" or not self._warm["train"].names():
-            return ""
+            return None
         import tensorflow as tf
 
         if tf.config.list_physical_devices("GPU"):
-            return ""
-        return "TensorFlow does not see the GPU, so this session computes on the CPU. Install requirements-gpu.txt."
+            return None
+        return words.sentence("session.no_gpu")
 
     def _work(self, lane: str) -> None:
         while not self._leaving.is_set():

@@ -16,7 +16,7 @@ from core.queue import Job
 from core.recipes import Recipe
 from core.session.data_jobs import audit_dataset
 from core.session.executor import Context
-from core.words import Sentence, sentence
+from core.words import Sentence, Value, listed, sentence
 
 MAX_NAMED = 5
 """Classes or files that a note names before it counts the rest."""
@@ -87,8 +87,8 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
     unseen = ~used["label"].isin(class_names)
     notes = []
     if unseen.any():
-        names = quoted(sorted(used["label"][unseen].unique()))
-        notes.append(sentence("note.unseen_classes", n=int(unseen.sum()), names=names))
+        names = _quoted(sorted(used["label"][unseen].unique()))
+        notes.append(sentence("note.unseen", n=int(unseen.sum()), names=names))
     columns = ["path", "sha256", "label", "split"]
     kept = used.loc[~unseen, columns].reset_index(drop=True)
     return Material(dataset.id, dataset.root, kept, class_names, notes + _warnings(table, dataset))
@@ -110,13 +110,13 @@ def _warnings(table: pd.DataFrame, dataset: Dataset) -> list[Sentence]:
     layout = datasets.read_layout(dataset.root)
     notes = []
     if small := splits.small_classes(table):
-        notes.append(sentence("note.small_classes", min=splits.MIN_CLASS_IMAGES, names=quoted(small)))
+        notes.append(sentence("note.small", min_class_images=splits.MIN_CLASS_IMAGES, names=_quoted(small)))
     if empty := sorted(set(layout.class_names) - set(table.loc[table["usable"], "label"])):
-        notes.append(sentence("note.empty_classes", names=quoted(empty)))
+        notes.append(sentence("note.empty", names=_quoted(empty)))
     if unusable := int((table["problem"] != "").sum()):
-        notes.append(sentence("note.unusable_files", n=unusable))
+        notes.append(sentence("note.unusable", files=sentence("count.files", n=unusable)))
     if leaked := int((table["usable"] & (table["split"] == "")).sum()):
-        notes.append(sentence("note.leaked_files", n=leaked))
+        notes.append(sentence("note.leaked", files=sentence("count.files", n=leaked)))
     return notes
 
 
@@ -132,9 +132,9 @@ def without_lost(material: Material, extracted: Features) -> tuple[Material, np.
     kept = np.ones(len(material.table), dtype=bool)
     kept[sorted(extracted.unreadable)] = False
     lost = list(material.table["path"][~kept])
-    material.notes.extend(sentence("note.lost_file", name=f'"{path}"') for path in lost[:MAX_NAMED])
+    material.notes.extend(sentence("note.lost", path=path) for path in lost[:MAX_NAMED])
     if len(lost) > MAX_NAMED:
-        material.notes.append(sentence("note.lost_files", n=len(lost) - MAX_NAMED))
+        material.notes.append(sentence("note.lost_more", n=len(lost) - MAX_NAMED))
     material, matrix = material.only(kept), extracted.matrix[kept]
     kept = _learnable(material)
     material, matrix = material.only(kept), matrix[kept]
@@ -156,11 +156,13 @@ def _learnable(material: Material) -> np.ndarray:
             "read. Is the folder still there? Look at it again, then train again."
         )
     if lost := sorted(set(material.class_names) - left):
-        material.notes.append(sentence("note.lost_classes", names=quoted(lost)))
+        material.notes.append(sentence("note.unlearnt", names=_quoted(lost)))
     return material.table["label"].isin(left).to_numpy()
 
 
-def quoted(names: list[str]) -> str:
-    """Return names in quotes, the first few of many."""
-    shown = ", ".join(f'"{name}"' for name in names[:MAX_NAMED])
-    return shown if len(names) <= MAX_NAMED else f"{shown} + {len(names) - MAX_NAMED}"
+def _quoted(names: list[str]) -> Value:
+    """Name classes in quotes, which pages turn into code spans."""
+    shown = listed([f'"{name}"' for name in names[:MAX_NAMED]])
+    if len(names) <= MAX_NAMED:
+        return shown
+    return sentence("list.more", names=shown, n=len(names) - MAX_NAMED)

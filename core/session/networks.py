@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,12 @@ from core.session.executor import Context
 
 def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
     """Return the network that a recipe begins with, from those kept warm where it is among them."""
-    weights = recipe.weights or job.args.get("weights", "")
     parts = [recipe.backbone, f"{recipe.image_size} px"]
     parts += [f"{100 * recipe.depth:.0f} % deep"] if recipe.depth < 1 else []
-    parts += [weights if recipes.parent_run(recipe) else Path(weights).name] if weights else []
+    parts += [recipe.weights] if recipe.weights else []
     parts += [f"seed {recipe.seed}"] if recipe.weights == recipes.RANDOM_WEIGHTS else []
+    # Two askers may keep other weights under the same name.
+    parts += [job.args["keras_home"]] if catalog.get(recipe.backbone).source == "keras" else []
     key = ", ".join(parts)
     found = context.warm.get(key, lambda: build_backbone(context, recipe, job))
     return found
@@ -29,23 +29,23 @@ def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
 
 def build_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
     """Build the network that a recipe begins with: pretrained, random, or that of an earlier run."""
-    sent = job.args.get("weights", "")
+    keras_home = Path(job.args["keras_home"])
     if parent := recipes.parent_run(recipe):
-        return _of_run(context, runs.get(context.workspace, parent), recipe, sent)
+        return _of_run(context, runs.get(context.workspace, parent), recipe, keras_home)
     random_seed = recipe.seed if recipe.weights == recipes.RANDOM_WEIGHTS else None
-    path = recipes.weights_file(recipe) or (Path(sent) if sent and random_seed is None else None)
     return backbones.build(
         context.workspace,
         recipe.backbone,
         recipe.image_size,
-        path,
+        recipes.weights_file(recipe),
         context.progress,
         depth=recipe.depth,
         random_seed=random_seed,
+        keras_home=keras_home,
     )
 
 
-def _of_run(context: Context, parent: runs.Run, recipe: Recipe, sent: str) -> Backbone:
+def _of_run(context: Context, parent: runs.Run, recipe: Recipe, keras_home: Path) -> Backbone:
     """Build the network of an earlier run."""
     if parent.state != "done":
         raise JobError(
@@ -63,9 +63,10 @@ def _of_run(context: Context, parent: runs.Run, recipe: Recipe, sent: str) -> Ba
             context.workspace,
             recipe.backbone,
             recipe.image_size,
-            recipes.weights_file(theirs) or (Path(sent) if sent else None),
+            recipes.weights_file(theirs),
             context.progress,
             depth=recipe.depth,
+            keras_home=keras_home,
         )
     return with_arrays(context, recipe, arrays, parent.id)
 
@@ -90,11 +91,4 @@ def with_arrays(context: Context, recipe: Recipe, arrays: list[np.ndarray], run_
         raise JobError(
             f"The weights of the run {run_id} do not fit {title} as this Graft builds it. Train that run again."
         )
-    return backbones.adopt(empty, arrays, _sha256(arrays))
-
-
-def _sha256(arrays: list[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return backbones.adopt(empty, arrays, backbones.hash_arrays(arrays))

@@ -121,12 +121,12 @@ def _compare(tuned: FineTuned, head_logits: np.ndarray, y_true: np.ndarray) -> d
 
 def _decision(kept: bool, epoch: int, comparison: Mapping[str, Any]) -> Sentence:
     return sentence(
-        "note.tuning_kept" if kept else "note.tuning_not_kept",
+        "note.kept" if kept else "note.not_kept",
         epoch=epoch,
-        loss=f"{comparison['loss']:.3f}",
-        head_loss=f"{comparison['head_loss']:.3f}",
-        accuracy=f"{100 * comparison['accuracy']:.1f}",
-        head_accuracy=f"{100 * comparison['head_accuracy']:.1f}",
+        loss=comparison["loss"],
+        loss_before=comparison["head_loss"],
+        accuracy=100 * comparison["accuracy"],
+        accuracy_before=100 * comparison["head_accuracy"],
     )
 
 

@@ -210,7 +210,7 @@ def _without_unread(material: Material, model: Model) -> tuple[Material, Model]:
         read[material.rows(split)] = ~np.isnan(model.logits[split]).any(axis=1)
     if read.all():
         return material, model
-    material.notes.append(sentence("note.unread_in_tuning", n=int((~read).sum())))
+    material.notes.append(sentence("note.lost_later", n=int((~read).sum())))
     logits = {split: values[~np.isnan(values).any(axis=1)] for split, values in model.logits.items()}
     return material.only(read), replace(model, logits=logits)
 

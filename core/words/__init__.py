@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,44 +26,73 @@ class Sentence:
     """Something to be said, in whatever language the reader has; in English as ``str``.
 
     Args:
-        key: Dotted path in the language files, such as ``"note.kept"``.
-        values: What fills the fields of the string: text and numbers only, since it is kept as JSON.
+        key: Dotted path in the language files, such as ``"note.kept"``. Sentences are kept in records of runs, so a
+            key that was used there is not renamed.
+        values: What fills the fields of the string: text, numbers, or sentences, such as a count within a sentence.
     """
 
     key: str
-    values: Mapping[str, str | int | float] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        values: dict[str, Any] = dict(self.values)
-        return say(self.key, **values)
+        return say(self.key, FALLBACK, **self.values)
 
     def to_json(self) -> dict[str, Any]:
         """Return the sentence as a JSON object."""
-        return {"key": self.key, "values": dict(self.values)}
+        values = {
+            name: value.to_json() if isinstance(value, Sentence) else value
+            for name, value in self.values.items()
+        }
+        return {"key": self.key, "values": values}
 
 
-def sentence(key: str, **values: str | int | float) -> Sentence:
+Value = str | int | float | Sentence
+
+
+def sentence(key: str, /, **values: Value) -> Sentence:
     """Return the sentence ``key`` with its values."""
     return Sentence(key, values)
 
 
 def from_json(stored: Mapping[str, Any] | str) -> Sentence:
-    """Rebuild a sentence from its JSON object; a plain string of an older Graft stays as it is."""
+    """Rebuild a sentence from its JSON object; a plain string of an older Graft stays as it is.
+
+    One that this Graft cannot say, as a newer one may have written, is replaced by a sentence that says so.
+
+    Raises:
+        TypeError: It is neither a JSON object nor a string.
+        KeyError: The JSON object is not one of a sentence.
+    """
     if isinstance(stored, str):
-        return Sentence("note.plain", {"text": stored})
-    return Sentence(stored["key"], stored["values"])
+        return sentence("note.plain", text=stored)
+    values = {
+        name: from_json(value) if isinstance(value, Mapping) else value
+        for name, value in stored["values"].items()
+    }
+    found = Sentence(stored["key"], values)
+    try:
+        str(found)
+    except (KeyError, TypeError, ValueError):
+        return sentence("note.unknown", name=str(found.key))
+    return found
 
 
-def say(key: str, language: str = FALLBACK, **values: object) -> str:
+def listed(items: Sequence[Value]) -> Value:
+    """Return one or more things as one that names them all, parted as the reader's language does it."""
+    return functools.reduce(lambda before, item: sentence("list.next", before=before, item=item), items)
+
+
+def say(key: str, /, language: str = FALLBACK, **values: object) -> str:
     """Return the string ``key`` in a language, its ``{fields}`` filled in.
 
     Args:
         key: Dotted path in the language file, such as ``"home.title"``.
         language: One of :func:`languages`.
-        values: The fields. ``n`` also chooses between ``one`` and ``other``.
+        values: The fields; sentences among them are put into the same language. ``n`` also chooses between ``one``
+            and ``other``.
 
     Raises:
-        KeyError: No such string, not even in English.
+        KeyError: No such string, not even in English; or a field of it is not given.
     """
     entry = _strings(language).get(key) or _strings(FALLBACK)[key]
     template = (
@@ -71,7 +100,13 @@ def say(key: str, language: str = FALLBACK, **values: object) -> str:
         if isinstance(entry, str)
         else entry["one" if values.get("n") == 1 and "one" in entry else "other"]
     )
-    return template.format(**values) if values else template
+    if not values:
+        return template
+    said = {
+        name: say(value.key, language, **value.values) if isinstance(value, Sentence) else value
+        for name, value in values.items()
+    }
+    return template.format(**said)
 
 
 @functools.cache

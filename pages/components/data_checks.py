@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.audit import Check
 from pages.components.data_facts import Facts, flagged_files
-from pages.components.text import plain, t
+from pages.components.text import t, told
 
 SEVERITIES = {
     "error": (":material/error:", "red"),
@@ -41,19 +41,19 @@ def show(facts: Facts) -> None:
 
 
 def _title(check: Check) -> str:
-    return t(f"data.check.{check.name}")
+    return t(f"audit.title.{check.name}")
 
 
 def _check(facts: Facts, check: Check) -> None:
     icon, color = SEVERITIES[check.severity]
     is_of_classes = check.name in OF_CLASSES
     n = check.num_flagged
-    count = t("data.checks.classes", n=n) if is_of_classes else t("data.checks.files", n=n)
+    count = t("count.classes", n=n) if is_of_classes else t("count.files", n=n)
     label = f"**{_title(check)}** · {count} :{color}-badge[{t(f'data.severity.{check.severity}')}]"
     expander = st.expander(label, icon=icon, key=f"data_check_{check.name}", on_change="rerun")
     if expander.open:
         with expander:
-            st.markdown(plain(check.why))
+            st.markdown(told(check.why))
             _class_table(check) if is_of_classes else _file_table(facts, check)
 
 

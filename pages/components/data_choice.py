@@ -16,7 +16,7 @@ from core.workspace import directory_size
 from pages.components import data_facts, shell
 from pages.components import job as job_view
 from pages.components.dataset import DEFAULT_SAMPLE
-from pages.components.text import code, plain, t
+from pages.components.text import code, plain, t, told
 
 LIST_HEIGHT = 390
 """Pixels; a longer list of datasets scrolls."""
@@ -115,7 +115,7 @@ def show(current: Dataset | None) -> None:
 
 def _draw_sample_job(job: Job) -> None:
     with st.container(border=True):
-        st.markdown(f"**{SAMPLES[job.args['sample']].title}**")
+        st.markdown(f"**{told(SAMPLES[job.args['sample']].title)}**")
         if job.active:
             job_view.progress(job)
         else:
@@ -203,9 +203,11 @@ def _samples(known: set[str], busy: bool) -> None:
 def _sample(sample: Sample, is_known: bool, busy: bool) -> None:
     offline = not sample.download_mb
     size = t("data.sample.offline") if offline else t("data.sample.download", mb=f"{sample.download_mb:.0f}")
-    st.markdown(f"{SAMPLE_ICONS.get(sample.name, '')} **{sample.title}**")
-    st.markdown(sample.description)
-    st.caption(t("data.sample.facts", images=f"{sample.num_images:,}", classes=sample.num_classes, size=size))
+    st.markdown(f"{SAMPLE_ICONS.get(sample.name, '')} **{told(sample.title)}**")
+    st.markdown(told(sample.text))
+    st.caption(
+        t("data.sample.facts", pictures=f"{sample.num_images:,}", classes=sample.num_classes, size=size)
+    )
     key = f"data_sample_{sample.name}"
     if is_known:
         st.button(t("data.choice.open"), key=key, on_click=choose, args=(sample.name,))
@@ -225,8 +227,8 @@ def _sample(sample: Sample, is_known: bool, busy: bool) -> None:
 
 def _confirm_fetch(sample: Sample) -> None:
     mb = f"{sample.download_mb:.0f}"
-    st.markdown(f"**{sample.title}.** {sample.description}")
-    st.markdown(t("data.sample.size_label", mb=mb, images=f"{sample.num_images:,}"))
+    st.markdown(f"**{told(sample.title)}.** {told(sample.text)}")
+    st.markdown(t("data.sample.size_label", mb=mb, pictures=f"{sample.num_images:,}"))
     st.markdown(t("data.sample.licence_label", licence=sample.licence))
     st.markdown(t("data.sample.source_label", source=sample.source))
     st.caption(t("data.sample.how"))

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core import audit, charts, datasets, images, splits
+from core import audit, charts, datasets, images, splits, words
 from core.audit import Check
 from core.datasets import Dataset
 from core.errors import DataError, NotFound, UnreadableImage
@@ -39,7 +39,7 @@ class Facts:
     Args:
         dataset: The audited dataset.
         written: When its table was written, in ns since 1970; another audit has another.
-        verdict: One plain sentence.
+        verdict: How the dataset stands, in one or two sentences.
         checks: All checks, the most severe first.
         class_names: All class folders.
         given: The splits that the folder itself brings.
@@ -49,7 +49,7 @@ class Facts:
 
     dataset: Dataset
     written: int
-    verdict: str
+    verdict: tuple[words.Sentence, ...]
     checks: tuple[Check, ...]
     class_names: tuple[str, ...]
     given: frozenset[str]
@@ -202,9 +202,9 @@ def _table(dataset: Dataset) -> pd.DataFrame:
     return table
 
 
-def class_figure(facts: Facts, fractions: Fractions, seed: int, words: dict[str, str]) -> go.Figure:
+def class_figure(facts: Facts, fractions: Fractions, seed: int, language: str) -> go.Figure:
     """Return the bars of pictures per class and split."""
-    return _class_figure(*_key(facts), fractions, seed, words, facts)
+    return _class_figure(*_key(facts), fractions, seed, language, facts)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -214,11 +214,11 @@ def _class_figure(
     written: int,
     fractions: Fractions,
     seed: int,
-    words: dict[str, str],
+    language: str,
     _facts: Facts,
 ) -> go.Figure:
     table, _ = _split_table(_facts, fractions, seed)
-    return charts.class_counts(table[["label", "split"]], _facts.class_names, words)
+    return charts.class_counts(table[["label", "split"]], _facts.class_names, language)
 
 
 def flagged_files(facts: Facts, check: Check) -> pd.DataFrame:

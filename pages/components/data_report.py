@@ -12,7 +12,7 @@ from core.queue import Job
 from pages.components import data_checks, data_choice, data_facts, data_photos, data_sizes, data_split, shell
 from pages.components import job as job_view
 from pages.components.data_facts import Facts, SplitFacts
-from pages.components.text import code, plain, t
+from pages.components.text import code, plain, t, told
 
 METRIC_WIDTH = 112
 """Pixels; five of them and the button stand in one line of a wide page, in two of a narrow one."""
@@ -98,11 +98,13 @@ def _draw_job(job: Job, dataset: Dataset) -> None:
 
 def _verdict(facts: Facts, found: SplitFacts) -> None:
     if found.refusal:
-        st.error(plain(found.refusal), title=plain(facts.verdict), icon=":material/block:")
-    elif any(check.severity != "note" for check in facts.flagged):
-        st.warning(plain(facts.verdict), icon=":material/visibility:")
+        st.error(plain(found.refusal), title=t("data.refused"), icon=":material/block:")
+        return
+    verdict = " ".join(told(sentence) for sentence in facts.verdict)
+    if any(check.severity != "note" for check in facts.flagged):
+        st.warning(verdict, icon=":material/visibility:")
     else:
-        st.success(plain(facts.verdict), icon=":material/check_circle:")
+        st.success(verdict, icon=":material/check_circle:")
 
 
 def _figures(facts: Facts, found: SplitFacts) -> None:

@@ -14,7 +14,7 @@ from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
 from pages.components.figure import figure
-from pages.components.text import code, t
+from pages.components.text import code, language, t
 
 MAX_NAMED = 12
 """Small classes that are named before "and … more"."""
@@ -46,7 +46,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
     if found.small:
         names = ", ".join(code(name) for name in found.small[:MAX_NAMED])
         if len(found.small) > MAX_NAMED:
-            names = t("data.split.more", names=names, n=len(found.small) - MAX_NAMED)
+            names = t("list.more", names=names, n=len(found.small) - MAX_NAMED)
         st.warning(t("data.split.small", n=len(found.small), names=names), icon=":material/warning:")
     st.header(t("data.split.counts"), anchor=False)
     if sentence := _balance(found):
@@ -146,11 +146,7 @@ def _balance(found: SplitFacts) -> str:
 
 
 def _chart(facts: Facts) -> None:
-    words = {name: t(f"split.{name}") for name in SPLITS} | {
-        "images": t("data.split.pictures"),
-        "no_images": t("data.split.no_pictures"),
-    }
-    drawn = class_figure(facts, *dataset_view.split_choice(facts.dataset), words)
+    drawn = class_figure(facts, *dataset_view.split_choice(facts.dataset), language())
     figure(drawn, key="data_class_counts", alt=t("data.split.chart_alt", n=len(facts.class_names)))
 
 

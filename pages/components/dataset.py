@@ -119,7 +119,7 @@ def train_sample() -> None:
     sample = datasets.SAMPLES[DEFAULT_SAMPLE]
     recipe = recipes.preset(recipes.DEFAULT_PRESET, sample.name)
     with shell.errors():
-        run_id = train_once(sample.name, sample.title, recipe, sample.name)
+        run_id = train_once(sample.name, str(sample.title), recipe, sample.name)
         shell.choose("dataset", sample.name)
         shell.choose("run", run_id)
 

@@ -14,7 +14,7 @@ from core.runs import Predictions, Run
 from pages.components import photos
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery, pager
-from pages.components.text import code, percent, t
+from pages.components.text import code, language, percent, t
 
 PAGE_SIZE = 24
 
@@ -79,7 +79,7 @@ def _show(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) -
         )
         names, probabilities = zip(*top_classes(said.y_prob[row["row"]], run.class_names), strict=True)
         figure(
-            charts.probability_bars(names, probabilities, true_name=row["true"]),
+            charts.probability_bars(names, probabilities, true_name=row["true"], language=language()),
             key=f"probabilities_{row['row']}",
             alt=t("photo.bars_alt"),
         )

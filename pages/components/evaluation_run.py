@@ -12,11 +12,11 @@ from core import charts, datasets, evaluation, runs
 from core.errors import NotFound
 from core.evaluation import Estimate, Evaluation
 from core.runs import Predictions, Run
-from pages.components import shell
+from pages.components import address, shell
 from pages.components.errors_gallery import photo_gallery
 from pages.components.figure import figure
-from pages.components.matrix import choose, confusion_matrix
-from pages.components.text import code, percent, t
+from pages.components.matrix import choose, choose_none, confusion_matrix
+from pages.components.text import code, language, percent, t
 
 SPLITS = ("test", "val", "train")
 CELL = "cell"
@@ -125,7 +125,7 @@ def _matrix(
         _keep_cell(cell)
         if cell is not None:
             _cell(run, root, cell, answers, said)
-    with grid.container(gap=None):
+    with grid.container(gap=None, key="pairs"):
         if confused:
             st.markdown(t("evaluation.pairs"))
         for number, pair in enumerate(confused[:MAX_PAIRS]):
@@ -134,6 +134,7 @@ def _matrix(
                 t("evaluation.pair", true=code(pair.true), predicted=code(pair.predicted), n=pair.num_images),
                 key=f"pair_{number}",
                 type="tertiary",
+                width="stretch",
                 on_click=choose,
                 args=(key, true, predicted),
             )
@@ -160,7 +161,9 @@ def _restore_cell(key: str, num_classes: int) -> None:
     named = st.query_params.get(CELL, "")
     wanted = named.split("-")
     followed = key in st.session_state and named == st.session_state.get(f"_written_{CELL}", "")
-    if not followed and len(wanted) == 2 and all(part.isdecimal() for part in wanted):
+    if not followed and not named:
+        choose_none(key)
+    elif not followed and len(wanted) == 2 and all(part.isdecimal() for part in wanted):
         true, predicted = map(int, wanted)
         if max(true, predicted) < num_classes:
             choose(key, true, predicted)
@@ -169,10 +172,7 @@ def _restore_cell(key: str, num_classes: int) -> None:
 def _keep_cell(cell: tuple[int, int] | None) -> None:
     named = "" if cell is None else f"{cell[0]}-{cell[1]}"
     st.session_state[f"_written_{CELL}"] = named
-    if named:
-        st.query_params[CELL] = named
-    elif CELL in st.query_params:
-        del st.query_params[CELL]
+    address.write({CELL: named})
 
 
 def _choice(
@@ -185,10 +185,7 @@ def _choice(
     picked = st.segmented_control(label, options, required=True, format_func=shown, key=name, help=help_text)
     chosen = picked or options[0]
     st.session_state[f"_written_{name}"] = chosen
-    if chosen != options[0]:
-        st.query_params[name] = chosen
-    elif name in st.query_params:
-        del st.query_params[name]
+    address.write({name: chosen if chosen != options[0] else None})
     return chosen
 
 
@@ -248,7 +245,9 @@ def _classes(scores: Evaluation, run_id: str) -> None:
     with grid.container():
         st.caption(t("evaluation.f1_alt"))
         with st.container(height=SCROLL_HEIGHT if len(scores.per_class) > ROOMY else "content"):
-            figure(charts.f1_bars(scores.per_class), key=f"f1_{run_id}", alt=t("evaluation.f1_alt"))
+            figure(
+                charts.f1_bars(scores.per_class, language()), key=f"f1_{run_id}", alt=t("evaluation.f1_alt")
+            )
 
 
 def _errors(run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions) -> None:

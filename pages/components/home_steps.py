@@ -83,7 +83,7 @@ def _data(dataset: Dataset | None) -> Step:
         return Step("data", t("home.data_unread", name=code(dataset.name)), done=False)
     total = f"{sum(split.num_images.values()):,}"
     return Step(
-        "data", t("home.data_done", name=code(dataset.name), images=total, n=split.num_classes), done=True
+        "data", t("home.data_done", name=code(dataset.name), pictures=total, n=split.num_classes), done=True
     )
 
 

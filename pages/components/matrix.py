@@ -71,9 +71,16 @@ def confusion_matrix(
 
 def choose(key: str, true_index: int, predicted_index: int) -> None:
     """Choose a cell of the matrix ``key`` from a callback or before it is drawn."""
-    st.session_state[key] = {
-        "selection": {"rows": [], "columns": [], "cells": [(true_index, str(predicted_index))]}
-    }
+    _select(key, [(true_index, str(predicted_index))])
+
+
+def choose_none(key: str) -> None:
+    """Let no cell of the matrix ``key`` be chosen; called before it is drawn."""
+    _select(key, [])
+
+
+def _select(key: str, cells: list[tuple[int, str]]) -> None:
+    st.session_state[key] = {"selection": {"rows": [], "columns": [], "cells": cells}}
 
 
 def _styled(

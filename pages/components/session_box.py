@@ -7,9 +7,10 @@ import streamlit as st
 from core import queue
 from core.queue import SessionStatus
 from pages.components import shell
-from pages.components.text import code, plain, t
+from pages.components.text import code, t, told
 
-REFRESH_S = 3.0
+REFRESH_S = 1.0
+"""How often the box looks whether the session lives; a dead one must not be called ready for longer."""
 ICONS = {
     "off": ":material/power_settings_new:",
     "starting": ":material/hourglass_top:",
@@ -26,14 +27,19 @@ def session_box() -> None:
 
 @st.fragment(run_every=REFRESH_S)
 def _box() -> None:
-    status = queue.session_status(shell.workspace())
+    with shell.errors():  # the frame's own do not reach into a fragment
+        queue.tend(shell.workspace())
+        _draw(queue.session_status(shell.workspace()))
+
+
+def _draw(status: SessionStatus) -> None:
     with st.container(border=True, gap="small"):
         st.markdown(
             f"{ICONS[status.state]} {t('session.title', device=code(status.device.title))}",
         )
         st.caption(_words(status), help=t("session.help"))
         if status.note:
-            st.warning(plain(status.note), icon=":material/warning:")
+            st.warning(told(status.note), icon=":material/warning:")
         if status.alive:
             st.button(
                 t("session.release"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import html
+import runpy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, overload
 
@@ -16,13 +17,15 @@ from core.datasets import Dataset
 from core.errors import GraftError, NotFound, WorkspaceError
 from core.runs import Run
 from core.workspace import Workspace, default_home, open_workspace
-from pages.components.text import plain, t
+from pages.components import address
+from pages.components.text import code, plain, t
 
 Kind = Literal["dataset", "run"]
 KINDS: tuple[Kind, ...] = ("dataset", "run")
 
+ROOT = Path(__file__).resolve().parents[2]
 ENTRY = "streamlit_app.py"
-ASSETS_DIR = Path(__file__).resolve().parents[2] / "assets"
+ASSETS_DIR = ROOT / "assets"
 ICONS = {"home": "home", "data": "photo_library", "training": "model_training", "evaluation": "fact_check"}
 
 EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows")
@@ -35,6 +38,11 @@ _STYLE = """<style>
 [data-testid="stSliderThumbValue"] { color: light-dark(#0b6b5d, #6fd2bc); }
 /* A name in a caption would be tiny. */
 [data-testid="stCaptionContainer"] code { font-size: 0.9em; }
+/* Pairs of classes, one a row: their number, and the two names in columns. */
+.st-key-pairs button, .st-key-pairs button :is(div, span) { width: 100%; text-align: start; }
+.st-key-pairs button p { display: grid; grid-template-columns: 2rem minmax(0, 1fr) 1rem minmax(0, 1fr);
+  gap: 0.25rem; align-items: baseline; max-width: 20rem; }
+.st-key-pairs button code { justify-self: start; white-space: normal; overflow-wrap: anywhere; }
 .graft-chips { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; font-size: 0.875rem; line-height: 1.5; }
 .graft-chips span { max-width: 100%; padding: 0.125rem 0.75rem; border-radius: 1rem; overflow-wrap: anywhere;
   background: color-mix(in srgb, currentColor 7%, transparent); }
@@ -43,7 +51,7 @@ _STYLE = """<style>
 """The little that ``.streamlit/config.toml`` cannot say."""
 
 _GUARD = "_entered_by_shell"
-_DEEP_LINK = "_deep_link"
+_MISSING = "_missing_from_url"
 
 
 def run(sidebar: Callable[[], None] = lambda: None) -> None:
@@ -58,19 +66,17 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
     )
     st.html(_STYLE)
     st.logo(ASSETS_DIR / "logo.svg", icon_image=ASSETS_DIR / "mark.svg", size="large")
-    pages = {f"pages/{name}.py": _page(name) for name in ICONS}
-    page = st.navigation(list(pages.values()))
-    wanted = pages.get(st.session_state.pop(_DEEP_LINK, ""))
-    if wanted is not None and wanted.url_path != page.url_path:
-        st.switch_page(wanted, query_params=st.query_params.to_dict())
+    st.set_option("client.showSidebarNavigation", True)  # off at first, see .streamlit/config.toml
+    page = st.navigation([_page(name) for name in ICONS])
     st.set_page_config(page_title=f"{page.title} · Graft")
     with errors():
         workspace()
         _follow_url()
         if page.url_path != "evaluation":
-            for name in EVALUATION_PARAMETERS:
-                if st.session_state.pop(f"_written_{name}", None) is not None:  # left behind by that page
-                    st.query_params.pop(name, None)
+            written = [name for name in EVALUATION_PARAMETERS if f"_written_{name}" in st.session_state]
+            address.write(dict.fromkeys(written))  # left behind by that page
+            for name in written:
+                del st.session_state[f"_written_{name}"]
         st.session_state[_GUARD] = True
         page.run()
         sidebar()
@@ -87,17 +93,21 @@ def _page(name: str) -> st.Page:
 
 
 def guard(page_file: str) -> None:
-    """Send a visitor who came past the entry point through it; the first call on every page.
+    """Give a page that Streamlit runs by itself its frame; the first call on every page.
 
-    Until the first visitor has passed the entry point, Streamlit runs the files of ``pages/`` by themselves.
+    Until the first visitor has passed the entry point, Streamlit runs the files of ``pages/`` by themselves. The
+    entry point is then run in the page's place, and runs the page in turn: to switch to it would leave an entry in
+    the browser's history that its back button leads to.
 
     Args:
         page_file: The page's ``__file__``.
     """
     if st.session_state.pop(_GUARD, False):
         return
-    st.session_state[_DEEP_LINK] = f"pages/{Path(page_file).name}"
-    st.switch_page(ENTRY, query_params=st.query_params.to_dict())
+    if Path(page_file).stem == "home":  # in the frame it has no name in the URL
+        st.switch_page(ENTRY, query_params=st.query_params.to_dict())
+    runpy.run_path(str(ROOT / ENTRY))
+    st.stop()
 
 
 def workspace() -> Workspace:
@@ -142,32 +152,59 @@ def choose(kind: Kind, identifier: str | None) -> None:
     """
     if identifier is not None and _find(kind, identifier) is None:
         return
-    _remember(kind, identifier)
+    _settle_on(kind, identifier)
+    _write_url()
+
+
+def _settle_on(kind: Kind, identifier: str | None) -> None:
+    st.session_state[_key(kind)] = identifier
     chosen = current("run")
     if chosen is None:
         return
     if kind == "run" and _find("dataset", chosen.dataset_id) is not None:
-        _remember("dataset", chosen.dataset_id)
+        st.session_state[_key("dataset")] = chosen.dataset_id
     elif kind == "dataset" and chosen.dataset_id != identifier:
-        _remember("run", None)
+        st.session_state[_key("run")] = None
+
+
+def _write_url() -> None:
+    address.write({kind: st.session_state.get(_key(kind)) for kind in KINDS})
 
 
 def _follow_url() -> None:
     """Take the current dataset and run from the URL, or put those of the session there."""
     in_url = {kind: st.query_params.get(kind) for kind in KINDS}
+    _note_what_is_missing(in_url)
     changed = [kind for kind in KINDS if in_url[kind] not in (None, st.session_state.get(_key(kind)))]
     for kind in changed:
-        choose(kind, in_url[kind])
+        if _find(kind, in_url[kind]) is not None:
+            _settle_on(kind, in_url[kind])
     if _key("run") not in st.session_state or (
         any(in_url.values()) and not (current("run") or current("dataset"))
     ):
         _take_up_where_it_was_left()
     run = current("run")
     if run is not None and current("dataset") is None:  # a sample may have been made since
-        choose("run", run.id)
+        _settle_on("run", run.id)
     for kind in KINDS:
         known = current(kind)
-        _remember(kind, known.id if known is not None else None)
+        st.session_state[_key(kind)] = known.id if known is not None else None
+    _write_url()
+
+
+def _note_what_is_missing(in_url: Mapping[Kind, str | None]) -> None:
+    """Note why the URL cannot be followed; a run whose dataset was removed can be, and its page tells that."""
+    missing = [kind for kind in KINDS if in_url[kind] and _find(kind, in_url[kind]) is None]
+    if missing and (in_url["run"] is None or "run" in missing):
+        st.session_state[_MISSING] = _reason(missing[-1], in_url[missing[-1]] or "")
+
+
+def _reason(kind: Kind, identifier: str) -> str:
+    try:
+        _get(kind, identifier)
+    except (NotFound, WorkspaceError) as error:
+        return str(error)
+    return ""  # it has come back since
 
 
 def _take_up_where_it_was_left() -> None:
@@ -179,35 +216,30 @@ def _take_up_where_it_was_left() -> None:
     kept = [run for run in found if run.dataset_id in ids]
     touched = {run.dataset_id: run.created for run in reversed(kept)}
     if active:
-        choose("run", active[0].id)
+        _settle_on("run", active[0].id)
     elif kept and (chosen or all(touched.get(item.id, item.created) <= kept[0].created for item in known)):
-        choose("run", kept[0].id)
+        _settle_on("run", kept[0].id)
     elif known and not chosen:
-        choose("dataset", known[0].id)
-
-
-def _remember(kind: Kind, identifier: str | None) -> None:
-    st.session_state[_key(kind)] = identifier
-    if identifier is not None:
-        st.query_params[kind] = identifier
-    elif kind in st.query_params:
-        del st.query_params[kind]
+        _settle_on("dataset", known[0].id)
 
 
 def _key(kind: Kind) -> str:
     return f"_current_{kind}"
 
 
+def _get(kind: Kind, identifier: str) -> Dataset | Run:
+    return datasets.get(workspace(), identifier) if kind == "dataset" else runs.get(workspace(), identifier)
+
+
 def _find(kind: Kind, identifier: str | None) -> Dataset | Run | None:
     if not identifier:
         return None
-    opened = workspace()
     if kind == "dataset":
         with contextlib.suppress(NotFound):
-            return datasets.get(opened, identifier)
+            return _get(kind, identifier)
     else:
         with contextlib.suppress(NotFound, WorkspaceError):  # a damaged record must not block every page
-            return runs.get(opened, identifier)
+            return _get(kind, identifier)
     return None
 
 
@@ -221,6 +253,16 @@ def header(title: str, question: str) -> None:
         if dataset is not None or run is not None:
             st.html(_chips(dataset.name if dataset else "", run_name(run) if run else ""), width="content")
     st.caption(question)
+    if missing := st.session_state.pop(_MISSING, ""):  # said once
+        st.caption(f":material/link_off: {plain(missing)} {_instead(dataset, run)}")
+
+
+def _instead(dataset: Dataset | None, run: Run | None) -> str:
+    if run is not None:
+        return t("shell.instead", name=f"{t('shell.run')} {code(run_name(run))}")
+    if dataset is not None:
+        return t("shell.instead", name=f"{t('shell.dataset')} {code(dataset.name)}")
+    return ""
 
 
 def _chips(dataset_name: str, run_name: str) -> str:

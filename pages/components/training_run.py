@@ -15,7 +15,7 @@ from core.runs import Run
 from pages.components import job as job_view
 from pages.components import shell
 from pages.components.figure import figure
-from pages.components.text import code, percent, plain, t
+from pages.components.text import language, percent, plain, t, told
 
 STAGES = ("audit", "prepare", "features", "head", "fine_tune", "evaluate")
 MARKS: dict[str, tuple[str, Literal["green", "blue", "gray"]]] = {
@@ -24,6 +24,8 @@ MARKS: dict[str, tuple[str, Literal["green", "blue", "gray"]]] = {
     "later": (":material/circle:", "gray"),
 }
 LOG_LINES = 200
+MIN_CURVES_WIDTH = 240
+"""Pixels; where less is left, loss and accuracy go one below the other."""
 
 
 def show_run(run: Run) -> None:
@@ -103,7 +105,9 @@ def _result(run: Run) -> None:
             )
             st.metric(t("training.duration"), job_view.duration(sum(run.seconds.values())), width="content")
         for note in run.notes:
-            st.caption(plain(note))
+            st.caption(told(note))
+        if run.recipe.get("fine_tune_epochs") and run.temperature != 1:
+            st.caption(t("training.losses", temperature=f"{run.temperature:.2f}"))
     if st.button(
         t("training.to_evaluation"),
         type="primary",
@@ -133,18 +137,22 @@ def _curves(run: Run, events: list[dict[str, Any]]) -> None:
         )
         stage = chosen or trained[-1]
     shown = epochs[epochs["stage"] == stage]
-    last = shown.iloc[-1]
     st.caption(t(f"training.curves_{stage}"))
-    figure(
-        charts.learning_curves(shown),
-        key=f"figure_{run.id}_{stage}",
-        alt=t(
-            "training.curves_alt",
-            n=len(shown),
-            accuracy=percent(last["accuracy"]),
-            val_accuracy=percent(last["val_accuracy"]),
-        ),
-    )
+    grid = st.grid(2, min_column_width=MIN_CURVES_WIDTH, gap="medium")
+    for measure in charts.MEASURES:
+        with grid.container():
+            figure(
+                charts.learning_curves(shown, language(), (measure,)),
+                key=f"figure_{run.id}_{stage}_{measure}",
+                alt=t(f"training.{measure}_alt", n=len(shown), **_last(shown, measure)),
+            )
+
+
+def _last(epochs: pd.DataFrame, measure: str) -> dict[str, str]:
+    """Return how a measure stood after the last epoch, in words."""
+    last = epochs.iloc[-1]
+    write = percent if measure == "accuracy" else "{:.3f}".format
+    return {"train": write(last[measure]), "val": write(last[f"val_{measure}"])}
 
 
 def _log(run: Run, events: list[dict[str, Any]]) -> None:
@@ -169,90 +177,3 @@ def _log_line(event: dict[str, Any]) -> str:
             )
         )
     return f"{clock}  {event.get('text', '')}"
-
-
-def earlier_runs(dataset_id: str | None, current: Run | None) -> None:
-    """List the runs of a dataset, and those whose record is damaged; a chosen one becomes the current run.
-
-    Args:
-        dataset_id: The dataset; None for the runs whose dataset is not there any more.
-        current: The run that the page is about.
-    """
-    known = {dataset.id for dataset in datasets.list_datasets(shell.workspace())}
-    found = [
-        run
-        for run in runs.list_runs(shell.workspace())
-        if (run.dataset_id in (dataset_id, "") if dataset_id else run.dataset_id not in known)
-    ]
-    if not found:
-        return
-    st.header(t("training.runs") if dataset_id else t("training.other_runs"), anchor=False)
-    table = pd.DataFrame([_row(run) for run in found])
-    picked = st.dataframe(
-        table,
-        hide_index=True,
-        key=f"runs_table_{found[0].id}_{len(found)}",  # of another list no row is chosen yet
-        on_select="rerun",
-        selection_mode="single-row",
-        placeholder="–",
-        column_config={
-            t("runs.test"): st.column_config.NumberColumn(format="%.1f %%"),
-            t("runs.val"): st.column_config.NumberColumn(format="%.1f %%"),
-        },
-        alt=t("training.runs"),
-    )
-    rows = picked["selection"]["rows"]
-    if rows and rows[0] < len(found):
-        _actions(found[rows[0]], current)
-
-
-def _row(run: Run) -> dict[str, Any]:
-    return {
-        t("runs.started"): time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created)),
-        t("runs.state"): t(f"state.{run.state}"),
-        t("runs.backbone"): run.recipe.get("backbone", ""),
-        t("runs.stages"): t("runs.two_stages") if run.recipe.get("fine_tune_epochs") else t("runs.one_stage"),
-        t("runs.val"): 100 * run.metrics["val"]["accuracy"] if run.metrics else None,
-        t("runs.test"): 100 * run.metrics["test"]["accuracy"] if run.metrics else None,
-        t("runs.seconds"): round(sum(run.seconds.values()), 1) or None,
-    }
-
-
-def _actions(run: Run, current: Run | None) -> None:
-    is_damaged = not run.dataset_id
-    if is_damaged:
-        st.warning(plain(run.error), icon=":material/warning:")
-    with st.container(horizontal=True, gap="small"):
-        if not is_damaged and (current is None or run.id != current.id):
-            st.button(
-                t("runs.show"),
-                icon=":material/visibility:",
-                key="show_run",
-                on_click=shell.choose,
-                args=("run", run.id),
-            )
-        if run.state not in runs.ACTIVE_STATES and st.button(
-            t("runs.delete"), icon=":material/delete:", key="delete_run"
-        ):
-            _confirm_delete(run)
-
-
-@st.dialog(t("runs.delete_title"))
-def _confirm_delete(run: Run) -> None:
-    st.markdown(t("runs.delete_text", run=code(shell.run_name(run))))
-    if st.button(
-        t("runs.delete_yes"),
-        type="primary",
-        icon=":material/delete:",
-        key="delete_run_yes",
-        on_click=_delete,
-        args=(run.id,),
-    ):
-        st.rerun()
-
-
-def _delete(run_id: str) -> None:
-    with shell.errors():
-        runs.delete(shell.workspace(), run_id)
-        if shell.current("run") is None:
-            shell.choose("run", None)

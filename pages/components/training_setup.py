@@ -9,52 +9,112 @@ import streamlit as st
 from core import catalog, queue, recipes, runs
 from core.catalog import BackboneSpec
 from core.datasets import Dataset
-from core.errors import RecipeError
+from core.errors import DeviceError, RecipeError
 from core.forecast import Forecast, forecast
-from core.images import RESIZE_RULES
-from core.recipes import AUGMENTATIONS, Recipe
+from core.recipes import Recipe
 from pages.components import dataset as dataset_view
-from pages.components import shell
+from pages.components import recipe_choice, shell
 from pages.components.dataset import SplitSummary
 from pages.components.job import duration
-from pages.components.text import code, plain, t
+from pages.components.recipe_choice import RecipeChoice
+from pages.components.text import code, plain, t, told
+from pages.components.training_settings import forget, settings
 
-MIN_COLUMN_WIDTH, MIN_SETTING_WIDTH = 340, 220
+MIN_COLUMN_WIDTH = 340
 """Pixels; where less is left, what stands side by side goes one below the other."""
+
+_DATASET, _CHANGED = "_setup_of", "_setup_changed"
+_PRESET, _BACKBONE = "training_recipe", "training_backbone"
 
 
 def setup(dataset: Dataset, split: SplitSummary) -> None:
     """Draw the choices and the button that starts a training on ``dataset``."""
+    kept = recipe_choice.kept(dataset)
+    _take_up(dataset, kept)
     grid = st.grid(2, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
     with grid.container():
-        recipe, spec, key = _choices(dataset, split)
+        spec = _backbone()
+        name = _preset()
+        differences = st.container()
     costs = grid.container(border=True)
+    default = _default(name, spec, dataset, split)
+    key = f"{name}_{spec.name}_{dataset.id}"
+    is_kept = (kept.preset, kept.recipe.backbone) == (name, spec.name)
+    begin = replace(kept.recipe, fractions=split.fractions, seed=split.seed) if is_kept else default
     with st.expander(t("training.settings"), icon=":material/tune:"):
-        recipe = _settings(recipe, spec, key)
+        recipe = settings(begin, spec, key, _mark_as_changed)
+    if st.session_state.pop(_CHANGED, False):
+        recipe_choice.keep(dataset, RecipeChoice(name, recipe))
+    with differences:
+        _differences(dataset, RecipeChoice(name, default), recipe, key)
     with costs:
         _start(dataset, split, recipe)
 
 
-def _choices(dataset: Dataset, split: SplitSummary) -> tuple[Recipe, BackboneSpec, str]:
-    """Return the recipe as its preset has it, its backbone, and the key of the settings that go with both."""
-    spec = _backbone()
-    name = st.segmented_control(
-        t("training.recipe"),
-        list(recipes.PRESETS),
-        default=recipes.DEFAULT_PRESET,
-        required=True,
-        format_func=lambda preset: t(f"recipe.{preset}.title"),
-        key="training_recipe",
-        help=t("training.recipe_help"),
-    )
-    st.caption(t(f"recipe.{name}.text"))
-    recipe = replace(
-        recipes.preset(name or recipes.DEFAULT_PRESET, dataset.sample),
+def _default(name: str, spec: BackboneSpec, dataset: Dataset, split: SplitSummary) -> Recipe:
+    preset = recipes.preset(name, dataset.sample)
+    return replace(
+        preset,
         backbone=spec.name,
+        image_size=preset.image_size or spec.image_size,
         fractions=split.fractions,
         seed=split.seed,
     )
-    return recipe, spec, f"{name}_{spec.name}_{dataset.id}"
+
+
+def _take_up(dataset: Dataset, kept: RecipeChoice) -> None:
+    """Begin with what was chosen for the dataset, in whatever browser."""
+    if st.session_state.get(_DATASET) != dataset.id:
+        st.session_state[_DATASET] = dataset.id
+        for key in (_PRESET, _BACKBONE):
+            st.session_state.pop(key, None)
+    st.session_state.setdefault(_PRESET, kept.preset)
+    st.session_state.setdefault(_BACKBONE, kept.recipe.backbone)
+
+
+def _mark_as_changed() -> None:
+    """Have the choice kept once it is whole; only a visitor's own change is, or old pages would undo newer ones."""
+    st.session_state[_CHANGED] = True
+
+
+def _preset() -> str:
+    name = st.segmented_control(
+        t("training.recipe"),
+        list(recipes.PRESETS),
+        required=True,
+        format_func=lambda preset: t(f"recipe.{preset}.title"),
+        key=_PRESET,
+        help=t("training.recipe_help"),
+        on_change=_mark_as_changed,
+    )
+    name = name or recipes.DEFAULT_PRESET
+    st.caption(t(f"recipe.{name}.text"))
+    return name
+
+
+def _differences(dataset: Dataset, default: RecipeChoice, recipe: Recipe, key: str) -> None:
+    """Say which settings are not those of the preset, and offer to go back to these."""
+    names = recipes.differences(recipe, default.recipe)
+    if not names:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(
+            t("training.changed", names=", ".join(t(f"field.{name}") for name in names)), width="content"
+        )
+        st.button(
+            t("training.defaults"),
+            key="defaults",
+            type="tertiary",
+            icon=":material/restart_alt:",
+            on_click=_back_to,
+            args=(dataset, default, key),
+        )
+
+
+def _back_to(dataset: Dataset, default: RecipeChoice, key: str) -> None:
+    with shell.errors():
+        recipe_choice.keep(dataset, default)
+        forget(key)
 
 
 def _backbone() -> BackboneSpec:
@@ -71,13 +131,15 @@ def _backbone() -> BackboneSpec:
         return f"{spec.title}  ·  {state}"
 
     names = [spec.name for spec in offered]
+    if st.session_state[_BACKBONE] not in names:
+        st.session_state[_BACKBONE] = catalog.DEFAULT_BACKBONE
     chosen = st.selectbox(
         t("training.backbone"),
         names,
-        index=names.index(catalog.DEFAULT_BACKBONE),
         format_func=label,
-        key="training_backbone",
+        key=_BACKBONE,
         help=t("training.backbone_help"),
+        on_change=_mark_as_changed,
     )
     spec = catalog.CATALOG[chosen]
     facts = t(
@@ -89,134 +151,18 @@ def _backbone() -> BackboneSpec:
     )
     st.caption(facts)
     if not statuses[chosen].ready:
-        st.info(plain(statuses[chosen].message), icon=":material/download:")
+        st.info(told(statuses[chosen].message), icon=":material/download:")
     return spec
-
-
-def _settings(recipe: Recipe, spec: BackboneSpec, key: str) -> Recipe:
-    """Draw every field of the recipe; widgets are keyed so that another preset brings its own values."""
-    grid = st.grid(3, min_column_width=MIN_SETTING_WIDTH, gap="medium")
-    with grid.container():
-        st.markdown(t("training.images"))
-        image_size = st.number_input(
-            t("field.image_size"),
-            min_value=spec.min_size,
-            max_value=recipes.MAX_IMAGE_SIZE,
-            value=recipe.image_size or spec.image_size,
-            step=32,
-            key=f"image_size_{key}",
-            help=t("field.image_size_help", size=spec.image_size),
-        )
-        resize = st.selectbox(
-            t("field.resize"),
-            RESIZE_RULES,
-            format_func=lambda rule: t(f"resize.{rule}"),
-            key=f"resize_{key}",
-            help=t("field.resize_help"),
-        )
-        augment = st.selectbox(
-            t("field.augment"),
-            AUGMENTATIONS,
-            index=AUGMENTATIONS.index(recipe.augment),
-            format_func=lambda strength: t(f"augment.{strength}"),
-            key=f"augment_{key}",
-            help=t("field.augment_help"),
-            disabled=not recipe.fine_tune_epochs,
-        )
-        weights = st.text_input(
-            t("field.weights"),
-            key=f"weights_{key}",
-            placeholder=t("field.weights_empty"),
-            help=t("field.weights_help"),
-        )
-    with grid.container():
-        st.markdown(t("training.stage_1"))
-        head_epochs = st.number_input(
-            t("field.head_epochs"),
-            1,
-            10_000,
-            recipe.head_epochs,
-            key=f"head_epochs_{key}",
-            help=t("field.head_epochs_help"),
-        )
-        head_strength = st.number_input(
-            t("field.head_strength"),
-            0.001,
-            1000.0,
-            recipe.head_strength,
-            format="%g",
-            key=f"head_strength_{key}",
-            help=t("field.head_strength_help"),
-        )
-    if not recipe.fine_tune_epochs:
-        return replace(
-            recipe,
-            weights=weights.strip(),
-            image_size=int(image_size),
-            resize=resize,
-            head_epochs=int(head_epochs),
-            head_strength=float(head_strength),
-        )
-    with grid.container():
-        st.markdown(t("training.stage_2"))
-        fine_tune_epochs = st.number_input(
-            t("field.fine_tune_epochs"),
-            1,
-            1000,
-            recipe.fine_tune_epochs,
-            key=f"fine_tune_epochs_{key}",
-            help=t("field.fine_tune_epochs_help"),
-        )
-        blocks = st.slider(
-            t("field.fine_tune_blocks"),
-            5,
-            100,
-            round(100 * recipe.fine_tune_blocks),
-            format="%d %%",
-            key=f"blocks_{key}",
-            help=t("field.fine_tune_blocks_help"),
-        )
-        rate = st.number_input(
-            t("field.learning_rate"),
-            1e-6,
-            1e-2,
-            recipe.learning_rate,
-            step=1e-5,
-            format="%g",
-            key=f"rate_{key}",
-            help=t("field.learning_rate_help"),
-        )
-        batch_size = st.number_input(
-            t("field.batch_size"),
-            1,
-            1024,
-            recipe.batch_size,
-            key=f"batch_{key}",
-            help=t("field.batch_size_help"),
-        )
-    return replace(
-        recipe,
-        weights=weights.strip(),
-        image_size=int(image_size),
-        resize=resize,
-        augment=augment,
-        head_epochs=int(head_epochs),
-        head_strength=float(head_strength),
-        fine_tune_epochs=int(fine_tune_epochs),
-        fine_tune_blocks=blocks / 100,
-        learning_rate=float(rate),
-        batch_size=int(batch_size),
-    )
 
 
 def _start(dataset: Dataset, split: SplitSummary, recipe: Recipe) -> None:
     """Draw what the training will need, and the button."""
     try:
         recipe = recipes.validate(recipe)
-    except RecipeError as error:
+        device = queue.default_device()
+    except (DeviceError, RecipeError) as error:
         st.error(plain(error), icon=":material/error:")
         return
-    device = queue.default_device()
     held_out = split.num_images["val"] + split.num_images["test"]
     past = runs.list_runs(shell.workspace())
     needs = forecast(recipe, split.num_images["train"], held_out, split.num_classes, device.id, past)

@@ -63,7 +63,7 @@ def choose_digits(page: Page) -> None:
 def start_training(page: Page) -> None:
     """Train both stages on small pictures, so that it takes seconds."""
     page.get_by_text("All settings", exact=True).click()
-    set_number(page, "Image size (pixels a side)", 32)
+    set_number(page, "Picture size (pixels a side)", 32)
     set_number(page, "Most epochs", 20)
     set_number(page, "Epochs", 1)
     button(page, "start_training").click()
@@ -125,6 +125,7 @@ def test_a_killed_session_is_told_within_seconds_and_the_training_is_started_aga
         os.kill(killed, signal.SIGKILL)
         expect(page.get_by_text("Interrupted", exact=True)).to_be_visible()
         expect(page.get_by_text("features that were extracted are kept")).to_be_visible()
+        expect(page.get_by_text("Off; starts with the first job")).to_be_visible()
         first = queue.list_jobs(workspace, kind="train")[0]
 
         page.get_by_role("button", name="Try again").click()

