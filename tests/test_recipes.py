@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from core import recipes
+from core import augmentation, recipes
+from core.augmentation import Augmentation
 from core.errors import RecipeError
 from core.recipes import PRESETS, Recipe
 
@@ -17,6 +18,32 @@ def test_every_preset_is_valid_and_survives_json(name: str) -> None:
     recipe = recipes.validate(recipes.preset(name))
     assert recipes.from_json(recipe.to_json()) == recipe
     assert recipe.image_size > 0
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_known_again_whatever_its_network_and_split(name: str) -> None:
+    changes: dict[str, Any] = {"backbone": "mobilenet-v2", "image_size": 160, "seed": 7, "resize": "crop"}
+    changed = replace(recipes.preset(name), **changes)
+    assert recipes.preset_name(changed) == name
+    assert recipes.preset_name(replace(changed, label_smoothing=0.33)) == ""
+
+
+def test_a_recipe_of_an_older_graft_is_read() -> None:
+    old = {"backbone": "tiny", "augment": "light", "fine_tune_epochs": 2, "fractions": [0.6, 0.2, 0.2]}
+    read = recipes.from_json(old)
+    assert read.augment == augmentation.PRESETS["light"]
+    assert (read.fine_tune_epochs, read.fractions, read.views) == (2, (0.6, 0.2, 0.2), 0)
+    with pytest.raises(RecipeError, match='There is no augmentation "wild"'):
+        recipes.from_json(old | {"augment": "wild"})
+    with pytest.raises(RecipeError, match="kinds this Graft does not know: warp"):
+        recipes.from_json(old | {"augment": {"warp": 1.0}})
+
+
+def test_an_earlier_run_is_named_by_the_recipe_that_goes_on_from_it() -> None:
+    recipe = recipes.validate(replace(Recipe(), weights="run:20261122-194512-3fa9"))
+    assert recipes.parent_run(recipe) == "20261122-194512-3fa9"
+    assert recipes.weights_file(recipe) is None
+    assert recipes.parent_run(Recipe()) == ""
 
 
 def test_a_sample_gets_what_fits_it_and_a_probe_stays_a_probe() -> None:
@@ -31,8 +58,21 @@ def test_a_sample_gets_what_fits_it_and_a_probe_stays_a_probe() -> None:
         ({"backbone": "mobilnet-v2"}, r'"mobilnet-v2".*mobilenet-v2'),
         ({"image_size": 3}, r"image_size is 3\. Expected \d+ to 1024 pixels"),
         ({"resize": "squash"}, r'resize is "squash"\. Expected one of: stretch, crop, pad'),
-        ({"augment": "wild"}, r'augment is "wild"'),
-        ({"head_epochs": 0}, r"head_epochs is 0\. Expected 1 to"),
+        (
+            {"augment": Augmentation(rotation=200.0)},
+            r"augmentation rotation is 200\.0\. Expected 0 \(off\) to 180",
+        ),
+        ({"head_epochs": 0, "fine_tune_epochs": 0}, r"both 0, so nothing would be trained"),
+        ({"head_epochs": -1}, r"head_epochs is -1"),
+        ({"dense_units": 64}, r'head_solver is "lbfgs".*dense_units is 64.*Choose head_solver "adam"'),
+        (
+            {"views": 2, "augment": Augmentation(mixup=0.2)},
+            r"views is 2, but no augmentation changes a picture",
+        ),
+        ({"train_batch_norm": True}, r"spoils the statistics"),
+        ({"weights": "random", "fine_tune_epochs": 0}, r"would never learn"),
+        ({"pooling": "maximum"}, r'pooling is "maximum"\. Expected one of: average, max, flatten'),
+        ({"depth": 0.0}, r"depth is 0\.0"),
         ({"fine_tune_epochs": -1}, r"fine_tune_epochs is -1"),
         ({"fine_tune_blocks": 0.0}, r"would train no block.*Raise fine_tune_blocks"),
         ({"learning_rate": float("nan")}, r"learning_rate is nan"),
