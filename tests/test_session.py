@@ -293,6 +293,19 @@ def test_a_run_goes_on_from_an_earlier_one_with_a_new_class_and_says_what_it_for
     assert queue.wait(home, job.id).result["predictions"][0]["predicted"] == "dusk"
 
 
+def test_a_run_needs_the_weights_file_it_was_trained_with_no_more(
+    home: Workspace, dataset: Dataset, tmp_path: Path
+) -> None:
+    weights = tmp_path / "own.h5"
+    weights.write_bytes(b"The tiny network has its weights from a seed; what counts is that the file goes.")
+    recipe = replace(RECIPE, weights=str(weights), fine_tune_epochs=0)
+    run = runs.get(home, train(home, dataset, recipe).run_id)
+    weights.unlink()
+    picture = dataset.root / "night" / "3.png"
+    (answer,) = queue.wait(home, queue.submit_prediction(home, run, [picture]).id).result["predictions"]
+    assert answer["predicted"] == "night"
+
+
 def test_a_head_is_cross_validated_by_all_images(home: Workspace, run: runs.Run) -> None:
     queue.wait(home, queue.submit_cross_validation(home, run).id)
     found = runs.cross_validation(home, run.id)

@@ -58,13 +58,12 @@ def _of_run(context: Context, parent: runs.Run, recipe: Recipe, keras_home: Path
             f"{recipe.backbone} at depth {recipe.depth:g}. Choose the same for both."
         )
     arrays = own_weights(context, parent)
-    if arrays is None:  # its backbone is the pretrained one
+    if arrays is None:  # its backbone is the published one
         return backbones.build(
             context.workspace,
             recipe.backbone,
             recipe.image_size,
-            recipes.weights_file(theirs),
-            context.progress,
+            progress=context.progress,
             depth=recipe.depth,
             keras_home=keras_home,
         )
@@ -72,9 +71,8 @@ def _of_run(context: Context, parent: runs.Run, recipe: Recipe, keras_home: Path
 
 
 def own_weights(context: Context, run: runs.Run) -> list[np.ndarray] | None:
-    """Return the weights of a run's backbone, or None where they are the pretrained ones."""
-    recipe = recipes.from_json(run.recipe)
-    if not (run.fine_tuned or recipes.parent_run(recipe) or recipe.weights == recipes.RANDOM_WEIGHTS):
+    """Return the weights of a run's backbone, or None where they are its published ones."""
+    if not (run.fine_tuned or recipes.from_json(run.recipe).weights):
         return None
     arrays = runs.load_arrays(context.workspace, run.id, "backbone")
     return [arrays[name] for name in sorted(arrays)]

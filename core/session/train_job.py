@@ -243,8 +243,8 @@ def _save_artefacts(
     runs.save_split(workspace, run.id, material.table)
     runs.save_arrays(workspace, run.id, "head", **model.head.to_arrays())
     weights = model.weights
-    if weights is None and (recipes.parent_run(recipe) or recipe.weights == recipes.RANDOM_WEIGHTS):
-        weights = backbone.model.get_weights()  # a run must not need another run, which may be deleted
+    if weights is None and recipe.weights:
+        weights = backbone.model.get_weights()  # a run must not need a file or another run, which may go
     if weights is not None:
         named = {f"weight_{index:05d}": values for index, values in enumerate(weights)}
         runs.save_arrays(workspace, run.id, "backbone", **named)
