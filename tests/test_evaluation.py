@@ -122,21 +122,28 @@ def test_intervals_are_the_same_each_time_and_depend_on_the_seed() -> None:
     assert first != other
 
 
-@pytest.mark.parametrize("num_images", [60, 4000])  # either side of the two ways to draw
-def test_the_bootstrap_equals_one_that_redraws_images(num_images: int) -> None:
+@pytest.mark.parametrize("num_images", [60, 4000])
+def test_the_bootstrap_equals_one_that_redraws_the_images_of_each_class(num_images: int) -> None:
     rng = np.random.default_rng(2)
-    y_true = rng.integers(3, size=num_images)
+    y_true = np.sort(rng.integers(3, size=num_images))
     y_prob = softmax(rng.normal(size=(num_images, 3)) + 1.5 * np.eye(3)[y_true])
     y_pred = y_prob.argmax(axis=1)
+    members = [np.flatnonzero(y_true == label) for label in range(3)]
     scores = []
     for _ in range(400):
-        drawn = rng.integers(num_images, size=num_images)
+        drawn = np.concatenate([rng.choice(rows, size=len(rows)) for rows in members])
         scores.append(metrics.f1_score(y_true[drawn], y_pred[drawn], average="macro"))
     low, high = np.quantile(scores, [0.025, 0.975])
     found = evaluate(y_true, y_prob, list("abc")).macro_f1
     tolerance = 0.15 * (high - low)
     assert found.low == pytest.approx(low, abs=tolerance)
     assert found.high == pytest.approx(high, abs=tolerance)
+
+
+def test_the_interval_never_reaches_a_score_that_the_smallest_class_rules_out() -> None:
+    y_true = np.array([0] * 10 + [1])
+    y_pred = np.array([0] * 11)  # the only image of its class is wrong, so macro F1 is below one half
+    assert evaluate(y_true, np.eye(2)[y_pred], list("ab")).macro_f1.high <= 0.5
 
 
 def test_wilson_covers_the_true_share_about_95_times_in_100() -> None:
