@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -473,6 +474,27 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_as_if_nothing_h
         )
     epochs = runs.epochs(home, job.run_id)
     assert list(epochs["epoch"][epochs["stage"] == "fine_tune"]) == list(range(1, 9))
+
+
+def test_ten_trainings_of_two_askers_are_done_one_by_one_in_the_order_they_came(
+    home: Workspace, dataset: Dataset
+) -> None:
+    recipe = replace(RECIPE, fine_tune_epochs=0)
+    jobs: list[Job] = []
+
+    def ask() -> None:
+        for _ in range(5):
+            jobs.append(queue.submit_training(home, dataset.id, dataset.name, recipe))
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    done = [queue.wait(home, job.id) for job in sorted(jobs, key=lambda job: job.id)]
+    assert [job.state for job in done] == ["done"] * 10
+    spans = [(job.started or 0.0, job.ended or 0.0) for job in done]
+    assert all(ended <= started for (_, ended), (started, _) in zip(spans[:-1], spans[1:], strict=True))
 
 
 def test_a_sample_is_made_audited_and_known(home: Workspace) -> None:

@@ -126,13 +126,17 @@ class Context:
         if state == "cancelling" and not self._finishing:
             raise Cancelled
 
+    def is_stop_asked(self) -> bool:
+        """Return whether the user has asked to stop (but see :meth:`finish_anyway`)."""
+        return not self._finishing and queue.get(self.workspace, self._job.id).state == "cancelling"
+
     def check(self) -> None:
         """Let the user stop without saying anything new.
 
         Raises:
             Cancelled: The user asked to stop.
         """
-        if queue.get(self.workspace, self._job.id).state == "cancelling" and not self._finishing:
+        if self.is_stop_asked():
             raise Cancelled
 
     def emit(self, kind: str, **values: Any) -> None:

@@ -16,15 +16,18 @@ from core.session.executor import Context
 
 def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
     """Return the network that a recipe begins with, from those kept warm where it is among them."""
+    return context.warm.get(warm_key(recipe, job), lambda: build_backbone(context, recipe, job))
+
+
+def warm_key(recipe: Recipe, job: Job) -> str:
+    """Return the name under which the network that a recipe begins with is kept warm."""
     parts = [recipe.backbone, f"{recipe.image_size} px"]
     parts += [f"{100 * recipe.depth:.0f} % deep"] if recipe.depth < 1 else []
     parts += [recipe.weights] if recipe.weights else []
     parts += [f"seed {recipe.seed}"] if recipe.weights == recipes.RANDOM_WEIGHTS else []
     # Two askers may keep other weights under the same name.
     parts += [job.args["keras_home"]] if catalog.get(recipe.backbone).source == "keras" else []
-    key = ", ".join(parts)
-    found = context.warm.get(key, lambda: build_backbone(context, recipe, job))
-    return found
+    return ", ".join(parts)
 
 
 def build_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:

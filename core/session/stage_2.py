@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from core import evaluation, runs, training
 from core.backbones import Backbone
 from core.errors import Cancelled
 from core.heads import Head
+from core.queue import Job
 from core.recipes import Recipe
+from core.session import networks
 from core.session.executor import Context
+from core.session.leavable import LeftBehind, run_leavable
 from core.session.material import Material
 from core.training import FineTuned
 from core.words import Sentence, sentence
@@ -37,8 +41,27 @@ class Model:
     logits: Mapping[str, np.ndarray]
 
 
+class _Course:
+    """Hears stage 2, and knows whether it compiles its first step: then it cannot hear that it should stop."""
+
+    def __init__(self, listen: training.Listen) -> None:
+        self._listen = listen
+        self._has_begun = threading.Event()
+        self.left = threading.Event()
+
+    def listen(self, kind: str, **values: Any) -> None:
+        if self.left.is_set():
+            raise Cancelled
+        self._has_begun.set()
+        self._listen(kind, **values)
+
+    def may_be_left(self) -> bool:
+        return not self._has_begun.is_set()
+
+
 def fine_tune(
     context: Context,
+    job: Job,
     run: runs.Run,
     recipe: Recipe,
     backbone: Backbone,
@@ -49,20 +72,27 @@ def fine_tune(
 ) -> tuple[Model, dict[str, Any]]:
     """Fine-tune; return the better model of both stages on val, and how stage 2 went."""
     context.stage("fine_tune")
-    listen = listener(context, material.notes, epoch_seconds)
-    try:
-        tuned = training.fine_tune(
+    told_by = _Course(listener(context, material.notes, epoch_seconds))
+
+    def work() -> FineTuned:
+        return training.fine_tune(
             backbone,
             probe.head if probe else None,
             {split: material.images(split) for split in ("train", "val")},
             len(material.class_names),
             recipe,
-            listen,
+            told_by.listen,
             checkpoint=checkpoint_path(context, run),
             fingerprint=_fingerprint(recipe, material, backbone),
             deadline=deadline,
         )
+
+    try:
+        tuned = run_leavable(work, context.is_stop_asked, told_by.may_be_left)
     except Cancelled as stop:
+        if isinstance(stop, LeftBehind):
+            told_by.left.set()
+            context.warm.forget(networks.warm_key(recipe, job))
         stopped = "time" if isinstance(stop, training.TimeIsUp) else "cancelled"
         if probe is None:
             raise

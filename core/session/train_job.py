@@ -88,8 +88,11 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     epoch_seconds: list[float] = []
     if recipe.fine_tune_epochs:
         with clock.measure("fine_tune"):
-            model, told = fine_tune(context, run, recipe, backbone, material, model, deadline, epoch_seconds)
+            model, told = fine_tune(
+                context, job, run, recipe, backbone, material, model, deadline, epoch_seconds
+            )
         run = replace(run, stage_2=told)
+        backbone = networks.warm_backbone(context, recipe, job)  # another one, where stage 2 was left behind
     assert model is not None  # a recipe without any stage is refused, and stage 2 alone is always kept
     context.log(str(material.notes[-1]) if material.notes else "Stage 1 only.")
 
