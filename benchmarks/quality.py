@@ -3,16 +3,16 @@
     python benchmarks/quality.py DATA [DATA ...] [--recipe NAME ...] [--seeds 3] [--folds 5] [--backbone NAME]
                                  [--image-size N] [--results FILE]
 
-DATA is a folder of class folders, or the name of a sample (``digits``, ``solar-cells``). Without ``--folds`` each seed
-makes a split of its own (a given split is kept) and test answers of all seeds are pooled. With ``--folds`` each image is
-judged once, by a model that has not seen it or a file with the same bytes; validation is carved from train.
+DATA is a folder of class folders, or the name of a sample (``digits``, ``solar-cells``). Without ``--folds`` each
+seed makes a split of its own (a given split is kept) and test answers of all seeds are pooled. With ``--folds`` each
+image is judged once, by a model that has not seen it or a file with the same bytes; validation is carved from train.
 
-Trains through the queue and a device session of the workspace (``GRAFT_HOME``), as the app does. Every finished training
-is a line of the results file, and is not done again when the script is started once more.
+Trains through the queue and a device session of the workspace (``GRAFT_HOME``), as the app does. Every finished
+training is a line of the results file, and is not done again when the script is started once more.
 
 Prints test accuracy with Wilson's 95 % interval over all answers, macro F1, the paired difference to the first recipe
-with its interval, and the median seconds of a training without extracting features. Over several seeds the same image may be
-judged more than once, so these intervals are a little too narrow.
+with its interval, and the median seconds of a training without audit, features and controls. Over several seeds the
+same image may be judged more than once, so these intervals are a little too narrow.
 """
 
 from __future__ import annotations

@@ -21,13 +21,16 @@ UNDERFIT_ACCURACY = 0.9
 FEW_TEST_IMAGES = 100
 """Test images below which one score says little, and cross-validation is offered."""
 
+KINDS = ("warning", "good", "note", "next")
+"""What a conclusion may be, in the order in which they are said."""
+
 
 @dataclass(frozen=True)
 class Conclusion:
     """One thing to know.
 
     Args:
-        kind: ``"good"``, ``"warning"``, ``"note"`` or ``"next"`` (something to try).
+        kind: One of :data:`KINDS`; ``"next"`` is something to try.
         sentence: What to say.
     """
 
@@ -44,13 +47,12 @@ def conclude(run: Run) -> list[Conclusion]:
     if run.state != "done":
         return []
     found = [*_stage_2(run), *_controls(run), *_fit(run), *_size(run)]
-    order = {"warning": 0, "good": 1, "note": 2, "next": 3}
-    return sorted(found, key=lambda conclusion: order[conclusion.kind])
+    return sorted(found, key=lambda conclusion: KINDS.index(conclusion.kind))
 
 
 def points(share: float) -> str:
     """Return a difference of accuracies in percentage points, with its sign."""
-    return f"{100 * share:+.1f}"
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # + 0.0: there is no minus nothing
 
 
 def _difference(stored: Mapping[str, float]) -> Difference:

@@ -304,7 +304,7 @@ def load_arrays(workspace: Workspace, run_id: str, name: str) -> dict[str, np.nd
     path = folder(workspace, run_id) / f"{name}.npz"
     if not path.exists():
         raise NotFound(
-            f'The run {run_id} has no "{path.name}": its training did not end well. Train it again.'
+            f'The run {run_id} has no "{path.name}", which a training that ends well leaves. Train it again.'
         )
     try:
         # Opened here, since numpy leaves a file open that is no archive.
@@ -318,11 +318,17 @@ def predictions(workspace: Workspace, run_id: str, split: str) -> Predictions:
     """Return what a run says about the images of one split.
 
     Raises:
-        NotFound: There is no such run or split, or its training did not end well.
+        NotFound: There is no such run or split, or its training is not done.
+        WorkspaceError: Its files are damaged.
     """
     run = get(workspace, run_id)
     if split not in SPLITS:
         raise NotFound(f'There is no split "{split}". Choose one of: {", ".join(SPLITS)}.')
+    if run.state != "done":
+        remedy = "Wait until it is done" if run.state in ACTIVE_STATES else "Train it again"
+        raise NotFound(
+            f"The run {run_id} is {run.state}, so it has no model to evaluate. {remedy}, or choose a finished run."
+        )
     logits = load_arrays(workspace, run_id, f"predictions-{split}")["logits"]
     images = load_split(workspace, run_id)
     images = images[images["split"] == split].drop(columns="split").reset_index(drop=True)

@@ -6,12 +6,13 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from core.errors import DataError
+from core.words import Sentence, quoted, sentence
 
 SPLITS = ("train", "val", "test")
 SPLIT_WORDS = {"val": "validation", "test": "test"}
@@ -20,7 +21,7 @@ DEFAULT_FRACTIONS = (0.7, 0.15, 0.15)
 """Shares of train, val and test."""
 
 MIN_CLASS_IMAGES = 3
-"""Different pictures of a class; with fewer it goes to train, since each split needs one."""
+"""Different pictures of a class that Graft shares out; with fewer it goes to train, since each split needs one."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class _Group:
     labels: frozenset[str]
     given: frozenset[str]
 
+    @property
+    def judging(self) -> str:
+        """The given split that these bytes judge in, or ``""``."""
+        return next((name for name in ("test", "val") if name in self.given), "")
+
+    @property
+    def may_judge(self) -> bool:
+        """Whether it is known of which class they are."""
+        return len(self.labels) == 1
+
 
 def assign(
     table: pd.DataFrame,
@@ -40,12 +51,13 @@ def assign(
 ) -> pd.Series[str]:
     """Say for each row of an audited table in which split it is.
 
-    A given split is kept, but for copies: an image that stands in test is used in no other split, one that stands
-    in val not in train. What is missing of val and test is carved from train, class by class, in the
-    proportion of the fractions; files with the same bytes stay together, and those whose classes contradict
-    each other stay in train, because they cannot judge. A class with fewer than three different pictures to
-    share out stays in train; any other gets at least one in each split. Which pictures go where depends on
-    the seed and on their content and class only, not on their order or names.
+    A given split is kept, but for what cannot judge: an image that stands in test is used in no other split, one
+    that stands in val not in train; if its copies there contradict each other's classes, none of them is used at
+    all. What is missing of val and test is carved from train, class by class, in the proportion of the fractions;
+    files with the same bytes stay together, and those whose classes contradict each other stay in train. A class
+    with fewer than three different pictures to share out stays in train; any other gets at least one in each
+    carved split. At last the classes that have no training image are left out, since no model could name them.
+    Which pictures go where depends on the seed and on their content and class only, not on their order or names.
 
     Args:
         table: Columns ``sha256``, ``label``, ``given_split`` and ``usable`` of :func:`core.audit.audit`.
@@ -53,8 +65,8 @@ def assign(
         seed: Chooses among equally good splits.
 
     Returns:
-        ``"train"``, ``"val"``, ``"test"``, or ``""`` (not usable, or a copy of an image that judges), with the
-        index of the table.
+        ``"train"``, ``"val"``, ``"test"``, or ``""`` (not usable, or left out; :func:`left_out` says why), with
+        the index of the table.
 
     Raises:
         DataError: The fractions are impossible, fewer than two classes have training images, or val or test
@@ -69,17 +81,70 @@ def assign(
     carved = {name: share / pool_share for name, share in carved.items()}
     splits = [""] * len(table)
     given = table["given_split"].tolist()
-    chosen = _carve([group for group in groups if group.given <= {"train", ""}], carved, seed)
+    chosen = _carve([group for group in groups if not group.judging], carved, seed)
     for group in groups:
-        judging = next((name for name in ("test", "val") if name in group.given), "")
         for row in group.rows:
-            if judging:  # a copy on another side would let the model be judged by what it has learnt
-                splits[row] = judging if given[row] == judging else ""
-            else:
+            if not group.judging:
                 splits[row] = chosen.get(group.sha256, "train")
+            elif group.may_judge and given[row] == group.judging:
+                # A copy on another side would let the model be judged by what it has learnt.
+                splits[row] = group.judging
     result = pd.Series(splits, index=table.index, name="split", dtype=str)
+    result[~table["label"].isin(set(table["label"][result == "train"]))] = ""
     _require_usable_splits(table, result, shares)
     return result
+
+
+def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
+    """Say for each row why a picture that could be used is in no split.
+
+    Args:
+        table: As :func:`assign` takes it.
+        split: As :func:`assign` returns it for this table.
+
+    Returns:
+        ``"conflict"`` (its bytes stand in several classes, and in val or test), ``"copy"`` (its bytes stand in a
+        split that judges, this file does not), ``"unseen"`` (its class has no training picture), or ``""``, with
+        the index of the table.
+    """
+    reasons = [""] * len(table)
+    given, splits = table["given_split"].tolist(), split.tolist()
+    for group in _groups(table):
+        for row in group.rows:
+            if splits[row]:
+                continue
+            if group.judging and not group.may_judge:
+                reasons[row] = "conflict"
+            else:
+                reasons[row] = "copy" if group.judging not in ("", given[row]) else "unseen"
+    return pd.Series(reasons, index=table.index, name="left_out", dtype=str)
+
+
+def notes(table: pd.DataFrame, split: pd.Series[str]) -> list[Sentence]:
+    """Say which usable pictures a split leaves out, and which classes it judges by too few pictures or none.
+
+    Args:
+        table: As :func:`assign` takes it.
+        split: As :func:`assign` returns it for this table.
+    """
+    found = []
+    reasons = left_out(table, split)
+    if (unseen := reasons == "unseen").any():
+        names = quoted(sorted(set(table["label"][unseen])))
+        found.append(sentence("note.unseen", n=int(unseen.sum()), names=names))
+    if conflicts := int((reasons == "conflict").sum()):
+        found.append(sentence("note.conflict", files=sentence("count.files", n=conflicts)))
+    if copies := int((reasons == "copy").sum()):
+        found.append(sentence("note.leaked", files=sentence("count.files", n=copies)))
+    counts = {name: table["sha256"][split == name].groupby(table["label"]).nunique() for name in SPLITS}
+    learnt = sorted(counts["train"].index)
+    judged = set(counts["val"].index) | set(counts["test"].index)
+    if unjudged := [name for name in learnt if name not in judged]:
+        found.append(sentence("note.small", min_class_images=MIN_CLASS_IMAGES, names=quoted(unjudged)))
+    # A single picture is right or wrong, which says next to nothing about its class.
+    if barely := [name for name in learnt if name in judged and counts["test"].get(name, 0) <= 1]:
+        found.append(sentence("note.barely_judged", names=quoted(barely)))
+    return found
 
 
 def folds(table: pd.DataFrame, num_folds: int, seed: int = 0) -> pd.Series[int]:
@@ -102,16 +167,6 @@ def folds(table: pd.DataFrame, num_folds: int, seed: int = 0) -> pd.Series[int]:
             dealt[sha256] = (offset + place) % num_folds
         offset += len(members)
     return table["sha256"].map(dealt).astype(int)
-
-
-def small_classes(table: pd.DataFrame) -> list[str]:
-    """Return the classes with fewer than three different, uncontradicted pictures, in alphabetical order.
-
-    They are only trained on, so scores per class say nothing about them.
-    """
-    groups = _groups(table)
-    counts = _class_sizes(groups)
-    return sorted(name for name in _labels(groups) if counts[name] < MIN_CLASS_IMAGES)
 
 
 def fingerprint(table: pd.DataFrame, split: pd.Series[str]) -> str:
@@ -161,19 +216,11 @@ def _groups(table: pd.DataFrame) -> list[_Group]:
     ]
 
 
-def _labels(groups: Iterable[_Group]) -> set[str]:
-    return {label for group in groups for label in group.labels}
-
-
-def _class_sizes(groups: Iterable[_Group]) -> Counter[str]:
-    return Counter(label for group in groups if len(group.labels) == 1 for label in group.labels)
-
-
 def _carve(groups: list[_Group], shares: dict[str, float], seed: int) -> dict[str, str]:
     """Choose the groups that leave train, as their checksum to "val" or "test"."""
     by_class: dict[str, list[_Group]] = {}
     for group in groups:
-        if len(group.labels) == 1:
+        if group.may_judge:
             by_class.setdefault(next(iter(group.labels)), []).append(group)
     chosen = {}
     for label, members in by_class.items():
@@ -202,18 +249,38 @@ def _counts(num_groups: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _require_usable_splits(table: pd.DataFrame, split: pd.Series[str], shares: dict[str, float]) -> None:
-    trained = sorted(set(table.loc[(split == "train").to_numpy(), "label"]))
+    trained = sorted(set(table["label"][split == "train"]))
     if len(trained) < 2:
         names = f': "{trained[0]}"' if trained else ""
         raise DataError(
-            f"{len(trained)} {'class has' if len(trained) == 1 else 'classes have'} training images{names}. "
-            "A classifier needs at least 2. Add images, or include more classes."
+            f"{len(trained)} {'class has' if len(trained) == 1 else 'classes have'} training pictures{names}. "
+            "A classifier needs at least 2. Add pictures, or include more classes."
         )
     for name in ("val", "test"):
-        if not (split == name).any():
-            raise DataError(
-                f"No image is left for {SPLIT_WORDS[name]}: {int(table['usable'].sum()):,} usable images in "
-                f"{len(trained):,} classes, and a share of {100 * shares[name]:g} %. "
-                f"At least one class needs {MIN_CLASS_IMAGES} different images or more, and the share must be above "
-                "0. Add images."
-            )
+        if (split == name).any():
+            continue
+        if (given := table["usable"] & (table["given_split"] == name)).any():
+            raise DataError(_why_none_is_left(name, table[given], left_out(table, split)[given]))
+        raise DataError(
+            f"No picture is left for {SPLIT_WORDS[name]}: {int(table['usable'].sum()):,} usable pictures in "
+            f"{len(trained):,} classes, and a share of {100 * shares[name]:g} %. "
+            f"At least one class needs {MIN_CLASS_IMAGES} different pictures or more, and the share must be above "
+            "0. Add pictures."
+        )
+
+
+def _why_none_is_left(name: str, given: pd.DataFrame, reasons: pd.Series[str]) -> str:
+    """Say what happened to the pictures of a given split; ``given``: their rows of the table."""
+    counts = Counter(reasons)
+    unseen = sorted(set(given["label"][reasons == "unseen"]))
+    words = {
+        "unseen": f"no training picture shows their class ({quoted(unseen)})" if unseen else "",
+        "conflict": "the same bytes stand in another class too",
+        "copy": "the same bytes stand in test too",
+    }
+    told = "; ".join(f"{counts[reason]:,}: {why}" for reason, why in words.items() if counts[reason])
+    return (
+        f"No picture is left for {SPLIT_WORDS[name]} of the {len(given):,} that the folder keeps for it ({told}). "
+        f"Add pictures of classes that are learnt from to it. Or take the folder of {SPLIT_WORDS[name]} away: Graft "
+        "then sets pictures aside from train."
+    )

@@ -27,6 +27,9 @@ from typing import Any
 
 from core.errors import WorkspaceError
 
+_SYSTEM_NAMES = (".", "lost+found")
+"""How the names begin of what systems put into a folder by themselves."""
+
 BUSY_TIMEOUT_S = 10.0
 """How long a connection waits for another writer before SQLite gives up."""
 
@@ -67,8 +70,9 @@ class Workspace:
         migrations: The SQL scripts that lead to today's schema.
 
     Raises:
-        WorkspaceError: Python does not read names of files as UTF-8, the folder cannot be written, its file
-            system cannot lock, the database is damaged, or a newer Graft has written it.
+        WorkspaceError: Python does not read names of files as UTF-8, the folder cannot be written or has files
+            of something else, its file system cannot lock, the database is damaged, or a newer Graft has written
+            it.
     """
 
     def __init__(self, home: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
@@ -82,26 +86,44 @@ class Workspace:
         self.runs_dir = self.home / "runs"
         self.sessions_dir = self.home / "sessions"
         self.backups_dir = self.home / "backups"
+        self._folders = (
+            self.datasets_dir,
+            self.samples_dir,
+            self.backbones_dir,
+            self.features_dir,
+            self.runs_dir,
+            self.sessions_dir,
+            self.backups_dir,
+        )
         self._make_folders()
         self._migrate(migrations)
 
     def _make_folders(self) -> None:
         try:
-            for folder in (
-                self.datasets_dir,
-                self.samples_dir,
-                self.backbones_dir,
-                self.features_dir,
-                self.runs_dir,
-                self.sessions_dir,
-                self.backups_dir,
-            ):
+            self._require_own_folder()
+            for folder in self._folders:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WorkspaceError(
                 f'The workspace folder "{self.home}" cannot be made or written ({error.strerror}). '
                 "Graft needs a folder of its own. Set GRAFT_HOME to a folder that you may write to."
             ) from error
+
+    def _require_own_folder(self) -> None:
+        """Refuse to begin a workspace among other files, such as somebody's pictures."""
+        if not self.home.exists() or self.db_path.exists():
+            return
+        if all(folder.is_dir() for folder in self._folders):  # its damaged database was moved away
+            return
+        own = {folder.name for folder in self._folders}
+        others = sorted(
+            name for name in os.listdir(self.home) if name not in own and not name.startswith(_SYSTEM_NAMES)
+        )
+        if others:
+            raise WorkspaceError(
+                f'The folder "{self.home}" has other files, such as "{others[0]}", and is no workspace of Graft yet. '
+                "Graft needs a folder of its own. Set GRAFT_HOME to an empty folder, or to one that is not there yet."
+            )
 
     @contextlib.contextmanager
     def db(self) -> Iterator[sqlite3.Connection]:

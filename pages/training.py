@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.runs import ACTIVE_STATES
+from core.runs import FINAL_STATES
 from pages.components import dataset as dataset_view
 from pages.components import shell
+from pages.components.features_kept import features_kept
 from pages.components.runs_table import earlier_runs
 from pages.components.text import t
 from pages.components.training_run import show_run
@@ -16,20 +17,21 @@ shell.guard(__file__)
 shell.header(t("training.title"), t("training.question"))
 
 dataset, run = shell.current("dataset"), shell.current("run")
-under_way = run is not None and run.state in ACTIVE_STATES
-if run is not None and under_way:
+unfinished = run is not None and run.state != "done"
+if run is not None and unfinished:
     show_run(run)
 if dataset is not None:
-    place = st.expander(t("training.another"), icon=":material/add:") if under_way else st.container()
+    place = st.expander(t("training.another"), icon=":material/add:") if unfinished else st.container()
     with place, shell.errors():
         split = dataset_view.split_summary(dataset)
         if split is None:
             dataset_view.ask_for_audit(dataset)
         else:
             setup(dataset, split)
-elif not under_way:
+elif run is None or run.state in FINAL_STATES:
     dataset_view.ask_for_one(t("training.empty"))
-if run is not None and not under_way:
+if run is not None and not unfinished:
     st.header(t("training.this_run", run=shell.run_name(run)), anchor=False)
     show_run(run)
 earlier_runs(dataset.id if dataset is not None else None, run)
+features_kept()

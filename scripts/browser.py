@@ -72,9 +72,9 @@ def serving(home: Path, **environment: str) -> Iterator[str]:
     Raises:
         RuntimeError: The server ended or did not answer in time; the message holds what it printed.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    home.parent.mkdir(parents=True, exist_ok=True)
     port = _free_port()
-    log_path = home / "server.log"
+    log_path = home.with_name(f"{home.name}-server.log")  # a workspace is not begun among other files
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
     with log_path.open("wb") as log:
         process = subprocess.Popen(

@@ -65,7 +65,7 @@ def test_class_counts_are_those_of_the_table_with_their_totals() -> None:
         ("validation", [0, 2, 0]),
         ("test", [0, 1, 0]),
     ]
-    assert texts(figure) == ["4", "10", "no pictures"]
+    assert texts(figure) == ["4", "10", "0"]  # it may have pictures that are in no split
     assert list(figure.layout.yaxis.ticktext) == ["wren", "owl", "empty"]
 
 
@@ -98,6 +98,27 @@ def test_one_measure_has_one_panel_with_its_own_scale() -> None:
     assert losses.layout.yaxis.tickformat is None
     assert accuracies.layout.yaxis.tickformat == ".0%"
     assert accuracies.layout.yaxis.range[1] < 1.02
+
+
+def test_what_the_head_alone_reaches_is_a_named_line_that_is_always_in_sight() -> None:
+    reference = {"loss": 4.0, "accuracy": 0.31}
+    loss, accuracy = (
+        charts.learning_curves(epochs(0, 5), measures=(name,), reference=reference)
+        for name in charts.MEASURES
+    )
+    assert [shape.y0 for figure in (loss, accuracy) for shape in figure.layout.shapes] == [4.0, 0.31]
+    assert loss.layout.yaxis.range[1] > 4.0
+    assert accuracy.layout.yaxis.range[0] < 0.31
+    assert all("╌╌ head, validation" in texts(figure) for figure in (loss, accuracy))
+    assert "╌╌ head, validation" not in texts(charts.learning_curves(epochs(0, 5)))
+
+
+def test_the_learning_rate_is_drawn_from_zero() -> None:
+    figure = charts.learning_rate_curve(pd.DataFrame({"learning_rate": [1e-4, 5e-5, 0.0]}))
+    assert list(figure.data[0].y) == [1e-4, 5e-5, 0.0]
+    low, high = figure.layout.yaxis.range
+    assert low == 0 and high > 1e-4
+    assert texts(figure) == ["<b>Learning rate</b>"]
 
 
 @pytest.mark.parametrize("num_epochs", [1, 2, 11, 60, 400])
@@ -180,7 +201,7 @@ def test_without_data_a_figure_says_so(figure: go.Figure) -> None:
 
 def test_a_class_without_any_image_in_the_table_is_drawn_all_the_same() -> None:
     figure = charts.class_counts(pd.DataFrame({"label": [], "split": []}), ["owl"])
-    assert texts(figure) == ["no pictures"]
+    assert texts(figure) == ["0"]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +236,8 @@ def translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def test_every_word_can_be_said_in_another_language() -> None:
     figures = [
         charts.class_counts(table(owl={"train": 1}), ["owl", "none"], "xx"),
-        charts.learning_curves(epochs(1, 1), "xx"),
+        charts.learning_curves(epochs(1, 1), "xx", reference={"loss": 0.5}),
+        charts.learning_rate_curve(pd.DataFrame({"learning_rate": [1e-4, 1e-5]}), "xx"),
         charts.learning_curves(pd.DataFrame(), "xx"),
         charts.probability_bars(["owl"], [1.0], "owl", "xx"),
         charts.f1_bars([scores("owl", 1.0, 3), scores("none", 0.0, 0)], "xx"),

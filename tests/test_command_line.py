@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from core import datasets, queue, recipes, runs
-from core.__main__ import main
+from core.command_line import main, output
 from core.recipes import Recipe
 from core.workspace import Workspace
 from tests.pictures import write_classes
@@ -96,7 +97,7 @@ def test_an_audit_says_why_a_folder_cannot_be_split(tmp_path: Path, birds: Path,
     [
         (["--image-size", "0"], "image_size is 0. Expected 16 to 1024 pixels for Tiny."),
         (["--image-size", "-5"], "image_size is -5. Expected 16 to 1024 pixels for Tiny."),
-        (["--head-epochs", "0"], "head_epochs is 0. Expected 1 to 10000 epochs."),
+        (["--head-epochs", "-1"], "head_epochs is -1. Expected 0 to 10000 epochs."),
         (["--fine-tune-epochs", "-1"], "fine_tune_epochs is -1. Expected 0 to 1000 epochs."),
         (["--seed", "-1"], "seed is -1. Expected 0 to 2147483647."),
         (["--split", "1,0,0"], "Expected three shares above 0"),
@@ -185,6 +186,92 @@ def test_a_run_left_without_a_job_is_told_as_interrupted(workspace: Workspace, c
     assert main(["runs", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert told["state"] == "interrupted" and "Start it again" in told["error"]
+
+
+def test_an_audit_tells_what_a_training_would_leave_out(tmp_path: Path, capsys: Capture) -> None:
+    for seed, split in enumerate(("train", "val", "test")):
+        write_classes(tmp_path / "birds" / split, {"owl": 4, "wren": 4}, first_seed=100 * seed)
+    shutil.copytree(tmp_path / "birds" / "val" / "owl", tmp_path / "birds" / "test" / "kite")
+    assert main(["audit", str(tmp_path / "birds"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["splits"] == {"train": 8, "val": 4, "test": 8}
+    assert [note.split(":")[0] for note in told["split_notes"]] == [
+        "Left out because the same bytes stand in more than one class and in a split that judges"
+    ]
+    assert main(["audit", str(tmp_path / "birds")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  " + told["split_notes"][0] in lines
+
+
+def test_an_audit_refuses_what_a_training_would_refuse(tmp_path: Path, capsys: Capture) -> None:
+    write_classes(tmp_path / "birds" / "train", {"owl": 6, "wren": 6})
+    write_classes(tmp_path / "birds" / "val", {"owl": 3}, first_seed=100)
+    write_classes(tmp_path / "birds" / "test", {"kite": 3}, first_seed=200)
+    assert main(["audit", str(tmp_path / "birds"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["splits"] is None and told["split_notes"] == []
+    assert '(3: no training picture shows their class ("kite"))' in told["split_problem"]
+
+
+def test_a_failure_is_json_too_where_that_is_asked_for(capsys: Capture) -> None:
+    assert main(["evaluate", "20200101-000000-abcd", "--json"]) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"error": told.err.rstrip("\n")}
+    assert main(["evaluate", "20200101-000000-abcd"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_that_is_not_done_says_its_state(
+    workspace: Workspace, birds: Path, held: None, capsys: Capture
+) -> None:
+    assert main(["evaluate", training(workspace, birds).run_id]) == 2
+    assert "is queued, so it has no model to evaluate. Wait until it is done" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("left_out", "words"), [(0, "0.500, 9"), (1, ", 1 class without"), (2, ", 2 classes without")]
+)
+def test_classes_left_out_of_a_score_are_counted_in_good_english(left_out: int, words: str) -> None:
+    metrics = {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6], "macro_f1": 0.5, "num_images": 9}
+    assert words in output.scores_line(metrics | {"num_classes_left_out": left_out})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("json_too", [[], ["--json"]])
+def test_a_full_disk_behind_the_output_is_told_in_words(json_too: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "core", "runs", *json_too],
+            cwd=queue.PROJECT_DIR,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        "The result could not be written to standard output (No space left on device). "
+        "Check that there is room where it goes, then ask again.\n"
+    )
+
+
+def test_a_training_that_was_ready_when_it_was_stopped_says_so(
+    workspace: Workspace, birds: Path, held: None, capsys: Capture
+) -> None:
+    job = training(workspace, birds)
+    assert queue.claim(workspace, "cpu", "train", "a session of the tests") is not None
+
+    def end() -> None:
+        while queue.get(workspace, job.id).state != "cancelling":
+            time.sleep(0.01)
+        runs.save(workspace, replace(runs.get(workspace, job.run_id), state="done"))
+        queue.finish(workspace, job, "done")
+
+    session = threading.Thread(target=end)
+    session.start()
+    assert main(["cancel", job.run_id]) == 0
+    session.join()
+    assert capsys.readouterr().out == f"The training of run {job.run_id} has stopped; the run is done.\n"
 
 
 def test_a_terminal_that_is_not_utf8_is_told_what_to_set(workspace: Workspace, birds: Path) -> None:

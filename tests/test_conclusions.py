@@ -104,3 +104,10 @@ def test_a_model_that_has_not_learnt_its_own_pictures_is_told_what_to_try() -> N
 
 def test_few_test_pictures_call_for_cross_validation() -> None:
     assert keys(run(num_test=36)) == {"few_test_images": "next"}
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0214, "+2.1"), (-0.05, "-5.0"), (0.0, "+0.0"), (-0.0, "+0.0"), (-0.0004, "+0.0")]
+)
+def test_points_have_a_sign_and_nothing_is_never_negative(share: float, said: str) -> None:
+    assert conclusions.points(share) == said

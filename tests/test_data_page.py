@@ -305,7 +305,7 @@ def test_a_whole_given_split_leaves_nothing_to_choose(
     ("counts", "reason"),
     [
         ({"owl": 6}, "A classifier needs at least 2"),
-        ({"owl": 2, "wren": 2}, "No image is left for validation"),
+        ({"owl": 2, "wren": 2}, "No picture is left for validation"),
     ],
 )
 def test_a_split_that_is_refused_says_why_and_bars_the_training(
@@ -325,6 +325,35 @@ def test_small_classes_are_named(app: AppTest, workspace: Workspace, tmp_path: P
     folder = write_classes(tmp_path / "birds", {"owl": 10, "wren": 10, "![x](https:evil)": 2})
     _open(app, _audited(workspace, folder), tab="Classes and split")
     assert any("`![x](https:evil)`" in warning.value for warning in app.warning)
+
+
+def test_what_a_given_split_leaves_out_is_told_and_not_counted(
+    app: AppTest, workspace: Workspace, tmp_path: Path
+) -> None:
+    for seed, name in enumerate(("train", "val", "test")):
+        write_classes(tmp_path / "set" / name, {"owl": 4, "wren": 4}, first_seed=100 * seed)
+    write_classes(tmp_path / "set" / "test", {"![x](https:evil)": 2}, first_seed=900)
+    write_classes(tmp_path / "set" / "train", {"kite": 2}, first_seed=1000)
+    shutil.copy(
+        tmp_path / "set" / "test" / "owl" / "000.png", tmp_path / "set" / "test" / "wren" / "copy.png"
+    )
+    _open(app, _audited(workspace, tmp_path / "set"), tab="Classes and split")
+    (told,) = [warning.value for warning in app.warning if "Left out" in warning.value]
+    unseen, conflict, small = told.split("\n\n")
+    assert unseen.startswith("Left out 2 pictures of `![x](https:evil)`\\: ")
+    assert "more than one class" in conflict and "2 files" in conflict
+    assert "`kite`" in small
+    assert _metrics(app)["Test"] == "7"
+
+
+def test_a_given_split_that_judges_no_class_that_is_learnt_bars_the_training(
+    app: AppTest, workspace: Workspace, tmp_path: Path
+) -> None:
+    for seed, (name, classes) in enumerate({"train": "ab", "val": "a", "test": "c"}.items()):
+        write_classes(tmp_path / "set" / name, dict.fromkeys(classes, 4), first_seed=100 * seed)
+    _open(app, _audited(workspace, tmp_path / "set"), tab="Classes and split")
+    assert "4\\: no training picture shows their class \\(`c`\\)" in app.error[0].value
+    assert app.button(key="data_continue").disabled
 
 
 def test_checks_tell_the_worst_first_with_their_files_and_reasons(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core import datasets, queue, runs
+from core import augmentation, datasets, queue, recipes, runs
 from core.datasets import Dataset
 from core.workspace import Workspace
 from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, visit, words
@@ -39,7 +39,8 @@ def test_the_sample_is_trained_on_with_one_click(workspace: Workspace) -> None:
     (job,) = queue.list_jobs(workspace, kind="train")
     assert (job.dataset_id, job.args["sample"], job.state) == ("digits", "digits", "queued")
     run = runs.get(workspace, job.run_id)
-    assert (run.recipe["image_size"], run.recipe["augment"]) == (96, "shift")
+    recipe = recipes.from_json(run.recipe)
+    assert (recipe.image_size, augmentation.preset_name(recipe.augment)) == (96, "shift")
     assert current(app)["run"] == run.id
     assert app.title[0].value == "Training"
     app.switch_page("pages/home.py").run()
@@ -89,7 +90,7 @@ def test_a_dataset_that_cannot_be_split_says_why(workspace: Workspace, tmp_path:
     one_class = add_dataset(workspace, tmp_path / "birds", {"owl": 9})
     app = visit("home", dataset=one_class.id)
     assert not app.exception
-    assert "1 class has training images\\: `owl`\\. A classifier needs at least 2\\." in words(app)
+    assert "1 class has training pictures\\: `owl`\\. A classifier needs at least 2\\." in words(app)
 
 
 @pytest.mark.parametrize(

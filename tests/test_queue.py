@@ -70,6 +70,25 @@ def test_jobs_go_to_the_device_that_was_asked_for_or_to_the_first(
     assert queue.default_device().id == device
 
 
+def test_the_memory_of_the_computer_is_told_in_megabytes() -> None:
+    memory = queue.device_memory("cpu")
+    assert memory is not None
+    assert 100 < memory.used_mb < memory.total_mb
+
+
+def test_the_memory_of_a_graphics_card_is_what_its_driver_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text('#!/bin/sh\ncase "$*" in *--id=1*) echo "1000, 8000" ;; *) exit 6 ;; esac\n')
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    memory = queue.device_memory("gpu:1")
+    assert memory is not None
+    assert (round(memory.used_mb), round(memory.total_mb)) == (1049, 8389)
+    assert queue.device_memory("gpu:7") is None, "there is no such card"
+
+
 @pytest.mark.parametrize("wanted", ["tpu", "gpu", "gpu:x", "gpu:7", "CPU0"])
 def test_a_device_that_is_not_there_is_refused(
     workspace: Workspace, two_gpus: None, monkeypatch: pytest.MonkeyPatch, wanted: str
@@ -209,6 +228,33 @@ def test_a_run_whose_job_waits_or_has_just_ended_is_left_alone(workspace: Worksp
     assert [runs.get(workspace, run_id).state for run_id in (waiting, ended)] == ["running", "interrupted"]
 
 
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_run_that_was_not_told_how_its_job_ended_is_told_the_truth(
+    workspace: Workspace, held: None, state: str
+) -> None:
+    """Whoever cancels may be killed between the two writes."""
+    run = runs.create(workspace, "d", "D", {})
+    job = queue.submit(workspace, "train", {}, run_id=run.id)
+    if state == "running":
+        queue.claim(workspace, "cpu", "train", "me")
+        queue.finish(workspace, job, "cancelled", message="Cancelled.")
+    else:
+        queue.cancel(workspace, job.id)
+    runs.save(workspace, replace(run, state=state))
+    queue.tend(workspace)
+    told = runs.get(workspace, run.id)
+    assert told.state == "cancelled"
+    assert told.error == ("Cancelled." if state == "running" else "Cancelled before it began.")
+
+
+def test_a_run_that_goes_on_is_not_ended_by_its_earlier_job(workspace: Workspace, held: None) -> None:
+    run = runs.create(workspace, "d", "D", RECIPE.to_json())
+    queue.cancel(workspace, queue.submit(workspace, "train", {}, run_id=run.id).id)
+    again = queue.retry_training(workspace, run.id)
+    queue.tend(workspace)
+    assert runs.get(workspace, run.id).state == queue.get(workspace, again.id).state == "queued"
+
+
 def test_whoever_only_looks_does_not_keep_a_session_from_starting(workspace: Workspace) -> None:
     stop = threading.Event()
 
@@ -297,6 +343,20 @@ def test_a_session_that_cannot_start_fails_its_jobs_with_the_reason(
     job = queue.submit(workspace, "audit", {"dataset_id": "x"})
     with pytest.raises(JobError, match=r"could not start: .*The whole story is in"):
         queue.wait(workspace, job.id)
+
+
+def test_a_session_that_the_system_does_not_start_fails_its_jobs_in_words_and_is_tried_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    run = runs.create(workspace, "d", "D", {})
+    for _ in range(2):
+        job = queue.submit(workspace, "train", {}, run_id=run.id)
+        assert job.state == "failed"
+        assert "could not be started ([Errno 2] No such file" in job.error["message"]
+    assert runs.get(workspace, run.id).state == "failed"
+    with pytest.raises(JobError, match="Free memory and disk, or end other programs"):
+        queue.start_session(workspace, "cpu")
 
 
 def test_a_run_that_ended_badly_goes_on_under_its_own_id_and_one_that_did_not_is_left_alone(

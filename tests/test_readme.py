@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from core.__main__ import build_parser
+from core.command_line import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 

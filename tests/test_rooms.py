@@ -47,6 +47,7 @@ BELOW_THE_LINE = (
     "explain",
     "export",
     "session",
+    "command_line",
     "__main__",
 )
 """They hold TensorFlow; reached only by starting a process."""

@@ -108,7 +108,7 @@ def test_a_run_under_way_is_not_deleted(workspace: Workspace, run: Run) -> None:
 
 
 def test_predictions_belong_to_the_images_of_their_split(workspace: Workspace, run: Run) -> None:
-    runs.save(workspace, replace(run, class_names=("a", "b"), temperature=2.0))
+    runs.save(workspace, replace(run, state="done", class_names=("a", "b"), temperature=2.0))
     images = pd.DataFrame(
         {"path": ["a/1", "b/1", "a/2"], "sha256": ["1", "2", "3"], "label": ["a", "b", "a"]}
         | {"split": ["test", "train", "test"]}
@@ -142,13 +142,29 @@ def test_files_that_were_cut_short_are_told_as_damaged(workspace: Workspace, run
 
 
 def test_missing_and_damaged_arrays_are_told_apart(workspace: Workspace, run: Run) -> None:
-    with pytest.raises(NotFound, match="training did not end well"):
+    with pytest.raises(NotFound, match="a training that ends well leaves"):
         runs.load_arrays(workspace, run.id, "head")
     (runs.folder(workspace, run.id) / "head.npz").write_bytes(b"PK but not a zip")
     with pytest.raises(WorkspaceError, match="damaged"):
         runs.load_arrays(workspace, run.id, "head")
     with pytest.raises(NotFound, match="train, val, test"):
         runs.predictions(workspace, run.id, "everything")
+
+
+@pytest.mark.parametrize(
+    ("state", "remedy"),
+    [
+        ("queued", "Wait until it is done"),
+        ("running", "Wait until it is done"),
+        ("cancelled", "Train it again"),
+    ],
+)
+def test_a_run_that_is_not_done_is_not_evaluated_and_says_its_state(
+    workspace: Workspace, run: Run, state: str, remedy: str
+) -> None:
+    runs.save(workspace, replace(run, state=state))
+    with pytest.raises(NotFound, match=f"is {state}, so it has no model to evaluate. {remedy}"):
+        runs.predictions(workspace, run.id, "test")
 
 
 def test_an_epoch_done_again_after_an_interruption_counts_once(workspace: Workspace, run: Run) -> None:

@@ -119,7 +119,7 @@ def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_
     dataset = datasets.add_folder(home, tmp_path / "set")
     run = runs.get(home, train(home, dataset, replace(RECIPE, fine_tune_epochs=0)).run_id)
     told = " ".join(map(str, run.notes))
-    assert "too few to judge" in told and '"kite"' in told
+    assert 'Only learnt from, because none of their pictures is in validation or test: "kite".' in told
     assert 'Left out, because they have no usable picture: "crow".' in told
     assert "Left out because the same bytes stand in a split that judges: 1 file." in told
     assert run.metrics["test"]["num_classes_left_out"] == 1
@@ -184,7 +184,7 @@ def test_a_training_that_cannot_be_is_failed_with_the_reason(home: Workspace, tm
     (tmp_path / "one" / "dog").mkdir()
     dataset = datasets.add_folder(home, tmp_path / "one")
     job = queue.submit_training(home, dataset.id, dataset.name, RECIPE)
-    with pytest.raises(JobError, match="1 class has training images: .cat.. A classifier needs at least 2"):
+    with pytest.raises(JobError, match="1 class has training pictures: .cat.. A classifier needs at least 2"):
         queue.wait(home, job.id)
     run = runs.get(home, job.run_id)
     assert run.state == "failed" and "cat" in run.error

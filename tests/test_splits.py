@@ -113,14 +113,25 @@ def test_a_given_split_is_kept(rows: list[tuple[str, int]], data: st.DataObject)
     table = make_table(
         [*ENOUGH, *[("c", 2000 + index) for index in range(len(there))], *rows[len(ENOUGH) :]], complete
     )
-    judging: dict[str, set[str]] = {}
-    for sha256, before in zip(table["sha256"], complete, strict=True):
-        judging.setdefault(sha256, set()).add(before)
-    for sha256, before, after in zip(table["sha256"], complete, splits.assign(table), strict=True):
-        sides = judging[sha256]
-        if "test" in sides or "val" in sides:  # a copy is used on the side that judges only
-            assert after == (before if before == ("test" if "test" in sides else "val") else "")
+    judging: dict[str, set[str]] = defaultdict(set)
+    labels: dict[str, set[str]] = defaultdict(set)
+    for sha256, label, before in zip(table["sha256"], table["label"], complete, strict=True):
+        judging[sha256].add(before)
+        labels[sha256].add(label)
+    split = splits.assign(table)
+    learnt = set(table["label"][split == "train"])
+    reasons = splits.left_out(table, split)
+    rows = zip(table["sha256"], table["label"], complete, split, reasons, strict=True)
+    for sha256, label, before, after, reason in rows:
+        side = next((name for name in ("test", "val") if name in judging[sha256]), "")
+        if side and len(labels[sha256]) > 1:  # it cannot be told of which class they are
+            assert (after, reason) == ("", "conflict")
+        elif side and before != side:  # a copy is used on the side that judges only
+            assert (after, reason) == ("", "copy")
+        elif label not in learnt:
+            assert (after, reason) == ("", "unseen")
         else:
+            assert reason == ""
             assert after == before or (before == "train" and after in missing)
 
 
@@ -160,7 +171,9 @@ def test_classes_with_fewer_than_three_different_pictures_are_only_trained_on() 
     counts = per_class(table, splits.assign(table))
     assert counts["two"] == {"train": 2}
     assert counts["copies"] == {"train": 5}
-    assert splits.small_classes(table) == ["copies", "two"]
+    (note,) = splits.notes(table, splits.assign(table))
+    assert str(note).startswith("Only learnt from, because none of their pictures is in validation or test")
+    assert '"copies", "two".' in str(note)
 
 
 def test_three_pictures_give_one_to_each_split() -> None:
@@ -179,6 +192,76 @@ def test_pictures_with_contradicting_classes_never_judge() -> None:
         assert splits.assign(table, (0.4, 0.3, 0.3), seed).tolist()[:2] == ["train", "train"]
 
 
+def in_folders(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
+    """Return the table of a folder with its own split: (given split, label, content)."""
+    return make_table([row[1:] for row in rows], [row[0] for row in rows])
+
+
+def two_classes(**counts: int) -> list[tuple[str, str, int]]:
+    """Return rows of a given split that has so many pictures of "a" and "b" each."""
+    return [
+        (split, label, 1000 * place + 100 * (label == "b") + index)
+        for place, (split, count) in enumerate(counts.items(), start=1)
+        for label in "ab"
+        for index in range(count)
+    ]
+
+
+@pytest.mark.parametrize("other", ["test", "val", "train"])
+def test_contradicting_copies_do_not_judge_in_a_given_split_either(other: str) -> None:
+    rows = two_classes(train=4, val=2, test=2)
+    table = in_folders([*rows, ("test", "a", 7), (other, "b", 7), ("train", "a", 8), ("train", "b", 8)])
+    split = splits.assign(table)
+    assert split.tolist() == [row[0] for row in rows] + ["", "", "train", "train"]
+    assert Counter(splits.left_out(table, split)) == {"": len(rows) + 2, "conflict": 2}
+    assert [str(note) for note in splits.notes(table, split)] == [
+        "Left out because the same bytes stand in more than one class and in a split that judges: 2 files."
+    ]
+
+
+def test_only_learnt_from_is_said_of_the_classes_that_really_are() -> None:
+    rows = two_classes(train=4, val=2, test=2)
+    judged_by_one = [("train", "c", 1), ("test", "c", 2)]
+    not_in_test = [("train", "d", 3), ("val", "d", 4), ("val", "d", 5)]
+    learnt_only = [("train", "e", content) for content in range(10, 20)]
+    never_learnt = [("test", "f", 30), ("val", "f", 31), ("test", "f", 32)]
+    table = in_folders([*rows, *judged_by_one, *not_in_test, *learnt_only, *never_learnt])
+    split = splits.assign(table)
+    assert split.tolist()[: -len(never_learnt)] == table["given_split"].tolist()[: -len(never_learnt)]
+    assert set(split[-len(never_learnt) :]) == {""}
+    unseen, small, barely = map(str, splits.notes(table, split))
+    assert unseen.startswith('Left out 3 pictures of "f": none of the pictures that are learnt from')
+    assert small.startswith("Only learnt from, because") and 'validation or test: "e".' in small
+    assert barely.startswith("Judged by a single test picture or none") and barely.endswith(': "c", "d".')
+
+
+def test_a_sound_split_has_nothing_to_be_noted() -> None:
+    table = distinct({"a": 20, "b": 20})
+    assert splits.notes(table, splits.assign(table)) == []
+
+
+def test_a_given_split_without_anything_to_judge_is_refused_with_the_reason() -> None:
+    learnt = two_classes(train=4, val=2)
+    with pytest.raises(DataError, match=r"left for test of the 3 .* \(3: no training picture shows .*\"c\""):
+        splits.assign(in_folders([*learnt, *(("test", "c", content) for content in range(3))]))
+    with pytest.raises(
+        DataError, match=r"left for test of the 2 .* \(2: the same bytes stand in another class"
+    ):
+        splits.assign(in_folders([*learnt, ("test", "a", 7), ("test", "b", 7)]))
+    copies = [("val", "a", 7), ("test", "a", 7), ("test", "b", 8)]
+    with pytest.raises(
+        DataError, match=r"left for validation of the 1 .* \(1: the same bytes stand in test too"
+    ):
+        splits.assign(in_folders([*two_classes(train=4), *copies]))
+
+
+def test_a_class_whose_only_training_picture_judges_is_left_out() -> None:
+    table = in_folders([*two_classes(train=4, val=2, test=2), ("train", "c", 7), ("test", "c", 7)])
+    split = splits.assign(table)
+    assert split.tolist()[-2:] == ["", ""]
+    assert splits.left_out(table, split).tolist()[-2:] == ["copy", "unseen"]
+
+
 def test_a_copy_of_a_given_test_image_is_never_learnt_from() -> None:
     rows = [("a", index) for index in range(10)] + [("b", 100 + index) for index in range(10)] + [("a", 0)]
     table = make_table(rows, ["train"] * 20 + ["test"])
@@ -192,10 +275,10 @@ def test_a_copy_of_a_given_test_image_is_never_learnt_from() -> None:
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (distinct({"owl": 9}), '1 class has training images: "owl". A classifier needs at least 2'),
-        (distinct({}), "0 classes have training images. A classifier needs at least 2. Add images"),
-        (distinct({"a": 2, "b": 2}), "No image is left for validation: 4 usable images in 2 classes"),
-        (make_table([("a", 1), ("b", 2)], ["val", "test"]), "0 classes have training images"),
+        (distinct({"owl": 9}), '1 class has training pictures: "owl". A classifier needs at least 2'),
+        (distinct({}), "0 classes have training pictures. A classifier needs at least 2. Add pictures"),
+        (distinct({"a": 2, "b": 2}), "No picture is left for validation: 4 usable pictures in 2 classes"),
+        (make_table([("a", 1), ("b", 2)], ["val", "test"]), "0 classes have training pictures"),
     ],
 )
 def test_only_hopeless_datasets_are_refused(table: pd.DataFrame, words: str) -> None:
@@ -206,7 +289,7 @@ def test_only_hopeless_datasets_are_refused(table: pd.DataFrame, words: str) -> 
 
 def test_a_share_of_nothing_is_refused_only_where_it_leaves_a_split_empty() -> None:
     table = distinct({"a": 10, "b": 10})
-    with pytest.raises(DataError, match="No image is left for test: .* a share of 0 %"):
+    with pytest.raises(DataError, match="No picture is left for test: .* a share of 0 %"):
         splits.assign(table, (0.8, 0.2, 0.0))
     table["given_split"] = (["train"] * 8 + ["test"] * 2) * 2
     assert Counter(splits.assign(table, (0.8, 0.2, 0.0))) == {"train": 12, "val": 4, "test": 4}

@@ -16,6 +16,7 @@ from core.words import say
 from core.workspace import Workspace
 from tests.worlds import (
     RECIPE,
+    STAGE_2,
     add_dataset,
     begin_training,
     current,
@@ -145,13 +146,13 @@ def test_what_was_chosen_for_a_dataset_is_there_again_in_another_browser(birds: 
 def test_the_choice_is_each_datasets_own(workspace: Workspace, birds: Dataset, tmp_path: Path) -> None:
     fish = add_dataset(workspace, tmp_path / "fish")
     app = visit("training", dataset=birds.id)
-    app.segmented_control(key="training_recipe").set_value("linear-probe").run()
+    app.selectbox(key="training_recipe").set_value("linear-probe").run()
     app.query_params["dataset"] = fish.id
     app.run()
-    assert app.segmented_control(key="training_recipe").value == "two-stages"
+    assert app.selectbox(key="training_recipe").value == "two-stages"
     app.query_params["dataset"] = birds.id
     app.run()
-    assert app.segmented_control(key="training_recipe").value == "linear-probe"
+    assert app.selectbox(key="training_recipe").value == "linear-probe"
 
 
 def test_one_click_leads_back_to_the_defaults(birds: Dataset) -> None:
@@ -190,8 +191,9 @@ def test_a_file_of_settings_that_is_damaged_or_of_another_version_is_ignored(
 
 def test_the_head_alone_has_no_settings_for_fine_tuning(workspace: Workspace, birds: Dataset) -> None:
     app = visit("training", dataset=birds.id)
-    app.segmented_control(key="training_recipe").set_value("linear-probe").run()
-    assert "Epochs" not in _settings(app)
+    app.selectbox(key="training_recipe").set_value("linear-probe").run()
+    assert _settings(app)["Epochs"] == 0
+    assert "Learning rate" not in _settings(app)
     app.button(key="start_training").click().run()
     (job,) = queue.list_jobs(workspace, kind="train")
     assert runs.get(workspace, job.run_id).recipe["fine_tune_epochs"] == 0
@@ -204,7 +206,7 @@ def test_the_same_training_started_twice_is_one_and_another_waits_in_line(
     for _ in range(2):
         app.button(key="start_training").click().run()
     assert len(queue.list_jobs(workspace, kind="train")) == 1
-    app.segmented_control(key="training_recipe").set_value("linear-probe").run()
+    app.selectbox(key="training_recipe").set_value("linear-probe").run()
     app.button(key="start_training").click().run()
     assert "Waiting for 1 job before it" in app.get("progress")[0].text
 
@@ -219,17 +221,40 @@ def test_a_waiting_training_is_cancelled_with_one_click(workspace: Workspace, bi
     app.button(key=f"cancel_{job.id}").click().run()
     assert not app.exception
     assert queue.get(workspace, job.id).state == "cancelled"
-    assert "Cancelled. The features that were extracted are kept for next time" in words(app)
+    assert "Cancelled." in words(app)
+    assert "Begins again; features that were extracted are not computed twice." in words(app)
+
+
+def test_a_training_that_waits_says_when_it_will_begin_if_that_is_known(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    first = queue.submit_training(workspace, birds.id, birds.name, RECIPE, forecast_s=300)
+    known = queue.submit_training(workspace, birds.id, birds.name, RECIPE)
+    unknown = queue.submit_training(workspace, birds.id, birds.name, RECIPE)
+    lines = [visit("training", run=job.run_id).get("progress")[0].text for job in (first, known, unknown)]
+    assert lines == [
+        "Starting",
+        "Waiting for 1 job before it · starts in about 5 min",
+        "Waiting for 2 jobs before it",
+    ]
+
+
+def test_the_forecast_goes_with_the_training_into_the_queue(workspace: Workspace, birds: Dataset) -> None:
+    app = visit("training", dataset=birds.id)
+    app.button(key="start_training").click().run()
+    (job,) = queue.list_jobs(workspace, kind="train")
+    assert job.args["forecast_s"] > 0
 
 
 def test_a_running_training_shows_stage_progress_speed_curves_and_log(
     workspace: Workspace, birds: Dataset
 ) -> None:
     job = begin_training(workspace, birds)
-    runs.emit(workspace, job.run_id, "stage", name="head")
+    for stage in ("startup", "audit", "features", "head"):
+        runs.emit(workspace, job.run_id, "stage", name=stage)
     emit_epochs(workspace, job.run_id, "head", 5)
     runs.emit(workspace, job.run_id, "stage", name="fine_tune")
-    emit_epochs(workspace, job.run_id, "fine_tune", 1)
+    emit_epochs(workspace, job.run_id, "fine_tune", 2)
     queue.report(
         workspace, job.id, {"stage": "fine_tune", "done": 30, "total": 40, "rate": 20.4, "eta_s": 12.0}
     )
@@ -240,10 +265,74 @@ def test_a_running_training_shows_stage_progress_speed_curves_and_log(
     assert shown.text == "Fine-tuning · 30 of 40 · 20 images/s · about 12 s left"
     assert ":blue-badge[:material/pending: Fine-tuning]" in words(app)
     assert ":green-badge[:material/check_circle: Training the head]" in words(app)
-    assert ":gray-badge[:material/circle: Evaluating]" in words(app)
+    for stage in ("Controls", "Evaluating"):
+        assert f":gray-badge[:material/circle: {stage}]" in words(app)
     assert "5/5  loss 0.2000  accuracy 90.0\u00a0%" in _log(app)
-    assert len(app.get("plotly_chart")) == 2
+    assert len(app.get("plotly_chart")) == 3
     assert has_button(app, "start_training")
+    assert "GB in use on this computer" in words(app)
+    (cancel,) = [button for button in app.button if button.key == f"cancel_{job.id}"]
+    assert "the best model so far is kept" in cancel.help
+
+
+def _figures(app: AppTest) -> list[str]:
+    """Return what the figures say, as JSON."""
+    return [chart.proto.spec for chart in app.get("plotly_chart")]
+
+
+def test_in_fine_tuning_the_head_alone_is_what_is_to_be_beaten(workspace: Workspace, birds: Dataset) -> None:
+    job = begin_training(workspace, birds)
+    emit_epochs(workspace, job.run_id, "head", 5)
+    assert not any("head, validation" in figure for figure in _figures(visit("training", run=job.run_id)))
+    emit_epochs(workspace, job.run_id, "fine_tune", 2)
+    app = visit("training", run=job.run_id)
+    loss, accuracy, rate = _figures(app)
+    assert '"y0":0.24,"y1":0.24' in loss and '"y0":0.88,"y1":0.88' in accuracy
+    assert "head, validation" not in rate
+    assert "The head alone reached 88.0\u00a0% on validation." in app.get("plotly_chart")[1].proto.alt
+
+
+def test_stages_done_before_an_interruption_count_only_once_they_are_done_again(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    job = begin_training(workspace, birds)
+    for stage in ("startup", "audit", "prepare", "features", "head", "fine_tune", "startup", "audit"):
+        runs.emit(workspace, job.run_id, "stage", name=stage)
+    queue.report(workspace, job.id, {"stage": "prepare", "done": 0, "total": 0})
+    said = words(visit("training", run=job.run_id))
+    assert ":green-badge[:material/check_circle: Looking at the files]" in said
+    assert ":gray-badge[:material/circle: Extracting features]" in said
+
+
+def test_evaluating_before_the_controls_does_not_count_as_having_been_controlled(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    job = begin_training(workspace, birds)
+    for stage in ("startup", "fine_tune", "evaluate"):
+        runs.emit(workspace, job.run_id, "stage", name=stage)
+    queue.report(workspace, job.id, {"stage": "evaluate", "done": 0, "total": 0})
+    assert ":gray-badge[:material/circle: Controls]" in words(visit("training", run=job.run_id))
+
+
+def test_a_training_from_scratch_has_no_step_for_a_head_or_controls(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    scratch = replace(recipes.PRESETS["from-scratch"], backbone="tiny", image_size=32)
+    job = begin_training(workspace, birds, scratch)
+    queue.report(workspace, job.id, {"stage": "fine_tune", "done": 1, "total": 4})
+    said = words(visit("training", run=job.run_id))
+    assert "Training the head" not in said and "Controls" not in said and "Fine-tuning" in said
+
+
+def test_the_log_says_in_words_what_was_resumed_and_halved(workspace: Workspace, birds: Dataset) -> None:
+    job = begin_training(workspace, birds)
+    runs.emit(workspace, job.run_id, "resumed", epoch=3, history=[])
+    runs.emit(workspace, job.run_id, "batch_halved", batch_size=8)
+    runs.emit(workspace, job.run_id, "log", text="Features: 4 computed.")
+    log = _log(visit("training", run=job.run_id))
+    assert "Goes on after epoch 3, the last one that was finished." in log
+    assert "begins again with 8 pictures a step" in log
+    assert "Features: 4 computed." in log
 
 
 def test_a_training_of_the_head_alone_has_no_step_for_fine_tuning(
@@ -280,12 +369,12 @@ def test_another_browser_sees_the_same_training(workspace: Workspace, birds: Dat
 @pytest.mark.parametrize(
     ("state", "message", "said"),
     [
-        ("cancelled", "", "Cancelled. The features that were extracted are kept for next time"),
+        ("cancelled", "", "Cancelled."),
         ("interrupted", queue.INTERRUPTED, "The device session ended while it worked on this"),
         ("failed", "The disk is full.", "The disk is full\\."),
     ],
 )
-def test_a_training_that_ended_badly_says_so_and_can_be_tried_again(
+def test_a_training_that_ended_badly_says_so_and_goes_on_as_the_same_run(
     workspace: Workspace, birds: Dataset, state: str, message: str, said: str
 ) -> None:
     job = begin_training(workspace, birds)
@@ -299,9 +388,33 @@ def test_a_training_that_ended_badly_says_so_and_can_be_tried_again(
     assert not app.exception
     again = queue.latest(workspace, kind="train")
     assert again is not None and again.id != job.id
-    assert runs.get(workspace, again.run_id).recipe == runs.get(workspace, job.run_id).recipe
-    assert current(app)["run"] == again.run_id
+    assert again.run_id == job.run_id == current(app)["run"]
+    assert runs.get(workspace, job.run_id).state == "queued"
     assert has_button(app, f"cancel_{again.id}")
+
+
+def test_where_an_epoch_of_fine_tuning_was_finished_it_goes_on_after_it(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    job = begin_training(workspace, birds)
+    queue.finish(workspace, job, "interrupted", message=queue.INTERRUPTED)
+    app = visit("training", run=job.run_id)
+    assert app.button(key=f"retry_{job.id}").label == "Try again"
+    (runs.folder(workspace, job.run_id) / "checkpoint.npz").write_bytes(b"")
+    app.run()
+    assert app.button(key=f"retry_{job.id}").label == "Go on"
+    assert "Goes on after the last finished epoch of fine-tuning." in words(app)
+
+
+def test_a_run_without_a_job_goes_on_too(workspace: Workspace, birds: Dataset) -> None:
+    run = runs.create(workspace, birds.id, birds.name, RECIPE.to_json())
+    runs.set_state(workspace, run.id, "interrupted", "The queue was lost.")
+    app = visit("training", run=run.id)
+    assert "The queue was lost\\." in words(app)
+    app.button(key=f"retry_{run.id}").click().run()
+    assert not app.exception
+    job = queue.latest(workspace, kind="train")
+    assert job is not None and job.run_id == run.id
 
 
 def test_a_failed_training_keeps_its_traceback_for_those_who_want_it(
@@ -340,6 +453,162 @@ def test_a_finished_run_shows_its_verdict_and_what_was_decided(workspace: Worksp
     assert has_button(app, "start_training")
 
 
+def _against(app: AppTest) -> list[list[str]]:
+    (table,) = app.table
+    return [[str(cell) for cell in row] for row in table.value.to_numpy()]
+
+
+def test_a_finished_run_stands_against_the_head_alone_and_the_controls(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    app = visit("training", run=finished_run(workspace, birds).id)
+    assert not app.exception
+    assert _against(app) == [
+        ["**This model**", "100.0\u00a0%", "6", "–"],
+        ["Its head alone, before fine-tuning", "92.5\u00a0%", "6", "+2.5 (-5.0 to +10.0)"],
+        ["*Control:* a quick head on this network", "90.0\u00a0%", "6", "–"],
+        ["*Control:* the same on an untrained network", "50.0\u00a0%", "6", "+40.0 (+20.0 to +60.0)"],
+        ["*Control:* the same on 32 × 32 pixels", "40.0\u00a0%", "6", "+50.0 (+30.0 to +70.0)"],
+        ["*Control:* always the largest class", "30.0\u00a0%", "6", "–"],
+    ]
+    assert "The controls use 18 training and 6 validation pictures" in words(app)
+
+
+def test_fine_tuning_that_was_not_kept_is_what_the_model_is_held_against(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = replace(finished_run(workspace, birds), fine_tuned=False, controls={})
+    runs.save(workspace, run)
+    app = visit("training", run=run.id)
+    assert _against(app)[1:] == [["Fine-tuned, not kept", "95.0\u00a0%", "6", "-2.5 (-10.0 to +5.0)"]]
+    assert "The controls use" not in words(app)
+
+
+def test_what_the_numbers_say_is_told_by_its_kind(workspace: Workspace, birds: Dataset) -> None:
+    harmed = {**STAGE_2, "difference": {"value": -0.2, "low": -0.3, "high": -0.1}}
+    run = replace(finished_run(workspace, birds), stage_2=harmed)
+    runs.save(workspace, run)
+    app = visit("training", run=run.id)
+    assert [warning.value.split(":")[0] for warning in app.warning] == ["Fine\\-tuning harmed\\"]
+    assert not app.success
+    _, following = words(app).split("**What to try next**\n\n")
+    assert following.startswith("- Validation was best in the last of 2 epochs")
+    assert "\n- 6 test pictures say little" in following
+    helped = {**STAGE_2, "difference": {"value": 0.2, "low": 0.1, "high": 0.3}}
+    runs.save(workspace, replace(run, stage_2=helped))
+    app.run()
+    assert not app.warning
+    assert [good.value.split(":")[0] for good in app.success] == ["Fine\\-tuning helped\\"]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "badge", "state"),
+    [
+        ("patience", "Stopped early", "done"),
+        ("time", "Stopped by the time limit", "done, stopped"),
+        ("cancelled", "Stopped by you", "done, stopped"),
+        ("", "", "done"),
+    ],
+)
+def test_a_run_that_was_stopped_is_marked(
+    workspace: Workspace, birds: Dataset, stopped: str, badge: str, state: str
+) -> None:
+    run = finished_run(workspace, birds)
+    runs.save(workspace, replace(run, stage_2={**STAGE_2, "stopped": stopped}))
+    app = visit("training", run=run.id)
+    assert not app.exception
+    assert ("badge[:material/" in words(app)) == bool(stopped)
+    assert badge in words(app)
+    assert list(app.dataframe[0].value["state"]) == [state]
+
+
+def test_what_a_run_has_forgotten_is_said(workspace: Workspace, birds: Dataset) -> None:
+    forgetting = {"run_id": "20261122-194512-3fa9", "num_images": 40, "before": 0.95, "after": 0.9}
+    run = replace(finished_run(workspace, birds), forgetting=forgetting)
+    runs.save(workspace, run)
+    said = words(visit("training", run=run.id))
+    assert "On 40 test pictures of the run `20261122-194512-3fa9`" in said
+    assert "95.0\u00a0% right before, 90.0\u00a0% now." in said
+
+
+def test_a_run_of_an_older_graft_is_still_shown(workspace: Workspace, birds: Dataset) -> None:
+    run = replace(finished_run(workspace, birds), stage_2={}, controls={}, fine_tuned=False)
+    runs.save(workspace, run)
+    app = visit("training", run=run.id)
+    assert not app.exception
+    assert "right 6 times of 6" in words(app)
+    assert not app.table
+
+
+# --- cross-validation ---------------------------------------------------------------------------------------------
+
+
+def test_a_small_test_set_brings_the_offer_of_cross_validation_a_large_one_does_not(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds)
+    assert has_button(visit("training", run=run.id), "cross_validate")
+    runs.save(workspace, replace(run, num_images={**run.num_images, "test": 100}))
+    assert not has_button(visit("training", run=run.id), "cross_validate")
+
+
+def test_without_stage_1_there_is_no_head_to_cross_validate(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds)
+    runs.save(workspace, replace(run, recipe={**run.recipe, "head_epochs": 0}))
+    assert not has_button(visit("training", run=run.id), "cross_validate")
+
+
+def test_cross_validation_is_asked_for_watched_and_shown_also_after_a_reload(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds)
+    app = visit("training", run=run.id)
+    app.button(key="cross_validate").click().run()
+    assert not app.exception
+    job = queue.claim(workspace, "cpu", "train", "a session of the tests")
+    assert job is not None and (job.kind, job.args["run_id"]) == ("cross_validate", run.id)
+    queue.report(workspace, job.id, {"stage": "cross_validate", "done": 2, "total": 5})
+    app = visit("training", run=run.id)
+    assert not has_button(app, "cross_validate")
+    assert app.get("progress")[0].text == "Cross-validating · 2 of 5"
+    found = {
+        "num_folds": 5,
+        "num_images": 30,
+        "accuracy": 0.9,
+        "accuracy_interval": [0.74, 0.97],
+        "macro_f1": 0.9,
+        "fold_accuracies": [0.8, 1.0, 0.9, 0.9, 0.9],
+    }
+    runs.save_cross_validation(workspace, run.id, found)
+    queue.finish(workspace, job, "done")
+    for _ in range(2):
+        app = visit("training", run=run.id)
+        said = words(app)
+        assert "**90.0\u00a0% right over all 30 pictures**" in said
+        assert "(95 % interval 74.0\u00a0% to 97.0\u00a0%)" in said
+        assert "The 5 folds lie between 80.0\u00a0% and 100.0\u00a0%." in said
+        assert "without fine-tuning" in said and "It used the test pictures too" in said
+        assert not has_button(app, "cross_validate")
+
+
+def test_a_cross_validation_that_failed_says_why_and_can_be_tried_again(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds)
+    failed = queue.submit_cross_validation(workspace, run)
+    assert queue.claim(workspace, "cpu", "train", "a session of the tests") is not None
+    queue.finish(workspace, failed, "failed", message="The disk is full.")
+    app = visit("training", run=run.id)
+    assert "The disk is full\\." in words(app)
+    assert "right 6 times of 6" in words(app), "how it ended is not how the run ended"
+    app.button(key=f"retry_{failed.id}").click().run()
+    assert not app.exception
+    assert len(queue.list_jobs(workspace, kind="cross_validate")) == 2
+
+
+# --- the list of runs ---------------------------------------------------------------------------------------------
+
+
 def test_either_stage_of_a_finished_run_can_be_shown(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds)
     emit_epochs(workspace, run.id, "head", 7)
@@ -365,12 +634,13 @@ def test_all_runs_on_the_dataset_are_listed_newest_first(workspace: Workspace, b
 def test_runs_of_the_same_minute_are_told_apart_by_what_they_did(
     workspace: Workspace, birds: Dataset
 ) -> None:
-    default = replace(recipes.Recipe(), backbone="tiny", image_size=64)
+    default = replace(recipes.preset("two-stages"), backbone="tiny", image_size=64)
     tried = [
         default,
         replace(default, fine_tune_epochs=9),
         replace(default, learning_rate=1e-3),
-        replace(default, fine_tune_epochs=0),
+        replace(recipes.preset("textbook"), backbone="tiny", image_size=64),
+        replace(recipes.preset("linear-probe"), backbone="tiny", image_size=64),
     ]
     for recipe in tried:
         run = runs.create(workspace, birds.id, birds.name, recipe.to_json())
@@ -379,10 +649,11 @@ def test_runs_of_the_same_minute_are_told_apart_by_what_they_did(
     table = app.dataframe[0].value
     told = sorted(zip(table["recipe"], table["image_size"], table["epochs"].fillna(0), strict=True))
     assert told == [
-        ("head only", 64, 0),
-        ("two stages", 64, 5),
-        ("two stages", 64, 9),
-        ("two stages, changed", 64, 5),
+        ("Careful two stages", 64, 5),
+        ("Careful two stages", 64, 9),
+        ("Head only", 64, 0),
+        ("Textbook", 64, 10),
+        ("Two stages, changed", 64, 5),
     ]
     assert list(table["shown"]).count("●") == 1
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core import words
-from core.words import FALLBACK, Sentence, listed, say, sentence
+from core.words import FALLBACK, Sentence, listed, quoted, say, sentence
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
@@ -139,6 +139,14 @@ def test_an_unknown_key_is_an_error() -> None:
 @pytest.mark.parametrize(("names", "said"), [(["a"], "a"), (["a", "b", "c"], "a, b, c")])
 def test_things_are_listed_in_their_order(names: list[str], said: str) -> None:
     assert str(listed(names)) == said
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(["a"], '"a"'), (list("abcde"), '"a", "b", "c", "d", "e"'), (list("abcdefg"), "and 2 more")],
+)
+def test_names_are_quoted_and_many_are_counted(names: list[str], said: str) -> None:
+    assert str(quoted(names)).endswith(said)
 
 
 def test_a_sentence_comes_back_from_json_as_it_was() -> None:

@@ -73,6 +73,29 @@ def test_a_file_in_the_place_of_the_folder_is_a_plain_error(tmp_path: Path) -> N
         Workspace(tmp_path / "file")
 
 
+def test_a_workspace_is_not_begun_among_other_files(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "owl").mkdir(parents=True)
+    with pytest.raises(
+        WorkspaceError, match=r'has other files, such as "owl", .* GRAFT_HOME to an empty folder'
+    ):
+        Workspace(tmp_path / "photos")
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["owl"]
+
+
+@pytest.mark.parametrize("there", [[], [".DS_Store"], ["lost+found"], ["runs"]])
+def test_a_folder_that_is_empty_for_its_user_becomes_a_workspace(tmp_path: Path, there: list[str]) -> None:
+    for name in there:
+        (tmp_path / "home" / name).mkdir(parents=True)
+    assert Workspace(tmp_path / "home").db_path.exists()
+
+
+def test_a_workspace_may_hold_more_and_lose_its_database(workspace: Workspace) -> None:
+    (workspace.home / "notes.txt").write_text("mine")
+    Workspace(workspace.home)
+    workspace.db_path.rename(workspace.home / "damaged.db")
+    assert Workspace(workspace.home).db_path.exists()
+
+
 def test_a_damaged_database_is_a_plain_error(workspace: Workspace) -> None:
     workspace.db_path.write_bytes(b"not a database, but long enough to be read as one" * 100)
     with pytest.raises(WorkspaceError, match=r"is damaged\. Move it away"):

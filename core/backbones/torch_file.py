@@ -122,7 +122,7 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     except _UNPICKLING_ERRORS as error:
         raise WeightsError(
             f'"{path}" is not a PyTorch weights file that can be trusted ({error}). Expected a plain '
-            "state_dict and nothing else. Install the package again, or choose another file."
+            "state_dict and nothing else. Choose another file."
         ) from error
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from core.charts.bars import class_counts, f1_bars, probability_bars
 from core.charts.canvas import WORDS, shorten
 from core.charts.confusion import confusion_styles
-from core.charts.curves import MEASURES, learning_curves
+from core.charts.curves import MEASURES, learning_curves, learning_rate_curve
 from core.charts.palette import contrast
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "contrast",
     "f1_bars",
     "learning_curves",
+    "learning_rate_curve",
     "probability_bars",
     "shorten",
 ]

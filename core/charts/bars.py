@@ -54,7 +54,7 @@ def class_counts(table: pd.DataFrame, class_names: Sequence[str], language: str 
             hovertemplate=f"<b>%{{customdata[0]}}</b><br>{say[split]}: %{{x:,}} / %{{customdata[1]:,}} "
             f"{say['pictures']}<extra></extra>",
         )
-    _write_beside(figure, totals, [f"{total:,}" if total else say["no_pictures"] for total in totals])
+    _write_beside(figure, totals, [f"{total:,}" for total in totals])
     legend = {
         "orientation": "h",
         "x": 0,

@@ -17,7 +17,10 @@ from core.words import FALLBACK
 
 MEASURES: Final = ("loss", "accuracy")
 HEIGHT: Final = 320  # pixels
+RIGHT_MARGIN: Final = 84  # pixels, for the names of the lines
+TITLE_LIFT: Final = 24  # pixels of the title above the plot; the names of the stages stand between
 PLOT_HEIGHT: Final = 210  # pixels of it between the axes
+MARGIN: Final = {"l": 8, "r": RIGHT_MARGIN, "t": 56, "b": 8}
 EDGE: Final = 0.01  # of accuracy beyond the first and last tick, or markers there are cut in half
 NUM_MARKED_EPOCHS: Final = 40  # beyond it, markers run into each other
 
@@ -43,7 +46,10 @@ SERIES: Final = (
 
 
 def learning_curves(
-    epochs: pd.DataFrame, language: str = FALLBACK, measures: Sequence[str] = MEASURES
+    epochs: pd.DataFrame,
+    language: str = FALLBACK,
+    measures: Sequence[str] = MEASURES,
+    reference: Mapping[str, float] | None = None,
 ) -> go.Figure:
     """How did loss and accuracy develop, and where did fine-tuning begin?
 
@@ -52,6 +58,7 @@ def learning_curves(
             ``"fine_tune"``; ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy`` may be absent or NaN.
         language: Of the words in the figure; one of :func:`core.words.languages`.
         measures: One or both of :data:`MEASURES`, each with a panel of its own.
+        reference: By measure, what the head alone reaches on validation; drawn as a dashed line.
 
     Returns:
         The panels side by side; where one stage follows another, a dotted line parts their names.
@@ -60,22 +67,26 @@ def learning_curves(
     if epochs.empty:
         return empty(say["nothing"])
     figure = make_subplots(rows=1, cols=len(measures), horizontal_spacing=0.24)
-    figure.update_layout(canvas_layout(HEIGHT), showlegend=False, margin={"l": 8, "r": 84, "t": 56, "b": 8})
+    figure.update_layout(canvas_layout(HEIGHT), showlegend=False, margin=MARGIN)
     stages = [say.get(stage, escape(stage)) for stage in epochs["stage"]]
     for panel, measure in enumerate(measures, start=1):
-        _draw(figure, panel, epochs, measure, stages, say)
+        _draw(figure, panel, epochs, measure, stages, say, (reference or {}).get(measure))
         _name_stages(figure, panel, stages)
         _title(figure, panel, say[measure])
+    _number_epochs(figure, len(epochs), say)
+    return figure.update_yaxes(zeroline=False, nticks=6, fixedrange=True)
+
+
+def _number_epochs(figure: go.Figure, num_epochs: int, say: Mapping[str, str]) -> None:
     figure.update_xaxes(
         title={"text": say["epoch"], "standoff": 6},
-        range=[0.5, max(len(epochs), 2) + 0.5],
-        dtick=_tick_distance(len(epochs)),
-        tick0=0 if len(epochs) > 10 else 1,
+        range=[0.5, max(num_epochs, 2) + 0.5],
+        dtick=_tick_distance(num_epochs),
+        tick0=0 if num_epochs > 10 else 1,
         showgrid=False,
         zeroline=False,
         fixedrange=True,
     )
-    return figure.update_yaxes(zeroline=False, nticks=6, fixedrange=True)
 
 
 def _draw(
@@ -85,9 +96,10 @@ def _draw(
     measure: str,
     stages: Sequence[str],
     say: Mapping[str, str],
+    reference: float | None,
 ) -> None:
     ends = []
-    values = pd.Series(dtype=float)
+    values = pd.Series([reference] if reference is not None else [], dtype=float)
     for series in SERIES:
         column = epochs.get(series.prefix + measure, pd.Series(dtype=float)).astype(float)
         if column.notna().any():
@@ -99,6 +111,54 @@ def _draw(
         low, high = _scale(measure, values)
         figure.update_yaxes(range=[low, high], tickformat=".0%" if measure == "accuracy" else None, col=panel)
         _name_lines(figure, panel, ends, pixels_per_unit=PLOT_HEIGHT / (high - low))
+        if reference is not None:
+            _draw_reference(figure, panel, reference, say["head_alone"])
+
+
+def _draw_reference(figure: go.Figure, panel: int, value: float, name: str) -> None:
+    """Draw what is to be beaten; its name stands beside the title, where no line can run into it."""
+    line = {"color": GRAY, "width": 1.5, "dash": "dash"}
+    figure.add_hline(y=value, line=line, row=1, col=panel, exclude_empty_subplots=False)
+    figure.add_annotation(
+        text=f"╌╌ {name}",
+        x=1,
+        y=1,
+        xref=_axis("x", panel) + " domain",
+        yref=_axis("y", panel) + " domain",
+        xanchor="right",
+        yanchor="bottom",
+        xshift=RIGHT_MARGIN - 4,
+        yshift=TITLE_LIFT,
+        showarrow=False,
+        font={"size": 12},
+    )
+
+
+def learning_rate_curve(epochs: pd.DataFrame, language: str = FALLBACK) -> go.Figure:
+    """How large were the steps at the end of each epoch?
+
+    Args:
+        epochs: One row per finished epoch, in order, with a column ``learning_rate``, above 0.
+        language: Of the words in the figure; one of :func:`core.words.languages`.
+    """
+    say = vocabulary(language)
+    rates = epochs["learning_rate"].astype(float)
+    figure = make_subplots(rows=1, cols=1)
+    figure.update_layout(canvas_layout(HEIGHT), showlegend=False, margin=MARGIN)
+    figure.add_scatter(
+        x=list(range(1, len(rates) + 1)),
+        y=rates.tolist(),
+        mode="lines+markers" if len(rates) <= NUM_MARKED_EPOCHS else "lines",
+        line={"color": BLUE, "width": 2.25},
+        marker={"symbol": "circle", "size": 6},
+        hovertemplate=f"%{{y:.2~e}}<br>{say['epoch']} %{{x}}<extra></extra>",
+    )
+    _title(figure, 1, say["learning_rate"])
+    _number_epochs(figure, len(rates), say)
+    highest = max(float(rates.max()), 1e-12)
+    return figure.update_yaxes(
+        range=[0, highest * 1.1], tickformat=".1~e", nticks=4, zeroline=False, fixedrange=True
+    )
 
 
 def _draw_line(
@@ -176,7 +236,7 @@ def _title(figure: go.Figure, panel: int, text: str) -> None:
         yref=_axis("y", panel) + " domain",
         xanchor="left",
         yanchor="bottom",
-        yshift=24,
+        yshift=TITLE_LIFT,
         showarrow=False,
         font={"size": 14},
     )

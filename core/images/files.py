@@ -27,7 +27,10 @@ def read_bytes(path: Path) -> bytes:
             _check_regular(os.fstat(file.fileno()))
             data = file.read(MAX_FILE_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UnreadableImage("The file is not there any more.", "missing") from error
+        raise UnreadableImage(
+            "There is no file of this name. It was moved or deleted, or the name is written differently.",
+            "missing",
+        ) from error
     except PermissionError as error:
         raise UnreadableImage(
             "The file may not be read. Give yourself permission to read it.", "no_permission"

@@ -7,7 +7,8 @@ nobody holds is the honest sign that a running job has died.
 
 from __future__ import annotations
 
-from core.queue.devices import Device, default_device, devices
+from core.queue.devices import Device, DeviceMemory, default_device, device_memory, devices
+from core.queue.endings import INTERRUPTED
 from core.queue.jobs import (
     ACTIVE_STATES,
     FINAL_STATES,
@@ -30,7 +31,6 @@ from core.queue.jobs import (
     wait,
 )
 from core.queue.sessions import (
-    INTERRUPTED,
     PROJECT_DIR,
     SessionStatus,
     hold_device,
@@ -51,11 +51,13 @@ __all__ = [
     "LANES",
     "PROJECT_DIR",
     "Device",
+    "DeviceMemory",
     "Job",
     "SessionStatus",
     "cancel",
     "claim",
     "default_device",
+    "device_memory",
     "devices",
     "finish",
     "get",

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+import psutil
+
 from core.errors import DeviceError
 
 
@@ -45,6 +47,34 @@ def default_device() -> Device:
     return known[wanted]
 
 
+@dataclass(frozen=True)
+class DeviceMemory:
+    """How much of a device's memory is in use, by whatever programs, in MB (10**6 bytes)."""
+
+    used_mb: float
+    total_mb: float
+
+
+MB_PER_MIB = 2**20 / 10**6
+
+
+def device_memory(device: str) -> DeviceMemory | None:
+    """Return how much of a device's memory is in use, or None where it cannot be told.
+
+    Args:
+        device: ``cpu``, whose memory is the computer's, or ``gpu:<n>``, whose driver is asked.
+    """
+    if device == "cpu":
+        memory = psutil.virtual_memory()
+        return DeviceMemory((memory.total - memory.available) / 1e6, memory.total / 1e6)
+    answer = _ask_driver("memory.used,memory.total", "--format=csv,noheader,nounits", f"--id={device[4:]}")
+    try:
+        used, total = (MB_PER_MIB * float(value) for value in answer.split(","))
+    except ValueError:
+        return None
+    return DeviceMemory(used, total)
+
+
 _gpu_names: list[tuple[int, str]] | None = None
 
 
@@ -53,11 +83,20 @@ def _gpus() -> list[tuple[int, str]]:
     global _gpu_names
     if _gpu_names is None:
         _gpu_names = []
-        command = shutil.which("nvidia-smi")
-        if command:
-            query = [command, "--query-gpu=index,name", "--format=csv,noheader"]
-            with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-                answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
-                rows = (line.split(",", 1) for line in answer.stdout.strip().splitlines())
-                _gpu_names = [(int(index), name.strip()) for index, name in rows]
+        with contextlib.suppress(ValueError):
+            rows = (
+                line.split(",", 1) for line in _ask_driver("index,name", "--format=csv,noheader").splitlines()
+            )
+            _gpu_names = [(int(index), name.strip()) for index, name in rows]
     return _gpu_names
+
+
+def _ask_driver(query: str, *options: str) -> str:
+    """Return what ``nvidia-smi`` answers; an empty string where there is no driver or it does not answer."""
+    command = shutil.which("nvidia-smi")
+    if command:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            given = [command, f"--query-gpu={query}", *options]
+            answer = subprocess.run(given, capture_output=True, text=True, timeout=10, check=True)
+            return answer.stdout.strip()
+    return ""

@@ -13,7 +13,8 @@ from typing import Any
 from core import catalog, recipes, runs
 from core.errors import GraftError, JobError, NotFound
 from core.queue.devices import default_device
-from core.queue.sessions import move_run, tend
+from core.queue.endings import CANCELLED_WAITING, move_run
+from core.queue.sessions import tend
 from core.recipes import Recipe
 from core.workspace import Workspace, remove_directory
 
@@ -71,14 +72,20 @@ def submit(
     """Put a job in the queue and see to it that a session will take it."""
     device = default_device().id
     with workspace.transaction() as db:
-        cursor = db.execute(
-            "INSERT INTO jobs (kind, lane, device, state, args, run_id, dataset_id, created)"
-            " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
-            (kind, LANES[kind], device, json.dumps(args), run_id, dataset_id, time.time()),
-        )
-        job_id = int(cursor.lastrowid or 0)
+        job_id = _insert(db, device, kind, args, run_id, dataset_id)
     tend(workspace)
     return get(workspace, job_id)
+
+
+def _insert(
+    db: sqlite3.Connection, device: str, kind: str, args: Mapping[str, Any], run_id: str, dataset_id: str
+) -> int:
+    cursor = db.execute(
+        "INSERT INTO jobs (kind, lane, device, state, args, run_id, dataset_id, created)"
+        " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?)",
+        (kind, LANES[kind], device, json.dumps(args), run_id, dataset_id, time.time()),
+    )
+    return int(cursor.lastrowid or 0)
 
 
 def submit_training(
@@ -129,12 +136,12 @@ def retry_training(workspace: Workspace, run_id: str) -> Job:
         )
     before = latest(workspace, kind="train", run_id=run_id)
     args = {**(before.args if before else {}), "keras_home": _keras_home()}
-    runs.save(workspace, replace(run, state="queued", error=""))
-    try:
-        return submit(workspace, "train", args, run_id=run_id, dataset_id=run.dataset_id)
-    except GraftError:
-        runs.save(workspace, run)
-        raise
+    device = default_device().id
+    with workspace.transaction() as db:  # whoever looks for lost runs sees both changes or none
+        job_id = _insert(db, device, "train", args, run_id, run.dataset_id)
+        runs.save(workspace, replace(run, state="queued", error=""))
+    tend(workspace)
+    return get(workspace, job_id)
 
 
 def submit_cross_validation(workspace: Workspace, run: runs.Run) -> Job:
@@ -236,7 +243,7 @@ def cancel(workspace: Workspace, job_id: int) -> None:
         ).rowcount
         db.execute("UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state = 'running'", (job_id,))
     if waiting:
-        move_run(workspace, job.run_id, "cancelled", "Cancelled before it began.")
+        move_run(workspace, job.run_id, "cancelled", CANCELLED_WAITING)
 
 
 def claim(workspace: Workspace, device: str, lane: str, session_id: str) -> Job | None:

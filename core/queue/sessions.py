@@ -14,22 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core import runs, words
-from core.errors import GraftError, JobError
+from core import words
+from core.errors import JobError
 from core.queue.devices import Device, default_device
+from core.queue.endings import end_lost_runs, fail, interrupt
 from core.workspace import Workspace
 
-INTERRUPTED = (
-    "The device session ended while it worked on this, for example because the process was killed or the "
-    "computer was switched off. Start it again: features that were extracted are kept and not computed twice."
-)
-LOST = (
-    "Graft ended before this training was in the queue, or after it had left it, for example because the computer "
-    "was switched off. Start it again."
-)
-LOST_AFTER_S = 60.0
-"""Age from which a run that waits or runs without a job is lost; a run is made just before its job, and told of its
-end just after it."""
 START_PATIENCE_S = 60.0
 """How long a started session may take to take its lock before another start is tried."""
 PROJECT_DIR = Path(__file__).resolve().parents[2]
@@ -110,9 +100,9 @@ def is_alive(workspace: Workspace, device: str) -> bool:
 def tend(workspace: Workspace) -> None:
     """Mark the jobs of dead sessions and the runs without a job as interrupted; start a session where jobs wait.
 
-    Cheap and idempotent: whoever waits for a job calls it now and then.
+    Cheap and idempotent: whoever waits for a job calls it now and then. Jobs whose session cannot be started fail.
     """
-    _interrupt_lost_runs(workspace)
+    end_lost_runs(workspace)
     with workspace.db() as db:
         rows = db.execute(
             "SELECT * FROM jobs WHERE state IN ('queued', 'running', 'cancelling') ORDER BY id"
@@ -123,12 +113,15 @@ def tend(workspace: Workspace) -> None:
         mine = [row for row in rows if row["device"] == device]
         for row in mine:
             if row["state"] != "queued":
-                _interrupt(workspace, row)
+                interrupt(workspace, row)
         waiting = [row for row in mine if row["state"] == "queued"]
         if waiting and _failed_to_start(workspace, device):
             _give_up(workspace, device, waiting)
         elif waiting:
-            start_session(workspace, device)
+            try:
+                start_session(workspace, device)
+            except JobError as error:
+                fail(workspace, waiting, str(error))
 
 
 def interrupt_orphans(workspace: Workspace, device: str) -> None:
@@ -138,46 +131,35 @@ def interrupt_orphans(workspace: Workspace, device: str) -> None:
             "SELECT * FROM jobs WHERE device = ? AND state IN ('running', 'cancelling')", (device,)
         ).fetchall()
     for row in rows:
-        _interrupt(workspace, row)
-
-
-def _interrupt(workspace: Workspace, row: sqlite3.Row) -> None:
-    error = json.dumps({"message": INTERRUPTED, "traceback": ""})
-    with workspace.db() as db:
-        # Only if it is still of the session that was found dead: another may have taken it since.
-        moved = db.execute(
-            "UPDATE jobs SET state = 'interrupted', ended = ?, error = ?"
-            " WHERE id = ? AND session_id = ? AND state IN ('running', 'cancelling')",
-            (time.time(), error, row["id"], row["session_id"]),
-        ).rowcount
-    if moved:
-        move_run(workspace, row["run_id"], "interrupted", INTERRUPTED)
-
-
-def _interrupt_lost_runs(workspace: Workspace) -> None:
-    """End the runs that no job will: whoever made one was killed before its job was there, or the jobs are gone."""
-    since = time.time() - LOST_AFTER_S
-    with workspace.db() as db:
-        rows = db.execute(
-            "SELECT run_id FROM jobs WHERE state IN ('queued', 'running', 'cancelling') OR ended > ?",
-            (since,),
-        ).fetchall()
-    cared_for = {row["run_id"] for row in rows}
-    for run in runs.list_runs(workspace):
-        if run.state in runs.ACTIVE_STATES and run.created < since and run.id not in cared_for:
-            move_run(workspace, run.id, "interrupted", LOST)
+        interrupt(workspace, row)
 
 
 def start_session(workspace: Workspace, device: str) -> None:
     """Start a device's session as a process of its own, unless one lives or is being started.
 
     Of two that are started at once the second finds the device locked and leaves without doing anything.
+
+    Raises:
+        JobError: The system does not let it start, for example because memory is short.
     """
     starting = lock_path(workspace, device).with_suffix(".starting")
     with contextlib.suppress(FileNotFoundError):
         if time.time() - starting.stat().st_mtime < START_PATIENCE_S:
             return
-    starting.touch()
+    try:
+        starting.touch()
+        _started[(workspace.home, device)] = _spawn(workspace, device)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # or nobody would try again for a while
+            starting.unlink()
+        raise JobError(
+            f"The device session for {device} could not be started ({error}). Expected that a program can be "
+            f'started and that "{workspace.sessions_dir}" can be written. Free memory and disk, or end other '
+            "programs, then start the job again."
+        ) from error
+
+
+def _spawn(workspace: Workspace, device: str) -> subprocess.Popen[bytes]:
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **os.environ,
@@ -188,7 +170,7 @@ def start_session(workspace: Workspace, device: str) -> None:
         "PYTHONUTF8": "1",
     }
     with log_path(workspace, device).open("ab") as log:
-        _started[(workspace.home, device)] = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "core.session", "--home", str(workspace.home), "--device", device],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -220,14 +202,7 @@ def _give_up(workspace: Workspace, device: str, waiting: list[sqlite3.Row]) -> N
         f"The device session for {device} could not start: {tail[-1] if tail else 'it left no message'}. "
         f'The whole story is in "{path}". Mend what it says, then start the job again.'
     )
-    error = json.dumps({"message": message, "traceback": "\n".join(tail)})
-    for row in waiting:
-        with workspace.db() as db:
-            db.execute(
-                "UPDATE jobs SET state = 'failed', ended = ?, error = ? WHERE id = ? AND state = 'queued'",
-                (time.time(), error, row["id"]),
-            )
-        move_run(workspace, row["run_id"], "failed", message)
+    fail(workspace, waiting, message, "\n".join(tail))
 
 
 def session_status(workspace: Workspace, device: Device | None = None) -> SessionStatus:
@@ -275,10 +250,3 @@ def release(workspace: Workspace, device: Device | None = None) -> None:
                 f"The {device.title} session is working on {busy} job(s). Cancel them or wait, then release it."
             )
         db.execute("UPDATE sessions SET release_asked = 1 WHERE device = ?", (device.id,))
-
-
-def move_run(workspace: Workspace, run_id: str, state: str, message: str) -> None:
-    """Tell a job's run how the job ended; a deleted or damaged run is nobody's loss."""
-    if run_id:
-        with contextlib.suppress(GraftError):
-            runs.set_state(workspace, run_id, state, message)

@@ -16,10 +16,7 @@ from core.queue import Job
 from core.recipes import Recipe
 from core.session.data_jobs import audit_dataset
 from core.session.executor import Context
-from core.words import Sentence, Value, listed, sentence
-
-MAX_NAMED = 5
-"""Classes or files that a note names before it counts the rest."""
+from core.words import MAX_NAMED, Sentence, quoted, sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +79,10 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
     if table is None:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
     table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
-    used = table[table["split"] != ""].sort_values("path", ignore_index=True)
-    class_names = sorted(used["label"][used["split"] == "train"].unique())
-    unseen = ~used["label"].isin(class_names)
-    notes = []
-    if unseen.any():
-        names = _quoted(sorted(used["label"][unseen].unique()))
-        notes.append(sentence("note.unseen", n=int(unseen.sum()), names=names))
     columns = ["path", "sha256", "label", "split"]
-    kept = used.loc[~unseen, columns].reset_index(drop=True)
-    return Material(dataset.id, dataset.root, kept, class_names, notes + _warnings(table, dataset))
+    used = table.loc[table["split"] != "", columns].sort_values("path", ignore_index=True)
+    class_names = sorted(used["label"].unique())
+    return Material(dataset.id, dataset.root, used, class_names, _notes(table, dataset))
 
 
 def _dataset(context: Context, job: Job) -> Dataset:
@@ -105,18 +96,17 @@ def _dataset(context: Context, job: Job) -> Dataset:
         return datasets.add_sample(context.workspace, job.args["sample"], context.progress)
 
 
-def _warnings(table: pd.DataFrame, dataset: Dataset) -> list[Sentence]:
-    """Return what the audit found that bears on the scores."""
-    layout = datasets.read_layout(dataset.root)
-    notes = []
-    if small := splits.small_classes(table):
-        notes.append(sentence("note.small", min_class_images=splits.MIN_CLASS_IMAGES, names=_quoted(small)))
-    if empty := sorted(set(layout.class_names) - set(table.loc[table["usable"], "label"])):
-        notes.append(sentence("note.empty", names=_quoted(empty)))
+def _notes(table: pd.DataFrame, dataset: Dataset) -> list[Sentence]:
+    """Return what was left out and what else bears on the scores."""
+    notes = splits.notes(table, table["split"])
+    unseen = table["label"][
+        splits.left_out(table, table["split"]) == "unseen"
+    ]  # named by a note of their own
+    there = set(table["label"][table["split"] != ""]) | set(unseen)
+    if empty := sorted(set(datasets.read_layout(dataset.root).class_names) - there):
+        notes.append(sentence("note.empty", names=quoted(empty)))
     if unusable := int((table["problem"] != "").sum()):
         notes.append(sentence("note.unusable", files=sentence("count.files", n=unusable)))
-    if leaked := int((table["usable"] & (table["split"] == "")).sum()):
-        notes.append(sentence("note.leaked", files=sentence("count.files", n=leaked)))
     return notes
 
 
@@ -156,13 +146,5 @@ def _learnable(material: Material) -> np.ndarray:
             "read. Is the folder still there? Look at it again, then train again."
         )
     if lost := sorted(set(material.class_names) - left):
-        material.notes.append(sentence("note.unlearnt", names=_quoted(lost)))
+        material.notes.append(sentence("note.unlearnt", names=quoted(lost)))
     return material.table["label"].isin(left).to_numpy()
-
-
-def _quoted(names: list[str]) -> Value:
-    """Name classes in quotes, which pages turn into code spans."""
-    shown = listed([f'"{name}"' for name in names[:MAX_NAMED]])
-    if len(names) <= MAX_NAMED:
-        return shown
-    return sentence("list.more", names=shown, n=len(names) - MAX_NAMED)

@@ -19,6 +19,8 @@ from typing import Any
 
 LANGUAGES_DIR = Path(__file__).parent
 FALLBACK = "en"
+MAX_NAMED = 5
+"""Names that a sentence gives before it counts the rest."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,14 @@ def from_json(stored: Mapping[str, Any] | str) -> Sentence:
 def listed(items: Sequence[Value]) -> Value:
     """Return one or more things as one that names them all, parted as the reader's language does it."""
     return functools.reduce(lambda before, item: sentence("list.next", before=before, item=item), items)
+
+
+def quoted(names: Sequence[str]) -> Value:
+    """Return names, at least one, as one thing to say: in quotes, which pages turn into code spans."""
+    shown = listed([f'"{name}"' for name in names[:MAX_NAMED]])
+    if len(names) <= MAX_NAMED:
+        return shown
+    return sentence("list.more", names=shown, n=len(names) - MAX_NAMED)
 
 
 def say(key: str, /, language: str = FALLBACK, **values: object) -> str:

@@ -69,13 +69,13 @@ class SplitFacts:
     Args:
         counts: Pictures per class (index) and ``train``, ``val``, ``test`` and ``total``.
         totals: The sums of the columns.
-        small: Classes that are only learnt from.
+        notes: What the split leaves out, and which classes it judges by too few pictures or none.
         refusal: Why no training is possible, or ``""``.
     """
 
     counts: pd.DataFrame
     totals: dict[str, int]
-    small: tuple[str, ...]
+    notes: tuple[words.Sentence, ...]
     refusal: str
 
 
@@ -172,7 +172,8 @@ def _split(
     counts = counts.reindex(index=list(_facts.class_names), columns=list(splits.SPLITS), fill_value=0)
     counts["total"] = used["label"].value_counts().reindex(counts.index, fill_value=0)
     totals = {str(name): int(total) for name, total in counts.sum().items()}
-    return SplitFacts(counts, totals, tuple(splits.small_classes(table)), refusal)
+    notes = [] if refusal else splits.notes(table, table["split"])
+    return SplitFacts(counts, totals, tuple(notes), refusal)
 
 
 def _split_table(facts: Facts, fractions: Fractions, seed: int) -> tuple[pd.DataFrame, str]:

@@ -14,10 +14,8 @@ from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
 from pages.components.figure import figure
-from pages.components.text import code, language, t
+from pages.components.text import code, language, t, told
 
-MAX_NAMED = 12
-"""Small classes that are named before "and … more"."""
 ROOMY = 18
 """Classes whose bars fit on the page; more of them scroll."""
 SCROLL_HEIGHT = 560
@@ -43,11 +41,8 @@ def show(facts: Facts, found: SplitFacts) -> None:
         st.markdown(_sentence(facts.given, facts.dataset))
     if not {"val", "test"} <= facts.given:
         _inputs(facts.given, facts.dataset)
-    if found.small:
-        names = ", ".join(code(name) for name in found.small[:MAX_NAMED])
-        if len(found.small) > MAX_NAMED:
-            names = t("list.more", names=names, n=len(found.small) - MAX_NAMED)
-        st.warning(t("data.split.small", n=len(found.small), names=names), icon=":material/warning:")
+    if found.notes:
+        st.warning("\n\n".join(told(note) for note in found.notes), icon=":material/warning:")
     st.header(t("data.split.counts"), anchor=False)
     if sentence := _balance(found):
         st.markdown(sentence)

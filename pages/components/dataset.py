@@ -124,13 +124,23 @@ def train_sample() -> None:
         shell.choose("run", run_id)
 
 
-def train_once(dataset_id: str, dataset_name: str, recipe: recipes.Recipe, sample: str = "") -> str:
+def train_once(
+    dataset_id: str,
+    dataset_name: str,
+    recipe: recipes.Recipe,
+    sample: str = "",
+    *,
+    forecast_s: float = 0.0,
+) -> str:
     """Put a training in the queue and return its run; one that is the same and under way is joined instead."""
     wanted = recipes.validate(recipe).to_json()
     for run in runs.list_runs(shell.workspace(), dataset_id):
         if run.state in ACTIVE_STATES and recipes.from_json(run.recipe).to_json() == wanted:
             return run.id
-    return queue.submit_training(shell.workspace(), dataset_id, dataset_name, recipe, sample=sample).run_id
+    job = queue.submit_training(
+        shell.workspace(), dataset_id, dataset_name, recipe, sample=sample, forecast_s=forecast_s
+    )
+    return job.run_id
 
 
 def ask_for_audit(dataset: Dataset) -> None:

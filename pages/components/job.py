@@ -13,6 +13,10 @@ from pages.components.text import plain, t
 
 POLL_S = 1.0
 """How often a page looks at a job under way."""
+MEASURED = ("features", "fine_tune")
+"""Stages whose steps are pictures that go through the network."""
+SOON_S = 10.0
+"""Seconds below which a forecast is too rough to be a number."""
 
 
 def watch(job_id: int, draw: Callable[[Job], None]) -> None:
@@ -37,8 +41,13 @@ def watch(job_id: int, draw: Callable[[Job], None]) -> None:
     st.fragment(tick, run_every=POLL_S)()
 
 
-def progress(job: Job) -> None:
-    """Draw a job under way: its stage, how far it is, how long it will still take, and a way to stop it."""
+def progress(job: Job, cancel_help: str | None = None) -> None:
+    """Draw a job under way: its stage, how far it is, how long it will still take, and a way to stop it.
+
+    Args:
+        job: An active job.
+        cancel_help: What stopping it means.
+    """
     state = job.progress
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         done, total = state.get("done", 0), state.get("total", 0)
@@ -48,6 +57,7 @@ def progress(job: Job) -> None:
             key=f"cancel_{job.id}",
             icon=":material/stop_circle:",
             disabled=job.state == "cancelling",
+            help=cancel_help,
             on_click=queue.cancel,
             args=(shell.workspace(), job.id),
         )
@@ -55,23 +65,43 @@ def progress(job: Job) -> None:
 
 def _line(job: Job) -> str:
     if job.state == "queued":
-        before = queue.position(shell.workspace(), job)
-        return t("job.waiting", n=before) if before else t("job.starting")
+        return _waiting(job)
     state = job.progress
     parts = [t(f"stage.{state['stage']}") if state.get("stage") else t("job.starting")]
     if state.get("stage") == "fine_tune" and not state.get("done"):
         parts.append(t("job.compiling"))
     elif state.get("total") and state.get("stage") != "head":
         parts.append(t("job.of", done=f"{state['done']:,}", total=f"{state['total']:,}"))
-    if state.get("rate") and state.get("stage") in ("features", "fine_tune"):
+    if state.get("rate") and state.get("stage") in MEASURED:
         parts.append(t("job.rate", rate=f"{state['rate']:.0f}"))
     if state.get("eta_s"):
         parts.append(t("job.eta", time=duration(state["eta_s"])))
     return " · ".join(parts)
 
 
-def outcome(job: Job, retry: Callable[[], None] | None = None) -> None:
-    """Draw how a job ended if it did not end well, and offer to start it again."""
+def _waiting(job: Job) -> str:
+    before = queue.position(shell.workspace(), job)
+    if not before:
+        return t("job.starting")
+    line = t("job.waiting", n=before)
+    starts_s = queue.starts_in(shell.workspace(), job)
+    if starts_s is None:
+        return line
+    starts = t("job.starts_in", time=duration(starts_s)) if starts_s >= SOON_S else t("job.starts_soon")
+    return f"{line} · {starts}"
+
+
+def outcome(
+    job: Job, retry: Callable[[], None] | None = None, label: str | None = None, then: str = ""
+) -> None:
+    """Draw how a job ended if it did not end well, and offer to start it again.
+
+    Args:
+        job: Any job.
+        retry: Called by the button.
+        label: Of the button.
+        then: What will happen if it is pressed.
+    """
     if job.active or job.state == "done":
         return
     message = job.error.get("message", "")
@@ -85,7 +115,15 @@ def outcome(job: Job, retry: Callable[[], None] | None = None) -> None:
             with st.expander(t("job.details"), icon=":material/code:"):
                 st.code(job.error["traceback"], language=None)
     if retry:
-        st.button(t("job.retry"), key=f"retry_{job.id}", icon=":material/refresh:", on_click=retry)
+        again(f"retry_{job.id}", retry, label, then)
+
+
+def again(key: str, retry: Callable[[], None], label: str | None = None, then: str = "") -> None:
+    """Draw the button that starts something again, and beside it what will happen then."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(label or t("job.retry"), key=key, icon=":material/refresh:", on_click=retry)
+        if then:
+            st.caption(then, width="content")
 
 
 def duration(seconds: float) -> str:

@@ -42,7 +42,8 @@ def _read(path: Path) -> RecipeChoice:
     values = read_json(path)
     recipe = recipes.from_json(values["recipe"])
     recipes.preset(values["preset"])
-    recipes.validate(replace(recipe, weights=""))  # a weights file that is missing is said on the page
+    # A weights file that is missing is said on the page.
+    recipes.validate(replace(recipe, weights="") if recipes.weights_file(recipe) else recipe)
     return RecipeChoice(values["preset"], recipe)
 
 

@@ -18,6 +18,8 @@ from pages.components.text import code, plain, t
 SHOWN = "●"
 IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "seed"}
 """Fields that have a column of their own, or are chosen with the dataset."""
+STOPS = ("cancelled", "time")
+"""What ended stage 2 before the recipe would have; stopping early by the recipe's own patience is no stop."""
 
 
 def earlier_runs(dataset_id: str | None, current: Run | None) -> None:
@@ -64,7 +66,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "epochs": number(t("runs.epochs"), width=58, help=t("runs.epochs_help")),
         "test": number(t("runs.test"), width=66, format="%.1f %%", help=t("runs.test_help")),
         "val": number(t("runs.val"), width=84, format="%.1f %%", help=t("runs.val_help")),
-        "state": text(t("runs.state"), width=88),
+        "state": text(t("runs.state"), width=104),
         "backbone": text(t("runs.backbone"), width=136),
         "seconds": number(t("runs.seconds"), width=76),
     }
@@ -78,14 +80,14 @@ def _row(run: Run, sample: str) -> dict[str, Any]:
         "epochs": run.recipe.get("fine_tune_epochs") or None,
         "test": 100 * run.metrics["test"]["accuracy"] if run.metrics else None,
         "val": 100 * run.metrics["val"]["accuracy"] if run.metrics else None,
-        "state": t(f"state.{run.state}"),
+        "state": _state(run),
         "backbone": run.recipe.get("backbone", ""),
         "seconds": round(sum(run.seconds.values()), 1) or None,
     }
 
 
 def _recipe(run: Run, sample: str) -> str:
-    """Return the preset that a run was made with, and whether more was changed than what has a column."""
+    """Return the preset that a run was made with; where more was changed than what has a column, its stages."""
     if not run.recipe:
         return ""
     stages = t("runs.two_stages") if run.recipe.get("fine_tune_epochs") else t("runs.one_stage")
@@ -93,9 +95,17 @@ def _recipe(run: Run, sample: str) -> str:
         recipe = recipes.from_json(run.recipe)
     except RecipeError:  # of a newer Graft
         return stages
-    default = recipes.preset("two-stages" if recipe.fine_tune_epochs else "linear-probe", sample)
-    changed = set(recipes.differences(recipe, default)) - IN_OTHER_PLACES
-    return t("runs.changed", recipe=stages) if changed else stages
+    for name in recipes.PRESETS:
+        preset = recipes.preset(name, sample)
+        changed = set(recipes.differences(recipe, preset)) - IN_OTHER_PLACES
+        if not changed and bool(preset.fine_tune_epochs) == bool(recipe.fine_tune_epochs):
+            return t(f"recipe.{name}.title")
+    return t("runs.changed", recipe=stages)
+
+
+def _state(run: Run) -> str:
+    stopped = run.stage_2.get("stopped") in STOPS
+    return t("runs.stopped") if stopped and run.state == "done" else t(f"state.{run.state}")
 
 
 def _actions(run: Run, current: Run | None) -> None:

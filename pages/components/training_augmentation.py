@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import NamedTuple
 
@@ -47,12 +48,13 @@ GROUPS = {
 """Which kinds stand together, by what they change."""
 
 
-def choose(settings: Augmentation, key: str) -> Augmentation:
+def choose(settings: Augmentation, key: str, on_change: Callable[[], None] = lambda: None) -> Augmentation:
     """Draw the presets and, folded, every kind by its own strength.
 
     Args:
         settings: What is chosen at first; from then on the widgets keep what the visitor chose.
         key: Of the widgets; under another one they begin anew.
+        on_change: Called when the visitor changes something.
 
     Returns:
         What is chosen now.
@@ -67,7 +69,7 @@ def choose(settings: Augmentation, key: str) -> Augmentation:
         key=_key(key, "preset"),
         help=t("field.augment_help"),
         on_change=_take_preset,
-        args=(key,),
+        args=(key, on_change),
     )
     st.caption(_summary(_chosen(key)))
     with st.expander(t("augment.strengths"), icon=":material/tune:"):
@@ -76,15 +78,21 @@ def choose(settings: Augmentation, key: str) -> Augmentation:
             with grid.container():
                 st.markdown(t(f"augment.group.{group}"))
                 for name in names:
-                    _strength(name, key)
+                    _strength(name, key, on_change)
     return _chosen(key)
 
 
-def _strength(name: str, key: str) -> None:
+def forget(key: str) -> None:
+    """Let the widgets of a key begin anew; called before they are drawn."""
+    for name in ("preset", *(field.name for field in fields(Augmentation))):
+        st.session_state.pop(_key(key, name), None)
+
+
+def _strength(name: str, key: str, on_change: Callable[[], None]) -> None:
     """Draw the slider or toggle of one kind; its value is in the session state."""
     label, hint = t(f"augment.kind.{name}"), t(f"augment.hint.{name}")
     if name not in SCALES:
-        st.toggle(label, key=_key(key, name), help=hint, on_change=_take_strengths, args=(key,))
+        st.toggle(label, key=_key(key, name), help=hint, on_change=_take_strengths, args=(key, on_change))
         return
     st.slider(
         label,
@@ -95,7 +103,7 @@ def _strength(name: str, key: str) -> None:
         key=_key(key, name),
         help=hint,
         on_change=_take_strengths,
-        args=(key,),
+        args=(key, on_change),
     )
 
 
@@ -109,15 +117,17 @@ def _set(settings: Augmentation, key: str) -> None:
     st.session_state[_key(key, "preset")] = augmentation.preset_name(settings) or OWN
 
 
-def _take_preset(key: str) -> None:
+def _take_preset(key: str, on_change: Callable[[], None]) -> None:
     """Set the strengths as the preset has them; one's own begin with those that were there."""
     name = st.session_state[_key(key, "preset")]
     if name != OWN:
         _set(augmentation.PRESETS[name], key)
+    on_change()
 
 
-def _take_strengths(key: str) -> None:
+def _take_strengths(key: str, on_change: Callable[[], None]) -> None:
     st.session_state[_key(key, "preset")] = augmentation.preset_name(_chosen(key)) or OWN
+    on_change()
 
 
 def _chosen(key: str) -> Augmentation:

@@ -94,8 +94,14 @@ def preview(root: Path, paths: Sequence[str], recipe: Recipe) -> None:
 
 
 def _head(recipe: Recipe, used: Augmentation, side: int, *, has_others: bool) -> None:
+    varied = used.changes_pixels or used.mixes
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(t("preview.title"), width="content")
+        st.caption(
+            t("preview.varied", size=side, number=NUM_VARIATIONS)
+            if varied
+            else t("preview.unvaried", size=side),
+            width="content",
+        )
         if has_others:
             st.button(
                 t("preview.other_pictures"),
@@ -103,10 +109,6 @@ def _head(recipe: Recipe, used: Augmentation, side: int, *, has_others: bool) ->
                 key="preview_other",
                 on_click=_turn,
             )
-    if used.changes_pixels or used.mixes:
-        st.caption(t("preview.varied", size=side, number=NUM_VARIATIONS))
-    else:
-        st.caption(t("preview.unvaried", size=side))
     kinds = " + ".join(t(f"augment.kind.{name}") for name in BATCH_KINDS if getattr(recipe.augment, name))
     if used.mixes:
         st.caption(t("preview.mixed", kinds=kinds))

@@ -2,164 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import recipes
 from core.catalog import BackboneSpec
 from core.images import RESIZE_RULES
-from core.recipes import AUGMENTATIONS, Recipe
+from core.recipes import Recipe
+from pages.components import training_augmentation, training_weights
 from pages.components.text import t
+from pages.components.training_form import Form
 
 MIN_COLUMN_WIDTH = 220
 """Pixels; where less is left, what stands side by side goes one below the other."""
+GROUPS = ("pictures", "network", "head", "fine_tune", "both")
 
 
-@dataclass(frozen=True)
-class _Form:
-    """The widgets of one form, each named like its field.
-
-    Args:
-        key: Sets the widgets of this form apart from those of another preset, backbone or dataset.
-        on_change: Called when the visitor changes one.
-    """
-
-    key: str
-    on_change: Callable[[], None]
-
-    def number(self, name: str, low: int, high: int, value: int, step: int = 1, **words: object) -> int:
-        return st.number_input(
-            t(f"field.{name}"),
-            low,
-            high,
-            step=step,
-            key=self._begin(name, min(max(value, low), high)),
-            help=t(f"field.{name}_help", **words),
-            on_change=self.on_change,
-        )
-
-    def decimal(self, name: str, low: float, high: float, value: float, step: float) -> float:
-        return st.number_input(
-            t(f"field.{name}"),
-            low,
-            high,
-            step=step,
-            format="%g",
-            key=self._begin(name, min(max(float(value), low), high)),
-            help=t(f"field.{name}_help"),
-            on_change=self.on_change,
-        )
-
-    def percent(self, name: str, low: int, share: float) -> float:
-        chosen = st.slider(
-            t(f"field.{name}"),
-            low,
-            100,
-            format="%d %%",
-            key=self._begin(name, max(low, round(100 * share))),
-            help=t(f"field.{name}_help"),
-            on_change=self.on_change,
-        )
-        return chosen / 100
-
-    def choice(
-        self,
-        name: str,
-        options: Sequence[str],
-        value: str,
-        shown: Callable[[str], str],
-        disabled: bool = False,
-    ) -> str:
-        return st.selectbox(
-            t(f"field.{name}"),
-            options,
-            format_func=shown,
-            key=self._begin(name, value),
-            help=t(f"field.{name}_help"),
-            on_change=self.on_change,
-            disabled=disabled,
-        )
-
-    def text(self, name: str, value: str, placeholder: str) -> str:
-        return st.text_input(
-            t(f"field.{name}"),
-            key=self._begin(name, value),
-            placeholder=placeholder,
-            help=t(f"field.{name}_help"),
-            on_change=self.on_change,
-        ).strip()
-
-    def _begin(self, name: str, value: object) -> str:
-        """Return the key of a widget, which begins with ``value`` where it was not there before."""
-        key = f"{name}_{self.key}"
-        st.session_state.setdefault(key, value)
-        return key
-
-
-def settings(recipe: Recipe, spec: BackboneSpec, key: str, on_change: Callable[[], None]) -> Recipe:
-    """Draw every field of a recipe and return it as it was changed.
+def settings(
+    recipe: Recipe, spec: BackboneSpec, key: str, on_change: Callable[[], None], *, on_gpu: bool
+) -> Recipe:
+    """Draw every field that applies and return the recipe as it was changed.
 
     Args:
         recipe: What the fields begin with.
         spec: Its backbone.
         key: Of the form: another one begins anew.
         on_change: Called when the visitor changes a field.
+        on_gpu: Whether the training will run on a graphics card.
     """
-    form = _Form(key, on_change)
-    grid = st.grid(3, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
-    with grid.container():
-        recipe = _pictures(form, recipe, spec)
-    with grid.container():
-        recipe = _head(form, recipe)
-    if not recipe.fine_tune_epochs:
-        return recipe
-    with grid.container():
-        return _fine_tuning(form, recipe)
+    tabs = dict(zip(GROUPS, st.tabs([t(f"training.group.{name}") for name in GROUPS]), strict=True))
+
+    def form(group: str) -> Form:
+        return Form(key, on_change, on_gpu, _grid(tabs[group]))
+
+    # Not in the order of the tabs: whether a field applies depends on those drawn before it.
+    recipe = _network(form("network"), recipe)
+    recipe = _head(form("head"), recipe)
+    recipe = _fine_tuning(form("fine_tune"), recipe)
+    recipe = _both(form("both"), recipe)
+    with tabs["both"]:
+        st.caption(t("training.split_elsewhere", seed=recipe.seed))
+    return _pictures(form("pictures"), tabs["pictures"], recipe, spec)
+
+
+def _grid(place: DeltaGenerator) -> DeltaGenerator:
+    return place.grid(3, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
 
 
 def forget(key: str) -> None:
     """Let the fields of a form begin anew; called before they are drawn."""
-    for field in fields(Recipe):
-        st.session_state.pop(f"{field.name}_{key}", None)
+    for name in (*(field.name for field in fields(Recipe)), "weights_file", "weights_run"):
+        st.session_state.pop(f"{name}_{key}", None)
+    training_augmentation.forget(key)
 
 
-def _pictures(form: _Form, recipe: Recipe, spec: BackboneSpec) -> Recipe:
-    st.markdown(t("training.pictures"))
-    size = recipe.image_size or spec.image_size
-    return replace(
-        recipe,
-        image_size=form.number(
-            "image_size", spec.min_size, recipes.MAX_IMAGE_SIZE, size, 32, size=spec.image_size
-        ),
-        resize=form.choice("resize", RESIZE_RULES, recipe.resize, lambda rule: t(f"resize.{rule}")),
-        augment=form.choice(
-            "augment",
-            AUGMENTATIONS,
-            recipe.augment,
-            lambda strength: t(f"augment.{strength}"),
-            disabled=not recipe.fine_tune_epochs,
-        ),
-        weights=form.text("weights", recipe.weights, t("field.weights_empty")),
+def _network(form: Form, recipe: Recipe) -> Recipe:
+    first, second, third = (form.place.container() for _ in range(3))
+    recipe = replace(form, place=second).percent(recipe, "depth", 5, 100)
+    recipe = training_weights.choose(replace(form, place=first), recipe)
+    return replace(form, place=third).choice(recipe, "pooling", recipes.POOLINGS)
+
+
+def _head(form: Form, recipe: Recipe) -> Recipe:
+    recipe = form.number(recipe, "head_epochs", 0, 10_000)
+    recipe = form.choice(recipe, "head_solver", recipes.SOLVERS)
+    recipe = form.decimal(recipe, "head_strength", 0.001, 1000.0, 0.01)
+    recipe = form.decimal(recipe, "head_learning_rate", 1e-6, 1.0, 1e-4)
+    recipe = form.number(recipe, "dense_units", 0, 8_192, 64)
+    return form.percent(recipe, "dropout", 0, 90)
+
+
+def _fine_tuning(form: Form, recipe: Recipe) -> Recipe:
+    recipe = form.number(recipe, "fine_tune_epochs", 0, 1_000)
+    recipe = form.percent(recipe, "fine_tune_blocks", 5, 100)
+    recipe = form.decimal(recipe, "learning_rate", 1e-6, 1.0, 1e-5)
+    recipe = form.choice(recipe, "optimizer", recipes.OPTIMIZERS)
+    recipe = form.choice(recipe, "schedule", recipes.SCHEDULES)
+    recipe = form.percent(recipe, "layer_decay", 1, 100)
+    recipe = form.decimal(recipe, "weight_decay", 0.0, 1.0, 1e-4)
+    recipe = form.toggle(recipe, "train_batch_norm")
+    return form.toggle(recipe, "mixed_precision")
+
+
+def _both(form: Form, recipe: Recipe) -> Recipe:
+    recipe = form.decimal(recipe, "max_minutes", 0.0, 100_000.0, 1.0)
+    recipe = form.number(recipe, "patience", 0, 1_000)
+    recipe = form.number(recipe, "batch_size", 1, 1_024)
+    recipe = form.percent(recipe, "label_smoothing", 0, 50)
+    return form.choice(recipe, "balance", recipes.BALANCES)
+
+
+def _pictures(form: Form, below: DeltaGenerator, recipe: Recipe, spec: BackboneSpec) -> Recipe:
+    recipe = replace(recipe, image_size=recipe.image_size or spec.image_size)
+    recipe = form.number(
+        recipe, "image_size", spec.min_size, recipes.MAX_IMAGE_SIZE, 32, size=spec.image_size
     )
-
-
-def _head(form: _Form, recipe: Recipe) -> Recipe:
-    st.markdown(t("training.stage_1"))
-    return replace(
-        recipe,
-        head_epochs=form.number("head_epochs", 1, 10_000, recipe.head_epochs),
-        head_strength=form.decimal("head_strength", 0.001, 1000.0, recipe.head_strength, 0.01),
-    )
-
-
-def _fine_tuning(form: _Form, recipe: Recipe) -> Recipe:
-    st.markdown(t("training.stage_2"))
-    return replace(
-        recipe,
-        fine_tune_epochs=form.number("fine_tune_epochs", 1, 1000, recipe.fine_tune_epochs),
-        fine_tune_blocks=form.percent("fine_tune_blocks", 5, recipe.fine_tune_blocks),
-        learning_rate=form.decimal("learning_rate", 1e-6, 1e-2, recipe.learning_rate, 1e-5),
-        batch_size=form.number("batch_size", 1, 1024, recipe.batch_size),
-    )
+    recipe = form.choice(recipe, "resize", RESIZE_RULES)
+    views = form.place.container()
+    with below:
+        recipe = replace(
+            recipe, augment=training_augmentation.choose(recipe.augment, form.key, form.on_change)
+        )
+    return replace(form, place=views).number(recipe, "views", 0, 16)

@@ -13,11 +13,12 @@ from core.errors import DeviceError, RecipeError
 from core.forecast import Forecast, forecast
 from core.recipes import Recipe
 from pages.components import dataset as dataset_view
-from pages.components import recipe_choice, shell
+from pages.components import recipe_choice, shell, training_fields
 from pages.components.dataset import SplitSummary
 from pages.components.job import duration
 from pages.components.recipe_choice import RecipeChoice
 from pages.components.text import code, plain, t, told
+from pages.components.training_preview import preview, training_paths
 from pages.components.training_settings import forget, settings
 
 MIN_COLUMN_WIDTH = 340
@@ -41,14 +42,34 @@ def setup(dataset: Dataset, split: SplitSummary) -> None:
     key = f"{name}_{spec.name}_{dataset.id}"
     is_kept = (kept.preset, kept.recipe.backbone) == (name, spec.name)
     begin = replace(kept.recipe, fractions=split.fractions, seed=split.seed) if is_kept else default
+    on_gpu = _on_gpu()
+    begin = training_fields.with_defaults(begin, default, on_gpu)
     with st.expander(t("training.settings"), icon=":material/tune:"):
-        recipe = settings(begin, spec, key, _mark_as_changed)
+        recipe = settings(begin, spec, key, _mark_as_changed, on_gpu=on_gpu)
     if st.session_state.pop(_CHANGED, False):
         recipe_choice.keep(dataset, RecipeChoice(name, recipe))
     with differences:
         _differences(dataset, RecipeChoice(name, default), recipe, key)
     with costs:
         _start(dataset, split, recipe)
+    _preview(dataset, recipe)
+
+
+def _on_gpu() -> bool:
+    try:
+        return queue.default_device().id != "cpu"
+    except DeviceError:  # said where the training would be started
+        return False
+
+
+def _preview(dataset: Dataset, recipe: Recipe) -> None:
+    """Draw what the network will see, once the visitor wants to know."""
+    panel = st.expander(
+        t("training.preview"), icon=":material/visibility:", key="training_preview", on_change="rerun"
+    )
+    if panel.open:
+        with panel, shell.errors():
+            preview(dataset.root, training_paths(dataset), recipe)
 
 
 def _default(name: str, spec: BackboneSpec, dataset: Dataset, split: SplitSummary) -> Recipe:
@@ -78,16 +99,14 @@ def _mark_as_changed() -> None:
 
 
 def _preset() -> str:
-    name = st.segmented_control(
+    name: str = st.selectbox(
         t("training.recipe"),
         list(recipes.PRESETS),
-        required=True,
-        format_func=lambda preset: t(f"recipe.{preset}.title"),
+        format_func=lambda preset: f"{t(f'recipe.{preset}.title')}  ·  {t(f'recipe.{preset}.line')}",
         key=_PRESET,
         help=t("training.recipe_help"),
         on_change=_mark_as_changed,
     )
-    name = name or recipes.DEFAULT_PRESET
     st.caption(t(f"recipe.{name}.text"))
     return name
 
@@ -176,7 +195,7 @@ def _start(dataset: Dataset, split: SplitSummary, recipe: Recipe) -> None:
         width="stretch",
         key="start_training",
         on_click=start,
-        args=(dataset, recipe),
+        args=(dataset, recipe, needs.total_s),
     )
     st.caption(t("training.split_line", **{name: f"{count:,}" for name, count in split.num_images.items()}))
 
@@ -194,7 +213,8 @@ def _megabytes(number: float) -> str:
     return f"{number / 1000:.1f} GB" if number >= 1000 else f"{max(1, round(number))} MB"
 
 
-def start(dataset: Dataset, recipe: Recipe) -> None:
+def start(dataset: Dataset, recipe: Recipe, forecast_s: float) -> None:
     """Put a training in the queue and make its run the current one."""
     with shell.errors():
-        shell.choose("run", dataset_view.train_once(dataset.id, dataset.name, recipe))
+        run_id = dataset_view.train_once(dataset.id, dataset.name, recipe, forecast_s=forecast_s)
+        shell.choose("run", run_id)

@@ -53,6 +53,7 @@ def _runs(workspace: Workspace, folder: Path) -> dict[str, str]:
         ("running", "training", "3 of 4"),
         ("failed", "training", "It broke."),
         ("done", "evaluation", "Right on 4 of 6"),
+        ("done", "training", "Against what?"),
         ("running", "", "A training is under way."),
     ],
 )
@@ -113,7 +114,7 @@ def test_loss_and_accuracy_go_one_below_the_other_where_the_page_is_narrow(
     url, ids = world
     page = open_page(f"{url}/training?run={ids['running']}", viewport={"width": width, "height": 900})
     figures = page.locator(".js-plotly-plot")
-    expect(figures).to_have_count(2)
+    expect(figures).to_have_count(3)  # the last one is the learning rate
     loss, accuracy = figures.nth(0).bounding_box(), figures.nth(1).bounding_box()
     assert loss is not None and accuracy is not None
     assert (accuracy["y"] > loss["y"] + loss["height"] / 2) == stacked

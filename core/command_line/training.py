@@ -1,0 +1,128 @@
+"""The commands about trainings: ``train``, ``runs``, ``cancel``, ``release``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from dataclasses import replace
+
+from core import catalog, datasets, queue, recipes, runs
+from core.command_line.jobs import follow
+from core.command_line.output import printable, scores_line, tell, tell_json
+from core.errors import JobError
+from core.workspace import Workspace
+
+
+def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """``train DIR``."""
+    dataset = datasets.add_folder(workspace, arguments.folder)
+    changes = {
+        "backbone": arguments.backbone,
+        "weights": arguments.weights and str(arguments.weights),
+        "fractions": arguments.split,
+        "image_size": arguments.image_size,
+        "head_epochs": arguments.head_epochs,
+        "fine_tune_epochs": arguments.fine_tune_epochs,
+        "seed": arguments.seed,
+    }
+    recipe = replace(
+        recipes.preset(arguments.recipe, dataset.sample),
+        **{name: value for name, value in changes.items() if value is not None},
+    )
+    if arguments.image_size is not None:  # 0 would quietly be the network's own
+        recipes.validate_image_size(arguments.image_size, catalog.get(recipe.backbone))
+    job = queue.submit_training(workspace, dataset.id, dataset.name, recipe)
+    follow(workspace, job)
+    run = runs.get(workspace, job.run_id)
+    report = {
+        "run_id": run.id,
+        "backbone": run.recipe["backbone"],
+        "recipe": arguments.recipe,
+        "settings": run.recipe,
+        "class_names": list(run.class_names),
+        "num_images": run.num_images,
+        "seconds": run.seconds,
+        "metrics": run.metrics,
+        "fine_tuned": run.fine_tuned,
+        "notes": [str(note) for note in run.notes],
+    }
+    if arguments.json:
+        tell_json(report)
+        return 0
+    tell(f"Run {run.id} on {printable(run.dataset_name)} with {run.recipe['backbone']}")
+    for split in ("val", "test"):
+        tell(f"  {split:<5} {scores_line(run.metrics[split])}")
+    for note in run.notes:
+        tell(f"  {printable(note)}")
+    tell("  " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items()))
+    tell(f"Look at its errors: python -m core evaluate {run.id}")
+    return 0
+
+
+def run_runs(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """``runs``."""
+    queue.tend(workspace)
+    found = runs.list_runs(workspace)
+    if arguments.json:
+        tell_json(
+            [
+                {
+                    "run_id": run.id,
+                    "state": run.state,
+                    "dataset": run.dataset_name,
+                    "backbone": run.recipe.get("backbone", ""),
+                    "metrics": run.metrics,
+                    "seconds": run.seconds,
+                    "error": run.error,
+                }
+                for run in found
+            ]
+        )
+        return 0
+    if not found:
+        tell("No runs yet. Train one: python -m core train DIR")
+    for run in found:
+        scores = scores_line(run.metrics["test"]) if "test" in run.metrics else printable(run.error)
+        backbone = run.recipe.get("backbone", "")
+        tell(f"{run.id}  {run.state:<11}  {printable(run.dataset_name)}  {backbone}  {scores}")
+    return 0
+
+
+def run_cancel(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """``cancel RUN_ID``; returns when the training has stopped."""
+    queue.tend(workspace)
+    run = runs.get(workspace, arguments.run_id)
+    active = queue.list_jobs(workspace, active=True, run_id=run.id)
+    for job in active:
+        queue.cancel(workspace, job.id)
+        with contextlib.suppress(JobError):  # how a cancelled job ends
+            follow(workspace, job)
+    run = runs.get(workspace, run.id)
+    cancelled = bool(active) and run.state == "cancelled"
+    if arguments.json:
+        tell_json({"run_id": run.id, "state": run.state, "cancelled": cancelled})
+    elif cancelled:
+        tell(f"Run {run.id} is cancelled.")
+    elif active:
+        tell(f"The training of run {run.id} has stopped; the run is {run.state}.")
+    else:
+        tell(f"Nothing to cancel: run {run.id} is {run.state}.")
+    return 0
+
+
+def run_release(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """``release``."""
+    device = queue.default_device()
+    was_alive = queue.is_alive(workspace, device.id)
+    if was_alive:
+        queue.release(workspace, device)
+        while queue.is_alive(workspace, device.id):
+            time.sleep(0.1)
+    if arguments.json:
+        tell_json({"device": device.id, "released": was_alive})
+    else:
+        tell(
+            f"The session of {device.title} has ended." if was_alive else f"No session holds {device.title}."
+        )
+    return 0
