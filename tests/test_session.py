@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -494,7 +495,7 @@ def test_ten_trainings_of_two_askers_are_done_one_by_one_in_the_order_they_came(
     done = [queue.wait(home, job.id) for job in sorted(jobs, key=lambda job: job.id)]
     assert [job.state for job in done] == ["done"] * 10
     spans = [(job.started or 0.0, job.ended or 0.0) for job in done]
-    assert all(ended <= started for (_, ended), (started, _) in zip(spans[:-1], spans[1:], strict=True))
+    assert all(ended <= started for (_, ended), (started, _) in itertools.pairwise(spans))
 
 
 def test_a_sample_is_made_audited_and_known(home: Workspace) -> None:
