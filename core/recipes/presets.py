@@ -11,6 +11,9 @@ from core.augmentation import Augmentation
 from core.errors import RecipeError
 from core.recipes.recipe import RANDOM_WEIGHTS, Recipe
 
+SOFT_START = 0.03
+"""Freedom (C) of a head that fine-tuning goes on from: one fitted to the end has nothing left to learn from."""
+
 _NONE = augmentation.PRESETS["none"]
 _DENSE_1024 = Recipe(
     dense_units=1024,
@@ -23,7 +26,7 @@ _DENSE_1024 = Recipe(
 )
 
 PRESETS: Mapping[str, Recipe] = {
-    "two-stages": Recipe(views=4),
+    "two-stages": Recipe(views=4, head_strength=SOFT_START),
     "linear-probe": Recipe(fine_tune_epochs=0, augment=_NONE),
     "frozen-dense": _DENSE_1024,
     "frozen-flatten": replace(_DENSE_1024, pooling="flatten"),
@@ -57,7 +60,9 @@ PRESETS: Mapping[str, Recipe] = {
     "linear-adam": Recipe(
         head_solver="adam", head_epochs=20, fine_tune_epochs=0, augment=_NONE, label_smoothing=0.0, patience=0
     ),
-    "full": Recipe(fine_tune_blocks=1.0, fine_tune_epochs=10, learning_rate=3e-5, views=4),
+    "full": Recipe(
+        fine_tune_blocks=1.0, fine_tune_epochs=10, layer_decay=0.7, views=4, head_strength=SOFT_START
+    ),
     "from-scratch": Recipe(
         weights=RANDOM_WEIGHTS,
         head_epochs=0,

@@ -94,7 +94,7 @@ class Recipe:
     fine_tune_blocks: float = 0.34
     train_batch_norm: bool = False
     optimizer: str = "adamw"
-    learning_rate: float = 1e-4
+    learning_rate: float = 5e-4
     layer_decay: float = 0.8
     schedule: str = "cosine"
     weight_decay: float = 1e-4
