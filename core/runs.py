@@ -60,9 +60,10 @@ class Run:
         fine_tuned: Whether stage 2 was kept.
         weights_sha256: Hash of the weights that the backbone began with.
         stage_2: How stage 2 went, where there was one: ``epochs`` (done), ``planned``, ``best_epoch``,
-            ``stopped`` (``""``, ``"patience"``, ``"time"`` or ``"cancelled"``), ``batch_size``; on val:
-            ``head_accuracy``, ``accuracy``, ``head_loss``, ``loss`` (calibrated), and ``difference`` (``value``,
-            ``low``, ``high``) of the accuracies, after minus before.
+            ``stopped`` (``""``, ``"patience"``, ``"time"`` or ``"cancelled"``), ``batch_size``, ``earlier_s``
+            (seconds of epochs from before an interruption; ``seconds`` holds them too); on val: ``head_accuracy``,
+            ``accuracy``, ``head_loss``, ``loss`` (calibrated), and ``difference`` (``value``, ``low``, ``high``)
+            of the accuracies, after minus before.
         controls: The same probe on other features of the same images, on val: ``num_train``, ``num_val`` and
             accuracies ``pretrained``, ``random`` (an untrained network), ``pixels`` (32 × 32) and ``majority``;
             ``over_random`` and ``over_pixels`` are differences like that of ``stage_2``.

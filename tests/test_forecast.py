@@ -48,3 +48,13 @@ def test_a_measured_speed_is_scaled_to_the_image_size_and_other_networks_do_not_
     needs = forecast(RECIPE, 700, 300, 10, "cpu", [other, half])
     assert needs.seconds["features"] == pytest.approx(1_000 / 50)
     assert not needs.measured  # stage 2 was not
+
+
+def test_variations_cost_a_pass_each_and_flattening_more_numbers_per_picture() -> None:
+    plain = forecast(RECIPE, 700, 300, 10, "cpu")
+    varied = forecast(replace(RECIPE, views=4), 700, 300, 10, "cpu")
+    assert varied.seconds["features"] == pytest.approx(plain.seconds["features"] * (1_000 + 4 * 700) / 1_000)
+    flat = forecast(replace(RECIPE, pooling="flatten"), 700, 300, 10, "cpu")
+    assert flat.disk_mb > 10 * plain.disk_mb
+    scratch = forecast(replace(RECIPE, head_epochs=0), 700, 300, 10, "cpu")
+    assert (scratch.seconds["features"], scratch.seconds["head"]) == (0, 0)

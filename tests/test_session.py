@@ -276,6 +276,25 @@ def test_controls_stand_beside_every_run_on_a_pretrained_network(home: Workspace
     }
 
 
+def test_the_controls_scale_features_to_one_spread_however_small_they_are() -> None:
+    from core.session.controls import _like
+
+    rng = np.random.default_rng(0)
+    wanted = rng.normal(scale=3.0, size=(50, 8)).astype(np.float32)
+    tiny = (1e-20 * rng.normal(size=(50, 30))).astype(np.float32)
+    scaled = _like(tiny, wanted)
+    assert scaled.var(axis=0).sum() == pytest.approx(wanted.var(axis=0).sum(), rel=1e-3)
+    np.testing.assert_array_equal(_like(np.zeros((50, 3), np.float32), wanted), np.zeros((50, 3)))
+
+
+def test_a_pace_counts_what_is_done_now_and_not_what_was_found_done() -> None:
+    from core.session.executor import Pace
+
+    pace = Pace()
+    assert [pace.rate(0, 0.0), pace.rate(900, 10.0)] == [0.0, 0.0]
+    assert pace.rate(920, 14.0) == 5.0
+
+
 def test_a_run_goes_on_from_an_earlier_one_with_a_new_class_and_says_what_it_forgot(
     home: Workspace, dataset: Dataset, run: runs.Run, photos: Path, tmp_path: Path
 ) -> None:
@@ -473,6 +492,8 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_as_if_nothing_h
             runs.load_arrays(home, whole.id, f"predictions-{split}")["logits"],
             atol=1e-5,
         )
+    done = runs.get(home, job.run_id)
+    assert 0 < done.stage_2["earlier_s"] < done.seconds["fine_tune"]
     epochs = runs.epochs(home, job.run_id)
     assert list(epochs["epoch"][epochs["stage"] == "fine_tune"]) == list(range(1, 9))
 

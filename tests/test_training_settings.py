@@ -212,7 +212,7 @@ def _field(app: AppTest, name: str) -> Any:
 @pytest.mark.parametrize("name", recipes.PRESETS)
 def test_each_preset_can_be_started_as_it_is(workspace: Workspace, birds: Dataset, name: str) -> None:
     app = visit("training", dataset=birds.id)
-    app.selectbox(key="training_recipe").set_value(name).run()
+    app.selectbox(key=f"training_recipe_{birds.id}").set_value(name).run()
     assert not app.exception
     assert not app.error
     assert not has_button(app, "defaults"), "nothing was changed"
@@ -249,8 +249,11 @@ def test_variations_are_kept_for_the_dataset_and_lead_back_to_the_defaults(birds
 
 def test_from_scratch_is_kept_for_the_dataset(birds: Dataset) -> None:
     app = visit("training", dataset=birds.id)
-    app.selectbox(key="training_recipe").set_value("from-scratch").run()
-    assert visit("training", dataset=birds.id).selectbox(key="training_recipe").value == "from-scratch"
+    app.selectbox(key=f"training_recipe_{birds.id}").set_value("from-scratch").run()
+    assert (
+        visit("training", dataset=birds.id).selectbox(key=f"training_recipe_{birds.id}").value
+        == "from-scratch"
+    )
 
 
 def test_the_preview_is_drawn_once_it_is_opened(birds: Dataset) -> None:

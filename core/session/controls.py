@@ -50,7 +50,7 @@ def control(context: Context, recipe: Recipe, backbone: Backbone, material: Mate
     except WorkspaceError:
         known = {}
     if key not in known:
-        known = {key: _measure(context, recipe, backbone, chosen)}
+        known |= {key: _measure(context, recipe, backbone, chosen)}
         write_json(path, known)
     found: dict[str, Any] = known[key]
     return found

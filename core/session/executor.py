@@ -73,6 +73,27 @@ class Warm:
         return list(self._items)
 
 
+class Pace:
+    """How fast a stage is, from the first thing that it did now: what it found done does not count."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def rate(self, done: int, now: float) -> float:
+        """Return how many are done a second, 0 if not known yet.
+
+        Args:
+            done: Done so far, with what was done before the stage began.
+            now: Seconds of any one clock.
+        """
+        if not done:
+            return 0.0
+        if self._first is None:
+            self._first = done, now
+        first, began = self._first
+        return (done - first) / (now - began) if now > began else 0.0
+
+
 class Context:
     """What a job's handler works with: the workspace, warm things, and a way to tell how far it is."""
 
@@ -82,7 +103,7 @@ class Context:
         self.warm = warm
         self._job = job
         self._stage = ""
-        self._stage_began = time.monotonic()
+        self._pace = Pace()
         self._reported = 0.0
         self._finishing = False
 
@@ -95,7 +116,7 @@ class Context:
 
     def stage(self, name: str) -> None:
         """Say that another part of the job begins."""
-        self._stage, self._stage_began, self._reported = name, time.monotonic(), 0.0
+        self._stage, self._pace, self._reported = name, Pace(), 0.0
         if self._job.run_id:
             self.emit("stage", name=name)
         self.progress(0, 0)
@@ -107,11 +128,10 @@ class Context:
             Cancelled: The user asked to stop (but see :meth:`finish_anyway`).
         """
         now = time.monotonic()
+        rate = self._pace.rate(done, now)
         if now - self._reported < REPORT_EVERY_S and not done == total != 0:
             return
         self._reported = now
-        elapsed = now - self._stage_began
-        rate = done / elapsed if done and elapsed > 0 else 0.0
         state = queue.report(
             self.workspace,
             self._job.id,

@@ -99,10 +99,8 @@ def _dataset(context: Context, job: Job) -> Dataset:
 def _notes(table: pd.DataFrame, dataset: Dataset) -> list[Sentence]:
     """Return what was left out and what else bears on the scores."""
     notes = splits.notes(table, table["split"])
-    unseen = table["label"][
-        splits.left_out(table, table["split"]) == "unseen"
-    ]  # named by a note of their own
-    there = set(table["label"][table["split"] != ""]) | set(unseen)
+    has_own_note = splits.left_out(table, table["split"]) == "unseen"
+    there = set(table["label"][(table["split"] != "") | has_own_note])
     if empty := sorted(set(datasets.read_layout(dataset.root).class_names) - there):
         notes.append(sentence("note.empty", names=quoted(empty)))
     if unusable := int((table["problem"] != "").sum()):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ class Model:
     Args:
         head: The classifier.
         weights: All weights of the backbone where they are not those it began with.
-        logits: Per split: float32, shape (images, classes); NaN rows for files that could not be read any more.
+        logits: Per split: float32, shape (images, classes); NaN rows for files that could not be read any more. After
+            fine-tuning only those of val, until :func:`with_predictions` adds the others.
     """
 
     head: Head
@@ -48,11 +49,14 @@ class _Course:
         self._listen = listen
         self._has_begun = threading.Event()
         self.left = threading.Event()
+        self.earlier_s = 0.0
 
     def listen(self, kind: str, **values: Any) -> None:
         if self.left.is_set():
             raise Cancelled
         self._has_begun.set()
+        if kind == "resumed":
+            self.earlier_s = sum(epoch["seconds"] for epoch in values["history"])
         self._listen(kind, **values)
 
     def may_be_left(self) -> bool:
@@ -70,9 +74,9 @@ def fine_tune(
     deadline: float | None,
     epoch_seconds: list[float],
 ) -> tuple[Model, dict[str, Any]]:
-    """Fine-tune; return the better model of both stages on val, and how stage 2 went."""
+    """Fine-tune; return the better model of both stages on val, and how stage 2 went (``runs.Run.stage_2``)."""
     context.stage("fine_tune")
-    told_by = _Course(listener(context, material.notes, epoch_seconds))
+    course = _Course(listener(context, material.notes, epoch_seconds))
 
     def work() -> FineTuned:
         return training.fine_tune(
@@ -81,17 +85,17 @@ def fine_tune(
             {split: material.images(split) for split in ("train", "val")},
             len(material.class_names),
             recipe,
-            told_by.listen,
+            course.listen,
             checkpoint=checkpoint_path(context, run),
             fingerprint=_fingerprint(recipe, material, backbone),
             deadline=deadline,
         )
 
     try:
-        tuned = run_leavable(work, context.is_stop_asked, told_by.may_be_left)
+        tuned = run_leavable(work, context.is_stop_asked, course.may_be_left)
     except Cancelled as stop:
         if isinstance(stop, LeftBehind):
-            told_by.left.set()
+            course.left.set()
             context.warm.forget(networks.warm_key(recipe, job))
         stopped = "time" if isinstance(stop, training.TimeIsUp) else "cancelled"
         if probe is None:
@@ -106,6 +110,7 @@ def fine_tune(
         "best_epoch": tuned.epoch,
         "stopped": tuned.stopped,
         "batch_size": tuned.batch_size,
+        "earlier_s": course.earlier_s,
     }
     kept = True
     if probe is not None:
@@ -115,15 +120,21 @@ def fine_tune(
         material.notes.append(_decision(kept, tuned.epoch, comparison))
     if probe is not None and not kept:
         return probe, told
-    context.stage("evaluate")
-    context.finish_anyway()
-    logits = {"val": tuned.val_logits} | {
+    return Model(tuned.head, tuned.weights, {"val": tuned.val_logits}), told
+
+
+def with_predictions(
+    context: Context, recipe: Recipe, backbone: Backbone, material: Material, model: Model
+) -> Model:
+    """Return the model with what it says about the images of all splits."""
+    missing = [split for split in runs.SPLITS if split not in model.logits]
+    said = {
         split: training.predict(
-            backbone, tuned.weights, tuned.head, material.images(split), recipe, context.progress
+            backbone, model.weights, model.head, material.images(split), recipe, context.progress
         )
-        for split in ("train", "test")
+        for split in missing
     }
-    return Model(tuned.head, tuned.weights, logits), told
+    return replace(model, logits={**model.logits, **said})
 
 
 def _note_stop(context: Context, material: Material, stopped: str) -> None:

@@ -23,7 +23,7 @@ from core.session.controls import control
 from core.session.executor import Context
 from core.session.forgetting import measure_forgetting
 from core.session.material import Material, gather, without_lost
-from core.session.stage_2 import Model, checkpoint_path, fine_tune, listener
+from core.session.stage_2 import Model, checkpoint_path, fine_tune, listener, with_predictions
 from core.words import sentence
 
 MIN_MEASURED = 200
@@ -91,16 +91,18 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
             model, told = fine_tune(
                 context, job, run, recipe, backbone, material, model, deadline, epoch_seconds
             )
+        clock.seconds["fine_tune"] += told.get("earlier_s", 0.0)
         run = replace(run, stage_2=told)
+        context.log(str(material.notes[-1]))
         backbone = networks.warm_backbone(context, recipe, job)  # another one, where stage 2 was left behind
     assert model is not None  # a recipe without any stage is refused, and stage 2 alone is always kept
-    context.log(str(material.notes[-1]) if material.notes else "Stage 1 only.")
 
     with clock.measure("controls"):
         run = replace(run, controls=_controls(context, run, recipe, backbone, material))
     with clock.measure("evaluate"):
         context.stage("evaluate")
         context.finish_anyway()
+        model = with_predictions(context, recipe, backbone, material, model)
         material, model = _without_unread(material, model)
         run = _evaluated(run, recipe, material, model)
         forgotten = measure_forgetting(context, recipe, backbone, material, model.head, model.weights)

@@ -53,9 +53,6 @@ def _draw(run: Run, job: Job | None) -> None:
     show_log(run)
 
 
-# --- under way ----------------------------------------------------------------------------------------------------
-
-
 def _under_way(run: Run, job: Job) -> None:
     job_view.progress(job, cancel_help=t("training.cancel_help"))
     if job.state == "queued":
@@ -66,12 +63,11 @@ def _under_way(run: Run, job: Job) -> None:
 
 def _steps(run: Run, stage: str) -> None:
     """Draw the stages in a row: what is done, what is under way, what comes."""
-    names, begun = _stages(run), _begun(run)
+    names = _stages(run)
     reached = names.index(stage) if stage in names else -1
     with st.container(horizontal=True, gap="small"):
         for index, name in enumerate(names):
-            # The pictures are already evaluated once when a fine-tuned network is kept, before the controls.
-            state = "now" if index == reached else "done" if index < reached and name in begun else "later"
+            state = "now" if index == reached else "done" if index < reached else "later"
             icon, color = MARKS[state]
             st.badge(t(f"stage.{name}"), icon=icon, color=color, help=t(f"stage.{name}_help"))
 
@@ -86,15 +82,6 @@ def _stages(run: Run) -> list[str]:
     if run.recipe.get("weights") == recipes.RANDOM_WEIGHTS:
         left_out.add("controls")
     return [name for name in STAGES if name not in left_out]
-
-
-def _begun(run: Run) -> set[str]:
-    """Return the stages that have begun since the training was last taken up."""
-    begun: set[str] = set()
-    for event in runs.events(shell.workspace(), run.id):
-        if event["kind"] == "stage":
-            begun = set() if event["name"] == "startup" else begun | {event["name"]}
-    return begun
 
 
 def _memory(device: str) -> None:
@@ -115,9 +102,6 @@ def _memory(device: str) -> None:
 @st.cache_data(ttl=MEMORY_TTL_S, max_entries=16, show_spinner=False)
 def _device_memory(device: str) -> DeviceMemory | None:
     return queue.device_memory(device)
-
-
-# --- ended badly --------------------------------------------------------------------------------------------------
 
 
 def _ended_badly(run: Run, job: Job | None) -> None:

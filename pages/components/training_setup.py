@@ -24,18 +24,16 @@ from pages.components.training_settings import forget, settings
 MIN_COLUMN_WIDTH = 340
 """Pixels; where less is left, what stands side by side goes one below the other."""
 
-_DATASET, _CHANGED = "_setup_of", "_setup_changed"
-_PRESET, _BACKBONE = "training_recipe", "training_backbone"
+_CHANGED = "_setup_changed"
 
 
 def setup(dataset: Dataset, split: SplitSummary) -> None:
     """Draw the choices and the button that starts a training on ``dataset``."""
     kept = recipe_choice.kept(dataset)
-    _take_up(dataset, kept)
     grid = st.grid(2, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
     with grid.container():
-        spec = _backbone()
-        name = _preset()
+        spec = _backbone(dataset, kept)
+        name = _preset(dataset, kept)
         differences = st.container()
     costs = grid.container(border=True)
     default = _default(name, spec, dataset, split)
@@ -83,27 +81,18 @@ def _default(name: str, spec: BackboneSpec, dataset: Dataset, split: SplitSummar
     )
 
 
-def _take_up(dataset: Dataset, kept: RecipeChoice) -> None:
-    """Begin with what was chosen for the dataset, in whatever browser."""
-    if st.session_state.get(_DATASET) != dataset.id:
-        st.session_state[_DATASET] = dataset.id
-        for key in (_PRESET, _BACKBONE):
-            st.session_state.pop(key, None)
-    st.session_state.setdefault(_PRESET, kept.preset)
-    st.session_state.setdefault(_BACKBONE, kept.recipe.backbone)
-
-
 def _mark_as_changed() -> None:
     """Have the choice kept once it is whole; only a visitor's own change is, or old pages would undo newer ones."""
     st.session_state[_CHANGED] = True
 
 
-def _preset() -> str:
+def _preset(dataset: Dataset, kept: RecipeChoice) -> str:
     name: str = st.selectbox(
         t("training.recipe"),
         list(recipes.PRESETS),
+        index=list(recipes.PRESETS).index(kept.preset),
         format_func=lambda preset: f"{t(f'recipe.{preset}.title')}  ·  {t(f'recipe.{preset}.line')}",
-        key=_PRESET,
+        key=f"training_recipe_{dataset.id}",
         help=t("training.recipe_help"),
         on_change=_mark_as_changed,
     )
@@ -136,7 +125,7 @@ def _back_to(dataset: Dataset, default: RecipeChoice, key: str) -> None:
         forget(key)
 
 
-def _backbone() -> BackboneSpec:
+def _backbone(dataset: Dataset, kept: RecipeChoice) -> BackboneSpec:
     """Let the visitor choose a backbone, those that are ready now first."""
     offered = [spec for spec in catalog.CATALOG.values() if not spec.hidden]
     statuses = {spec.name: catalog.weights_status(spec) for spec in offered}
@@ -150,13 +139,13 @@ def _backbone() -> BackboneSpec:
         return f"{spec.title}  ·  {state}"
 
     names = [spec.name for spec in offered]
-    if st.session_state[_BACKBONE] not in names:
-        st.session_state[_BACKBONE] = catalog.DEFAULT_BACKBONE
+    begin = kept.recipe.backbone if kept.recipe.backbone in names else catalog.DEFAULT_BACKBONE
     chosen = st.selectbox(
         t("training.backbone"),
         names,
+        index=names.index(begin),  # and not the first: drawn in another place, a widget may begin anew
         format_func=label,
-        key=_BACKBONE,
+        key=f"training_backbone_{dataset.id}",
         help=t("training.backbone_help"),
         on_change=_mark_as_changed,
     )
