@@ -281,7 +281,7 @@ def test_the_verdict_names_three_troubles_and_counts_the_rest() -> None:
     names = ("leak", "truncated", "too_small", "symlink_broken", "tiny_class")
     found = [audit.Check(name, "warning", 1200, ()) for name in names]
     assert _verdict(table, found).endswith(
-        "Worth a look: Leak between splits (1,200), Truncated pictures (1,200), Too small pictures (1,200) and 2 more."
+        "Found: Leak between splits (1,200), Truncated pictures (1,200), Too small pictures (1,200) and 2 more."
     )
 
 
@@ -313,7 +313,7 @@ def test_the_verdict_names_what_matters_most(tmp_path: Path, workspace: Workspac
     table = audit.audit(workspace, dataset)
     found = audit.checks(table, ["a", "b"], "classes")
     assert _verdict(table, found) == (
-        "4 of 5 pictures in 2 classes can be used. Worth a look: Unreadable files (1), Tiny classes (1)."
+        "4 of 5 pictures in 2 classes can be used. Found: Unreadable files (1), Tiny classes (1)."
     )
     only_one = table[table["label"] == "a"]
     assert _verdict(only_one, audit.checks(only_one, ["a"], "classes")) == (

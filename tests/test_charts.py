@@ -82,10 +82,18 @@ def test_learning_curves_part_the_stages_by_a_line_between_their_names() -> None
     assert named.count(("fine-tuning", 3.5, "left")) == 2
 
 
-def test_learning_curves_name_each_line_at_its_end_instead_of_in_a_legend() -> None:
-    figure = charts.learning_curves(epochs(3, 5))
-    ends = [(note.text, note.x) for note in figure.layout.annotations if note.text in ("train", "validation")]
-    assert ends == [("train", 8), ("validation", 8), ("validation", 8), ("train", 8)]
+@pytest.mark.parametrize("num_epochs", [1, 8])
+def test_learning_curves_name_each_line_beside_the_grid_instead_of_in_a_legend(num_epochs: int) -> None:
+    figure = charts.learning_curves(epochs(num_epochs, 0))
+    notes = [note for note in figure.layout.annotations if note.text in ("train", "validation")]
+    assert [note.text for note in notes] == ["train", "validation", "validation", "train"]
+    assert [(note.x, note.xanchor, note.xref) for note in notes[::3]] == [
+        (1, "left", "x domain"),
+        (1, "left", "x2 domain"),
+    ]
+    assert [note.y for note in notes] == sorted(trace.y[-1] for trace in figure.data[:2]) + sorted(
+        trace.y[-1] for trace in figure.data[2:]
+    )
     assert figure.layout.showlegend is False
     assert len({trace.line.dash for trace in figure.data}) == 2
 
@@ -126,6 +134,7 @@ def test_learning_curves_of_any_length_count_epochs_from_1(num_epochs: int) -> N
     figure = charts.learning_curves(epochs(num_epochs, 0))
     assert [list(trace.x) for trace in figure.data] == [list(range(1, num_epochs + 1))] * 4
     assert num_epochs / figure.layout.xaxis.dtick <= 10
+    assert figure.layout.xaxis.range == (0.5, num_epochs + 0.5)
     assert not figure.layout.shapes
 
 
@@ -135,7 +144,7 @@ def test_learning_curves_draw_what_there_is() -> None:
     late = epochs(4, 0).assign(val_loss=[None, 0.5, 0.4, None], val_accuracy=None)
     figure = charts.learning_curves(late)
     assert [trace.name for trace in figure.data] == ["train", "validation", "train"]
-    assert [note.x for note in figure.layout.annotations if note.text == "validation"] == [3]
+    assert [note.y for note in figure.layout.annotations if note.text == "validation"] == [0.4]
 
 
 @pytest.mark.parametrize("accuracies", [[0.0], [1.0], [0.381], [0.2, 0.97], [0.985, 0.991]])
@@ -176,6 +185,7 @@ def test_f1_bars_begin_with_the_worst_class_and_end_with_those_without_images() 
     figure = charts.f1_bars(ranked)
     assert list(figure.layout.yaxis.ticktext) == ["zero", "bad", "good", "absent"]
     assert texts(figure) == ["0.00", "0.10", "0.90", "no pictures"]
+    assert figure.data[-1].hovertext[-1] == "<b>absent</b><br>no pictures"
 
 
 def test_classes_whose_names_look_alike_keep_their_own_bars() -> None:

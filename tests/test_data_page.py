@@ -140,9 +140,9 @@ def test_a_folder_becomes_the_current_dataset_and_is_looked_at(
     ("make", "message"),
     [
         (lambda path: None, "There is no folder"),
-        (lambda path: path.write_bytes(b"x"), "is a file of 1 bytes"),
+        (lambda path: path.write_bytes(b"x"), "is a file of 1 byte\\."),
         (lambda path: path.mkdir(), "is empty"),
-        (lambda path: write(path / "1.png", 1), "lie directly in"),
+        (lambda path: write(path / "1.png", 1), "has 1 picture directly in it"),
     ],
     ids=["missing", "file", "empty", "no class"],
 )
@@ -376,6 +376,21 @@ def test_checks_tell_the_worst_first_with_their_files_and_reasons(
     assert "web page" in unreadable["why"][0]
     assert duplicates["path"].tolist() == ["owl/000.png", "owl/again.png"]
     assert "Nothing" not in app.warning[0].value
+    assert app.warning[0].proto.title == "Problem: Unreadable files"
+    assert "Found\\: Unreadable files \\(1\\)" in app.warning[0].value
+
+
+def test_what_is_no_problem_is_not_called_one(app: AppTest, workspace: Workspace, tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "birds", {"owl": 10, "wren": 10, "empty": 0})
+    _open(app, _audited(workspace, folder))
+    assert app.warning[0].proto.title == "Worth a look"
+
+
+def test_many_classes_are_said_to_scroll(app: AppTest, workspace: Workspace, tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "many", {f"species {number} " + 30 * "x": 3 for number in range(19)})
+    _open(app, _audited(workspace, folder), tab="Classes and split")
+    assert "19 classes; the chart and the table scroll." in [caption.value for caption in app.caption]
+    assert app.dataframe[0].value.index[0] == "species 0 xxxx…xxxxxxxxxxxxx"
 
 
 def test_a_part_that_has_another_name_now_gives_way_to_the_first(app: AppTest, birds: Dataset) -> None:

@@ -276,9 +276,10 @@ def test_every_wrong_folder_is_refused_with_what_to_do(tmp_path: Path, workspace
         tmp_path / "photo.zip/a": "There is no folder",
         tmp_path / "empty": "is empty.*Expected one subfolder per class",
         tmp_path / "hidden": "is empty",
-        tmp_path / "flat": "1 picture.s. lie directly in.*Make a subfolder for each class",
-        tmp_path / "hollow": r"No picture was found.*\(2 subfolder\(s\), 1 other file\(s\)\)",
-        tmp_path / "farm": r"only 1 link\(s\), which are not followed",
+        tmp_path
+        / "flat": "has 1 picture directly in it and none in a class folder.*Make a subfolder for each class",
+        tmp_path / "hollow": r"No picture was found.*\(2 subfolders, 1 other file\)",
+        tmp_path / "farm": "only 1 link. Links are not followed",
         workspace.home: "is where Graft keeps its own files",
         workspace.samples_dir: "is where Graft keeps its own files",
         workspace.home.parent: "is around Graft's own files .*or set GRAFT_HOME to a folder outside of it",
@@ -293,6 +294,18 @@ def test_every_wrong_folder_is_refused_with_what_to_do(tmp_path: Path, workspace
         with pytest.raises(DataError, match=words):
             datasets.add_folder(workspace, path)
     assert datasets.list_datasets(workspace) == []
+
+
+def test_a_path_that_is_not_there_is_told_with_the_folder_it_was_looked_for_in(
+    tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as relative:
+        datasets.add_folder(workspace, "gone")
+    assert str(relative.value).startswith(f'There is no folder "gone" (looked for in "{tmp_path}"). Expected')
+    with pytest.raises(DataError) as absolute:
+        datasets.add_folder(workspace, tmp_path / "gone")
+    assert str(absolute.value).startswith(f'There is no folder "{tmp_path / "gone"}". Expected')
 
 
 def test_a_folder_that_may_not_be_read_is_refused(workspace: Workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -130,6 +131,31 @@ def test_a_run_without_errors_is_not_celebrated_too_soon(workspace: Workspace, b
     assert _galleries(app) == 0
 
 
+def test_at_most_5_of_the_classes_left_out_are_named(workspace: Workspace, tmp_path: Path) -> None:
+    names = [f"species {number}" for number in range(9)]
+    many = add_dataset(workspace, tmp_path / "many", dict.fromkeys(names, 4))
+    app = visit("evaluation", run=finished_run(workspace, many, without=names[2:]).id)
+    named = ", ".join(f"`{name}`" for name in names[2:7])
+    assert rf"leaves out 7 classes that have no picture in this split\: {named} and 2 more\." in words(app)
+
+
+def test_where_nothing_was_confused_the_matrix_has_the_whole_width(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    confused = visit("evaluation", run=finished_run(workspace, birds, [("owl", "wren")]).id)
+    flawless = visit("evaluation", run=finished_run(workspace, birds).id)
+    assert "Most confused pairs" in words(confused)
+    assert "Most confused pairs" not in words(flawless)
+
+
+def test_errors_show_what_they_are_sorted_by(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    app = visit("evaluation", run=run.id)
+    (item,) = json.loads(app.get("bidi_component")[0].proto.json)["items"]
+    assert item["title"] == "96.5\u00a0% · wren"
+    assert item["subtitle"] == "True class: 1.8\u00a0% · owl"
+
+
 def test_a_run_that_is_always_wrong_is_shown(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds, [("owl", "wren"), ("wren", "kite"), ("kite", "owl")] * 2)
     app = visit("evaluation", run=run.id)
@@ -142,7 +168,10 @@ def test_a_class_without_test_images_is_left_out_of_macro_f1(workspace: Workspac
     run = finished_run(workspace, birds, [("owl", "wren")], without=["kite"])
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert "Macro F1 leaves out 1 class that has no picture in this split." in words(app)
+    assert r"Macro F1 leaves out 1 class that has no picture in this split\: `kite`\." in words(app)
+    table = app.dataframe[1].value
+    assert table[["precision", "recall", "f1"]].isna().all(axis=1).tolist() == [True, False, False]
+    assert app.dataframe[1].proto.placeholder == "–"
     assert "The hardest class is `owl`" in words(app)
     _choose_cell(app, run.id, 0, 0)
     assert "**0 pictures of `kite`, recognised.**" in words(app)
@@ -233,6 +262,8 @@ def test_40_classes_are_drawn(workspace: Workspace, tmp_path: Path) -> None:
     app = visit("evaluation", run=run.id)
     assert not app.exception
     assert app.dataframe[0].value.shape == (40, 40)
+    assert "Columns have the numbers of the rows. There are 40 classes" in words(app)
+    assert "F1 of all 40 classes, the lowest first; the chart scrolls." in words(app)
     assert len([button for button in app.button if str(button.key).startswith("pair_")]) == 10
     assert len(app.get("pagination")) == 1
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.components import matrix
 
-NAMES = ["dress", "![x](https://evil.example/x.png)", "dress ", "<b>hat</b>"]
+NAMES = ["dress", "![x](//evil.example)", "dress ", "<b>hat</b>"]
 
 
 def script(names: list[str]) -> None:
@@ -57,8 +60,36 @@ def test_a_cell_can_be_chosen_from_a_callback() -> None:
 
 def test_the_matrix_shows_hostile_and_look_alike_names_as_they_are() -> None:
     shown = run().dataframe[0].value
-    assert shown.index.tolist() == ["dress", "![x](https://evil.example/x.png)", "dress (2)", "<b>hat</b>"]
+    assert shown.index.tolist() == ["dress", "![x](//evil.example)", "dress (2)", "<b>hat</b>"]
     assert shown.columns.tolist() == ["0", "1", "2", "3"]
+
+
+def _columns(names: list[str]) -> dict[str, dict[str, Any]]:
+    columns: dict[str, dict[str, Any]] = json.loads(run(names=names).dataframe[0].proto.columns)
+    return columns
+
+
+def test_columns_carry_names_that_are_whole_under_the_mouse_and_never_read_as_markdown() -> None:
+    column = _columns(["dress", "![x](https://evil.example/x.png)"])["1"]
+    assert column["label"] == "![x](h…x.png)"
+    assert column["help"] == "`![x](https://evil.example/x.png)`"
+
+
+@pytest.mark.parametrize(("num_classes", "numbered"), [(11, False), (12, True), (120, True)])
+def test_columns_whose_names_do_not_fit_carry_the_numbers_of_the_rows(
+    num_classes: int, numbered: bool
+) -> None:
+    names = [f"c{i:03}" for i in range(num_classes)]
+    columns = _columns(names)
+    assert columns["2"]["label"] == ("3" if numbered else "c002")
+    assert run(names=names).dataframe[0].value.index[2] == ("3. c002" if numbered else "c002")
+    assert columns["2"]["help"] == "`c002`"
+
+
+@pytest.mark.parametrize("length", [3, 11, 60])
+def test_12_classes_fit_beside_the_most_confused_pairs(length: int) -> None:
+    columns = _columns([f"{i:02}".ljust(length, "x") for i in range(12)])
+    assert sum(column["width"] for column in columns.values()) <= matrix.ROOM
 
 
 @pytest.mark.parametrize("num_classes", [2, 120])

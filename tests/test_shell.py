@@ -94,16 +94,42 @@ def _captions(app: AppTest) -> str:
     return "\n".join(element.value for element in app.caption)
 
 
-@pytest.mark.parametrize("kind", ["dataset", "run"])
+UNKNOWN = "20200101-000000-abcd"
+
+
+@pytest.mark.parametrize(
+    ("kind", "instead"), [("dataset", "Shown instead: Dataset `Birds`."), ("run", "No run is chosen.")]
+)
 def test_an_unknown_id_in_the_url_is_said_once_with_what_is_shown_instead(
-    app: AppTest, birds: str, kind: str
+    app: AppTest, birds: str, kind: str, instead: str
 ) -> None:
-    app.query_params[kind] = "20200101-000000-abcd"
+    app.query_params[kind] = UNKNOWN
     app.run()
-    assert f"There is no {kind} `20200101-000000-abcd`" in _captions(app)
-    assert "Shown instead: Dataset `Birds`." in _captions(app)
+    (told,) = [line for line in _captions(app).splitlines() if "There is no" in line]
+    assert f"There is no {kind} `{UNKNOWN}`" in told
+    assert told.endswith(instead)
     app.run()
     assert "There is no" not in _captions(app)
+
+
+def test_of_an_unknown_dataset_and_run_each_is_said_with_its_own_replacement(
+    app: AppTest, birds: str, birds_run: str
+) -> None:
+    app.query_params.update(dataset=UNKNOWN, run=UNKNOWN)
+    app.run()
+    dataset, run = [line for line in _captions(app).splitlines() if "There is no" in line]
+    assert "There is no dataset" in dataset and dataset.endswith("Shown instead: Dataset `Birds`.")
+    assert "There is no run" in run and "Shown instead: Run `tiny" in run
+
+
+def test_a_known_run_beside_an_unknown_dataset_leads_to_its_own_dataset_and_says_so(
+    app: AppTest, birds: str, birds_run: str
+) -> None:
+    app.query_params.update(dataset=UNKNOWN, run=birds_run)
+    app.run()
+    assert _params(app) == {"dataset": birds, "run": birds_run}
+    assert "Shown instead: Dataset `Birds`." in _captions(app)
+    assert "There is no run" not in _captions(app)
 
 
 def test_a_run_whose_dataset_was_removed_is_not_called_missing(

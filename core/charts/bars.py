@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -109,15 +109,19 @@ def f1_bars(per_class: Sequence[ClassScores], language: str = FALLBACK) -> go.Fi
     if not ranked:
         return empty(say["nothing"])
     texts = [f"{scores.f1:.2f}" if scores.support else say["no_pictures"] for scores in ranked]
-    hovers = [
-        f"<b>{escape(scores.name)}</b><br>{say['f1']}: {scores.f1:.3f}"
-        f"<br>{say['precision']}: {scores.precision:.3f}<br>{say['recall']}: {scores.recall:.3f}"
-        f"<br>{scores.support:,} {say['pictures']}"
-        for scores in ranked
-    ]
+    hovers = [f"<b>{escape(scores.name)}</b><br>{_judged(scores, say)}" for scores in ranked]
     rows = _rows([scores.name for scores in ranked])
     values = [scores.f1 if scores.support else 0.0 for scores in ranked]
     return _shares(rows, values, [BLUE] * len(ranked), texts, hovers)
+
+
+def _judged(scores: ClassScores, say: Mapping[str, str]) -> str:
+    if not scores.support:
+        return say["no_pictures"]
+    return (
+        f"{say['f1']}: {scores.f1:.3f}<br>{say['precision']}: {scores.precision:.3f}"
+        f"<br>{say['recall']}: {scores.recall:.3f}<br>{scores.support:,} {say['pictures']}"
+    )
 
 
 def _count(table: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:

@@ -34,7 +34,6 @@ class _Series(NamedTuple):
 
 
 class _End(NamedTuple):
-    x: int
     y: float
     text: str
 
@@ -80,7 +79,7 @@ def learning_curves(
 def _number_epochs(figure: go.Figure, num_epochs: int, say: Mapping[str, str]) -> None:
     figure.update_xaxes(
         title={"text": say["epoch"], "standoff": 6},
-        range=[0.5, max(num_epochs, 2) + 0.5],
+        range=[0.5, num_epochs + 0.5],
         dtick=_tick_distance(num_epochs),
         tick0=0 if num_epochs > 10 else 1,
         showgrid=False,
@@ -105,7 +104,7 @@ def _draw(
         if column.notna().any():
             _draw_line(figure, panel, series, column, measure, stages, say)
             last = int(np.flatnonzero(column.notna())[-1])
-            ends.append(_End(last + 1, float(column.iloc[last]), say[series.word]))
+            ends.append(_End(float(column.iloc[last]), say[series.word]))
             values = pd.concat([values, column]) if len(values) else column
     if ends:
         low, high = _scale(measure, values)
@@ -187,20 +186,20 @@ def _draw_line(
 
 
 def _name_lines(figure: go.Figure, panel: int, ends: list[_End], pixels_per_unit: float) -> None:
-    """Name each line at its end; two names that would touch are moved apart."""
+    """Name each line beside its end, where no grid runs through; two names that would touch are moved apart."""
     ends.sort(key=lambda end: end.y)
     overlap = 17 - (ends[-1].y - ends[0].y) * pixels_per_unit if len(ends) > 1 else 0
     for rank, end in enumerate(ends):
         figure.add_annotation(
-            x=end.x,
+            x=1,
             y=end.y,
             text=end.text,
+            xref=_axis("x", panel) + " domain",
+            yref=_axis("y", panel),
             xanchor="left",
-            xshift=8,
+            xshift=4,
             yshift=max(0, overlap) / 2 * (1 if rank else -1),
             showarrow=False,
-            row=1,
-            col=panel,
         )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.datasets.layouts import CLASS_KINDS, iterate_files, read_layout
 from core.errors import DataError, NotFound
+from core.words import sentence
 from core.workspace import Workspace, remove_directory
 
 MAX_NAME_CHARS = 100
@@ -149,7 +150,8 @@ def _resolve(path: Path | str) -> Path:
         str(root).encode()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
-            f'There is no folder "{path}". Expected a folder with one subfolder per class. Check the path.'
+            f'There is no folder "{path}"{_where(path)}. '
+            "Expected a folder with one subfolder per class. Check the path."
         ) from error
     except UnicodeEncodeError as error:
         raise DataError(
@@ -163,10 +165,17 @@ def _resolve(path: Path | str) -> Path:
         ) from error
     if not os.path.isdir(root):
         raise DataError(
-            f'"{path}" is a file of {found.st_size:,} bytes. Expected a folder with one subfolder per class. '
-            "Choose the folder; unpack it first if this is an archive."
+            f'"{path}" is a file of {sentence("count.bytes", n=found.st_size)}. '
+            "Expected a folder with one subfolder per class. Choose the folder; unpack it first if this is an archive."
         )
     return root
+
+
+def _where(path: Path | str) -> str:
+    """Return where a path that is not there was looked for, unless it says so itself."""
+    if Path(path).is_absolute() or str(path).startswith("~"):
+        return ""
+    return f' (looked for in "{Path.cwd()}")'
 
 
 def _same_folder(known: Path, root: Path) -> bool:
@@ -205,26 +214,28 @@ def _require_pictures(root: Path) -> None:
     expected = "Expected one subfolder per class with pictures in it."
     if counts["outside_class"]:
         raise DataError(
-            f'{counts["outside_class"]:,} picture(s) lie directly in "{root}", none in a class folder. '
+            f'"{root}" has {sentence("count.pictures", n=counts["outside_class"])} directly in it '
+            "and none in a class folder. "
             f"{expected} Make a subfolder for each class and move the pictures there, "
             "or choose the folder above."
         )
     if counts["no_permission"]:
         raise DataError(
-            f'{counts["no_permission"]:,} folder(s) in "{root}" may not be opened, '
-            f"and the others have no pictures. {expected} Give yourself permission to read them."
+            f'"{root}" has {sentence("count.folders", n=counts["no_permission"])} that may not be opened, '
+            f"and no picture elsewhere. {expected} Give yourself permission to read them."
         )
     links = counts["symlink"] + counts["symlink_outside"] + counts["symlink_broken"]
     if links:
         raise DataError(
-            f'"{root}" has no pictures of its own, only {links:,} link(s), which are not followed. '
-            f"{expected} Copy the pictures there, or choose the folder that the links lead to."
+            f'"{root}" has no pictures of its own, only {sentence("count.links", n=links)}. '
+            f"Links are not followed. {expected} Copy the pictures there, or choose the folder that the links lead to."
         )
     if counts.total() == counts["hidden"] and not layout.class_names:
         raise DataError(f'"{root}" is empty. {expected} Add them, or choose another folder.')
     raise DataError(
         f'No picture was found in "{root}" '
-        f"({len(layout.class_names):,} subfolder(s), {counts.total():,} other file(s)). "
+        f"({sentence('count.subfolders', n=len(layout.class_names))}, "
+        f"{sentence('count.other_files', n=counts.total())}). "
         f"{expected} Add them, or choose another folder."
     )
 

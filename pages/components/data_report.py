@@ -101,8 +101,12 @@ def _verdict(facts: Facts, found: SplitFacts) -> None:
         st.error(plain(found.refusal), title=t("data.refused"), icon=":material/block:")
         return
     verdict = " ".join(told(sentence) for sentence in facts.verdict)
-    if any(check.severity != "note" for check in facts.flagged):
-        st.warning(verdict, icon=":material/visibility:")
+    problems = [told(check.title) for check in facts.flagged if check.severity == "error"]
+    if problems:
+        title = t("data.problems", n=len(problems), names=", ".join(problems))
+        st.warning(verdict, title=title, icon=":material/error:")
+    elif any(check.severity == "warning" for check in facts.flagged):
+        st.warning(verdict, title=t("data.severity.warning"), icon=":material/visibility:")
     else:
         st.success(verdict, icon=":material/check_circle:")
 

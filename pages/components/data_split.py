@@ -8,21 +8,24 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from core.charts import shorten
 from core.datasets import Dataset
 from core.splits import SPLITS
 from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
 from pages.components.figure import figure
-from pages.components.text import code, language, t, told
+from pages.components.text import code, language, one_line, t, told
 
 ROOMY = 18
 """Classes whose bars fit on the page; more of them scroll."""
 SCROLL_HEIGHT = 560
 """Pixels."""
-CLASS_WIDTH, NUMBER_WIDTH = 140, 72
-"""Pixels, of the columns of the table; all five are in sight on a wide page."""
-MIN_COLUMN_WIDTH = 380
+NUMBER_WIDTHS = {"train": 60, "val": 84, "test": 60, "total": 60}
+"""Pixels, of the columns of the table; the names have the rest."""
+MAX_NAME_LENGTH = 28
+"""Characters of a name that fit into its column."""
+MIN_COLUMN_WIDTH = 480
 """Pixels; on a narrower page the table stands below the bars."""
 UNEVEN = 1.5
 """Ratio of the largest to the smallest class from which they are called uneven."""
@@ -46,12 +49,15 @@ def show(facts: Facts, found: SplitFacts) -> None:
     st.header(t("data.split.counts"), anchor=False)
     if sentence := _balance(found):
         st.markdown(sentence)
-    height: int | Literal["content"] = SCROLL_HEIGHT if len(facts.class_names) > ROOMY else "content"
+    scrolls = len(facts.class_names) > ROOMY
+    height: int | Literal["content"] = SCROLL_HEIGHT if scrolls else "content"
     if found.refusal:
         _table(found.counts[["total"]], height)
         return
+    if scrolls:
+        st.caption(t("data.split.scrolls", n=len(facts.class_names)))
     grid = st.grid(2, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
-    with grid.container(height=height, border=False):
+    with grid.container(height=height, border=scrolls):
         _chart(facts)
     with grid.container():
         _table(found.counts, height)
@@ -147,17 +153,17 @@ def _chart(facts: Facts) -> None:
 
 def _table(counts: pd.DataFrame, height: int | Literal["content"]) -> None:
     st.dataframe(
-        counts,
+        counts.set_axis([shorten(one_line(name), MAX_NAME_LENGTH) for name in counts.index]),
         key="data_class_table",
         height=height,
         column_config={
-            "_index": st.column_config.TextColumn(t("data.split.class"), width=CLASS_WIDTH),
-            **{name: _number(t(f"split.{name}")) for name in SPLITS},
-            "total": _number(t("data.split.total")),
+            "_index": st.column_config.TextColumn(t("data.split.class")),
+            **{name: _number(t(f"split.{name}"), name) for name in SPLITS},
+            "total": _number(t("data.split.total"), "total"),
         },
         alt=t("data.split.table_alt"),
     )
 
 
-def _number(title: str) -> ColumnConfig:
-    return st.column_config.NumberColumn(title, format="localized", width=NUMBER_WIDTH)
+def _number(title: str, name: str) -> ColumnConfig:
+    return st.column_config.NumberColumn(title, format="localized", width=NUMBER_WIDTHS[name])

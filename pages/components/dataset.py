@@ -102,7 +102,7 @@ def ask_for_one(text: str) -> None:
     """Say that a dataset is needed first, and offer to choose one or to train on the sample at once."""
     with st.container(border=True):
         st.markdown(text)
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             train_sample_button(t("sample.train_now"), key="train_sample")
             st.page_link("pages/data.py", label=t("shell.to_data"), icon=":material/photo_library:")
 

@@ -47,15 +47,16 @@ def _item(root: Path | None, row: dict[str, Any]) -> Item:
     words = {
         "true": row["true"],
         "predicted": row["predicted"],
-        "confidence": percent(row["probability"], 0),
-        "true_confidence": percent(row["true_probability"], 0),
+        "confidence": percent(row["probability"]),
+        "true_confidence": percent(row["true_probability"]),
     }
+    lost = "" if found else f" · {t('photo.lost')}"
     return Item(
         id=str(row["row"]),
         thumbnail=picture,
         alt=t("photo.alt_wrong" if row["wrong"] else "photo.alt_right", **words),
         title=t("photo.predicted", **words),
-        subtitle=t("photo.true", **words) if found else t("photo.lost"),
+        subtitle=t("photo.true", **words) + lost,
         mark="wrong" if row["wrong"] else "right",
     )
 

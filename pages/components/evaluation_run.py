@@ -8,27 +8,26 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import charts, datasets, evaluation, runs
+from core import datasets, evaluation, runs
 from core.errors import NotFound
 from core.evaluation import Estimate, Evaluation
 from core.runs import Predictions, Run
+from core.words import quoted, sentence
 from pages.components import address, shell
+from pages.components.class_scores import show_classes
 from pages.components.errors_gallery import photo_gallery
-from pages.components.figure import figure
-from pages.components.matrix import choose, choose_none, confusion_matrix
-from pages.components.text import code, language, percent, t
+from pages.components.matrix import choose, choose_none, confusion_matrix, is_numbered
+from pages.components.text import code, percent, t, told
 
 SPLITS = ("test", "val", "train")
 CELL = "cell"
 """Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""
 MAX_PAIRS = 10
 """Most confused pairs listed beside the matrix."""
-ROOMY, SCROLL_HEIGHT = 18, 440
-"""Classes beyond which the bars scroll, and the pixels they then have, about those of the table beside them."""
-NAME_WIDTH = 140
-"""Pixels of a class name in the table; with more, the figures beside it are out of sight."""
-MIN_COLUMN_WIDTH, MIN_TABLE_WIDTH = 190, 400
-"""Pixels; where less is left, what stands side by side goes one below the other."""
+SCROLLING = 5
+"""Classes beyond which the matrix does not fit on every screen."""
+MIN_COLUMN_WIDTH = 190
+"""Pixels; where less is left, the most confused pairs stand below the matrix."""
 
 
 @st.cache_data(max_entries=8, max_size="512MB", show_spinner=False)
@@ -58,7 +57,7 @@ def show_evaluation(run: Run) -> None:
         st.warning(t("evaluation.dataset_gone"), icon=":material/folder_off:")
     _scores(run, scores, split)
     _matrix(run, root, scores, answers, said, split)
-    _classes(scores, run.id)
+    show_classes(scores.per_class, run.id)
     _errors(run, root, answers, said)
 
 
@@ -78,8 +77,8 @@ def _scores(run: Run, scores: Evaluation, split: str) -> None:
         _metric(t("evaluation.macro_f1"), scores.macro_f1, "{:.3f}".format, t("term.macro_f1"))
         st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
     st.caption(t("evaluation.interval"))
-    if scores.num_classes_left_out:
-        st.caption(t("evaluation.left_out", n=scores.num_classes_left_out))
+    if left_out := [row.name for row in scores.per_class if not row.support]:
+        st.caption(told(sentence("evaluation.left_out", n=len(left_out), names=quoted(left_out))))
     if split != "test":
         st.info(t(f"evaluation.not_test_{split}"), icon=":material/info:")
 
@@ -112,7 +111,7 @@ def _matrix(
         lambda name: t(f"evaluation.matrix_{name}"),
     )
     grid = st.grid(4, min_column_width=MIN_COLUMN_WIDTH, gap="medium")
-    with grid.cell(column_span=3):
+    with grid.cell(column_span=3 if confused else 4):
         cell = confusion_matrix(
             scores.confusion_matrix,
             run.class_names,
@@ -121,23 +120,37 @@ def _matrix(
             corner=t("evaluation.matrix_corner"),
             alt=t("evaluation.matrix_alt"),
         )
-        st.caption(t("evaluation.matrix_hint"))
+        st.caption(_hint(run.class_names))
         _keep_cell(cell)
         if cell is not None:
             _cell(run, root, cell, answers, said)
-    with grid.container(gap=None, key="pairs"):
-        if confused:
-            st.markdown(t("evaluation.pairs"))
-        for number, pair in enumerate(confused[:MAX_PAIRS]):
-            true, predicted = run.class_names.index(pair.true), run.class_names.index(pair.predicted)
-            st.button(
-                t("evaluation.pair", true=code(pair.true), predicted=code(pair.predicted), n=pair.num_images),
-                key=f"pair_{number}",
-                type="tertiary",
-                width="stretch",
-                on_click=choose,
-                args=(key, true, predicted),
-            )
+    if confused:
+        with grid.container(gap=None, key="pairs"):
+            _pairs(confused[:MAX_PAIRS], run.class_names, key)
+
+
+def _hint(class_names: Sequence[str]) -> str:
+    """Say how the matrix is read, and that there may be more of it than is in sight."""
+    hints = [t("evaluation.matrix_hint")]
+    if is_numbered(class_names):
+        hints.append(t("evaluation.matrix_numbered"))
+    if len(class_names) > SCROLLING:
+        hints.append(t("evaluation.matrix_scrolls", n=len(class_names)))
+    return " ".join(hints)
+
+
+def _pairs(confused: Sequence[evaluation.Confusion], class_names: Sequence[str], key: str) -> None:
+    """Draw a button for each pair, which chooses its cell of the matrix ``key``."""
+    st.markdown(t("evaluation.pairs"))
+    for number, pair in enumerate(confused):
+        st.button(
+            t("evaluation.pair", true=code(pair.true), predicted=code(pair.predicted), n=pair.num_images),
+            key=f"pair_{number}",
+            type="tertiary",
+            width="stretch",
+            on_click=choose,
+            args=(key, class_names.index(pair.true), class_names.index(pair.predicted)),
+        )
 
 
 def _confusion_verdict(confused: list[evaluation.Confusion]) -> str:
@@ -200,54 +213,6 @@ def _cell(
     )
     if len(shown):
         photo_gallery(run, root, shown, said, key="cell_photos", label=t("evaluation.cell_photos"))
-
-
-def _classes(scores: Evaluation, run_id: str) -> None:
-    st.header(t("evaluation.classes"), anchor=False)
-    judged_classes = [row for row in scores.per_class if row.support]
-    worst = min(judged_classes, key=lambda row: row.f1)
-    ties = sum(row.f1 == worst.f1 for row in judged_classes)
-    if ties > 1:
-        st.markdown(
-            t("evaluation.worst_classes", count=ties, total=len(judged_classes), f1=f"{worst.f1:.2f}")
-        )
-    else:
-        st.markdown(t("evaluation.worst_class", name=code(worst.name), f1=f"{worst.f1:.2f}"))
-    grid = st.grid(2, min_column_width=MIN_TABLE_WIDTH, gap="medium")
-    with grid.container():
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "name": [row.name for row in scores.per_class],
-                    "precision": [row.precision for row in scores.per_class],
-                    "recall": [row.recall for row in scores.per_class],
-                    "f1": [row.f1 for row in scores.per_class],
-                    "support": [row.support for row in scores.per_class],
-                }
-            ),
-            hide_index=True,
-            column_config={
-                "name": st.column_config.TextColumn(t("evaluation.class"), width=NAME_WIDTH),
-                "precision": st.column_config.NumberColumn(
-                    t("term.precision_name"), help=t("term.precision"), format="%.3f"
-                ),
-                "recall": st.column_config.NumberColumn(
-                    t("term.recall_name"), help=t("term.recall"), format="%.3f"
-                ),
-                "f1": st.column_config.ProgressColumn(
-                    "F1", help=t("term.f1"), format="%.3f", min_value=0.0, max_value=1.0
-                ),
-                "support": st.column_config.NumberColumn(t("evaluation.support"), help=t("term.support")),
-            },
-            key=f"classes_{run_id}",
-            alt=t("evaluation.classes"),
-        )
-    with grid.container():
-        st.caption(t("evaluation.f1_alt"))
-        with st.container(height=SCROLL_HEIGHT if len(scores.per_class) > ROOMY else "content"):
-            figure(
-                charts.f1_bars(scores.per_class, language()), key=f"f1_{run_id}", alt=t("evaluation.f1_alt")
-            )
 
 
 def _errors(run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions) -> None:

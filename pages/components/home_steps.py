@@ -17,9 +17,6 @@ from pages.components import job as job_view
 from pages.components import shell
 from pages.components.text import code, percent, plain, t
 
-MIN_STEP_WIDTH = 240
-"""Pixels; where three do not fit, they stand one below the other."""
-
 
 @dataclass(frozen=True)
 class Step:
@@ -55,12 +52,12 @@ def steps(dataset: Dataset | None, run: Run | None) -> None:
         following = "training"
     if dataset is None and run is None:
         following = ""
-    grid = st.grid(3, min_column_width=MIN_STEP_WIDTH)
+    grid = st.grid(3, key="steps")  # shell says when they stand one below the other
     for step in found:
         with grid.container(border=True, height="stretch"):
             icon = ":material/check_circle:" if step.done else f":material/{shell.ICONS[step.name]}:"
             st.markdown(f"### {icon} {t(f'{step.name}.title')}")
-            st.caption(t(f"home.{step.name}_what"))
+            st.caption(t(f"{step.name}.question"))
             st.markdown(step.text)
             if step.name == following and st.button(
                 t("home.continue"),

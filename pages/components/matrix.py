@@ -12,15 +12,22 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from core.charts import confusion_styles, shorten
+from pages.components.text import code, one_line
 
 NOTHING = "·"  # quieter than a 0, of which most matrices are full
 ROW_HEIGHT = 36  # pixels
 MAX_HEIGHT = 640  # pixels; beyond it the grid scrolls, its headers staying in sight
-CELL_WIDTHS = (56, 116)  # pixels, of the narrowest and the widest column
-MAX_NAME_LENGTH = 32  # characters of a true class beside its row
+NAMED_WIDTH = 56  # pixels, of the narrowest column with a name above it
+NUMBERED_WIDTH = 48  # pixels, of a column with a number above it; "100 %" fits
+CORNER_WIDTH = 136  # pixels, of the words above the true classes
+ROOM = 770  # pixels of the matrix beside the most confused pairs on a page of 1440
+MAX_TITLE_LENGTH = 13  # characters of a name above its column
+MAX_NAME_LENGTH = 20  # characters of a true class beside its row: on a phone they leave room for some columns
 LETTER_WIDTH = 7.5  # pixels, of an average letter in the headers
+INDEX_LETTER_WIDTH = 7  # the same in rows, whose names are longer and so nearer to the average
 PADDING = 16  # pixels, left and right of it together
 
 
@@ -35,6 +42,8 @@ def confusion_matrix(
 ) -> tuple[int, int] | None:
     """Draw the matrix and tell which cell is chosen.
 
+    Columns carry the names of their classes where these fit, otherwise the numbers of the rows.
+
     Args:
         matrix: Counts, shape (classes, classes); rows are true, columns predicted.
         class_names: Names in the order of rows and columns; none is read as Markdown or HTML.
@@ -47,12 +56,6 @@ def confusion_matrix(
         ``(true_index, predicted_index)`` of the chosen cell, or None.
     """
     num_classes = len(class_names)
-    width = _cell_width(class_names)
-    longest = int((width - PADDING) / LETTER_WIDTH)
-    columns = {
-        str(i): st.column_config.NumberColumn(name, width=width, alignment="center")
-        for i, name in enumerate(_shown(class_names, longest))
-    }
     before = st.session_state.get(key, {"selection": {"cells": []}})
     chosen = _chosen(before["selection"]["cells"], num_classes)
     event = st.dataframe(
@@ -60,13 +63,22 @@ def confusion_matrix(
         key=key,
         on_select="rerun",
         selection_mode="single-cell",
-        column_config={"_index": st.column_config.Column(corner), **columns},
+        column_config={
+            "_index": st.column_config.Column(corner, width=_index_width(_rows(class_names))),
+            **_columns(class_names),
+        },
         row_height=ROW_HEIGHT,
         height=min((num_classes + 1) * ROW_HEIGHT + 2, MAX_HEIGHT),
         width="content",
         alt=alt or None,
     )
     return _chosen(event["selection"]["cells"], num_classes)
+
+
+def is_numbered(class_names: Sequence[str]) -> bool:
+    """Tell whether the columns carry numbers, because their names would take more than the room there is."""
+    rows = _shown(class_names, MAX_NAME_LENGTH)
+    return _index_width(rows) + sum(_named_widths(class_names)) > ROOM
 
 
 def choose(key: str, true_index: int, predicted_index: int) -> None:
@@ -94,7 +106,7 @@ def _styled(
     columns = [str(i) for i in range(len(class_names))]
     totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     values = matrix / totals * 100 if normalize else matrix
-    table = pd.DataFrame(values, index=pd.Index(_shown(class_names, MAX_NAME_LENGTH)), columns=columns)
+    table = pd.DataFrame(values, index=pd.Index(_rows(class_names)), columns=columns)
     styles = confusion_styles(matrix, dark, chosen).set_axis(table.index).set_axis(columns, axis=1)
     text: Callable[[Any], str] = _percent if normalize else _count
     return table.style.apply(lambda _: styles, axis=None).format(text)
@@ -110,19 +122,44 @@ def _percent(share: float) -> str:
     return f"{share:.0f}\u00a0%" if share >= 0.5 else "<1\u00a0%"
 
 
+def _columns(class_names: Sequence[str]) -> dict[str, ColumnConfig]:
+    """Return how each column looks; the whole name of its class is shown under the mouse."""
+    if is_numbered(class_names):
+        titles = [str(i + 1) for i in range(len(class_names))]
+        widths = [NUMBERED_WIDTH] * len(class_names)
+    else:
+        titles, widths = _titles(class_names), _named_widths(class_names)
+    return {
+        str(i): st.column_config.NumberColumn(title, width=width, alignment="center", help=code(name))
+        for i, (title, width, name) in enumerate(zip(titles, widths, class_names, strict=True))
+    }
+
+
+def _rows(class_names: Sequence[str]) -> list[str]:
+    if not is_numbered(class_names):
+        return _shown(class_names, MAX_NAME_LENGTH)
+    return [f"{i + 1}. {shorten(one_line(name), MAX_NAME_LENGTH)}" for i, name in enumerate(class_names)]
+
+
+def _index_width(rows: Sequence[str]) -> int:
+    return max(CORNER_WIDTH, ceil(max(map(len, rows), default=0) * INDEX_LETTER_WIDTH) + PADDING)
+
+
+def _titles(class_names: Sequence[str]) -> list[str]:
+    return _shown(class_names, MAX_TITLE_LENGTH)
+
+
+def _named_widths(class_names: Sequence[str]) -> list[int]:
+    return [max(NAMED_WIDTH, ceil(len(title) * LETTER_WIDTH) + PADDING) for title in _titles(class_names)]
+
+
 def _shown(names: Sequence[str], length: int) -> list[str]:
     """Names on one line, of at most ``length`` characters; those that then look the same are numbered."""
     shown: dict[str, None] = {}
-    for name in (shorten(" ".join(name.split()), length) for name in names):
+    for name in (shorten(one_line(name), length) for name in names):
         candidates = (name if number == 1 else f"{name} ({number})" for number in count(1))
         shown[next(candidate for candidate in candidates if candidate not in shown)] = None
     return list(shown)
-
-
-def _cell_width(class_names: Sequence[str]) -> int:
-    narrowest, widest = CELL_WIDTHS
-    longest = max((len(name) for name in class_names), default=0)
-    return min(max(narrowest, ceil(longest * LETTER_WIDTH) + PADDING), widest)
 
 
 def _chosen(cells: Sequence[tuple[int, str]], num_classes: int) -> tuple[int, int] | None:

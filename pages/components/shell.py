@@ -36,8 +36,13 @@ _STYLE = """<style>
 /* What is selected is written in the accent, which in the dark theme must be dark enough to carry white text. */
 [data-testid="stTab"][aria-selected="true"], [data-testid="stButtonGroup"] button[data-selected] p,
 [data-testid="stSliderThumbValue"] { color: light-dark(#0b6b5d, #6fd2bc); }
+/* What scrolls shows that it does, not only under the mouse. */
+* { scrollbar-color: color-mix(in srgb, currentColor 40%, transparent) transparent; }
 /* A name in a caption would be tiny. */
 [data-testid="stCaptionContainer"] code { font-size: 0.9em; }
+/* The steps stand side by side or one below the other, never two and one. */
+.st-key-steps { grid-template-columns:
+  repeat(auto-fit, minmax(clamp((100% - 2rem) / 3, (42rem - 100%) * 999, 100%), 1fr)) !important; }
 /* Pairs of classes, one a row: their number, and the two names in columns. */
 .st-key-pairs button, .st-key-pairs button :is(div, span) { width: 100%; text-align: start; }
 .st-key-pairs button p { display: grid; grid-template-columns: 2rem minmax(0, 1fr) 1rem minmax(0, 1fr);
@@ -52,6 +57,7 @@ _STYLE = """<style>
 
 _GUARD = "_entered_by_shell"
 _MISSING = "_missing_from_url"
+"""Why the dataset or the run that the URL names cannot be shown, by kind."""
 
 
 def run(sidebar: Callable[[], None] = lambda: None) -> None:
@@ -194,17 +200,21 @@ def _follow_url() -> None:
 
 def _note_what_is_missing(in_url: Mapping[Kind, str | None]) -> None:
     """Note why the URL cannot be followed; a run whose dataset was removed can be, and its page tells that."""
-    missing = [kind for kind in KINDS if in_url[kind] and _find(kind, in_url[kind]) is None]
-    if missing and (in_url["run"] is None or "run" in missing):
-        st.session_state[_MISSING] = _reason(missing[-1], in_url[missing[-1]] or "")
+    run = _find("run", in_url["run"])
+    missing = {kind: _reason(kind, in_url[kind] or "") for kind in KINDS if in_url[kind]}
+    if isinstance(run, Run) and run.dataset_id == in_url["dataset"]:
+        missing.pop("dataset", None)
+    if any(missing.values()):
+        st.session_state[_MISSING] = missing
 
 
 def _reason(kind: Kind, identifier: str) -> str:
+    """Return why a dataset or run cannot be shown, ``""`` where it can."""
     try:
         _get(kind, identifier)
     except (NotFound, WorkspaceError) as error:
         return str(error)
-    return ""  # it has come back since
+    return ""
 
 
 def _take_up_where_it_was_left() -> None:
@@ -253,16 +263,19 @@ def header(title: str, question: str) -> None:
         if dataset is not None or run is not None:
             st.html(_chips(dataset.name if dataset else "", run_name(run) if run else ""), width="content")
     st.caption(question)
-    if missing := st.session_state.pop(_MISSING, ""):  # said once
-        st.caption(f":material/link_off: {plain(missing)} {_instead(dataset, run)}")
+    instead = {
+        "dataset": _instead("dataset", dataset.name if dataset else ""),
+        "run": _instead("run", run_name(run) if run else ""),
+    }
+    for kind, reason in st.session_state.pop(_MISSING, {}).items():  # said once
+        if reason:
+            st.caption(f":material/link_off: {plain(reason)} {instead[kind]}")
 
 
-def _instead(dataset: Dataset | None, run: Run | None) -> str:
-    if run is not None:
-        return t("shell.instead", name=f"{t('shell.run')} {code(run_name(run))}")
-    if dataset is not None:
-        return t("shell.instead", name=f"{t('shell.dataset')} {code(dataset.name)}")
-    return ""
+def _instead(kind: Kind, name: str) -> str:
+    if not name:
+        return t(f"shell.no_{kind}")
+    return t("shell.instead", name=f"{t(f'shell.{kind}')} {code(name)}")
 
 
 def _chips(dataset_name: str, run_name: str) -> str:

@@ -40,9 +40,14 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}\u00a0%"
 
 
+def one_line(value: object) -> str:
+    """Return untrusted text with each run of spaces and line breaks as one space; still not to be read as Markdown."""
+    return " ".join(str(value).split())
+
+
 def code(value: object) -> str:
     """Return untrusted text as a Markdown code span, in which no image, link, icon or formula is read."""
-    text = " ".join(str(value).split()) or " "
+    text = one_line(value) or " "
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}"

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 import scripts.browser
-from pages.components.matrix import CELL_WIDTHS, ROW_HEIGHT
+from pages.components.matrix import NAMED_WIDTH, ROW_HEIGHT
 from tests.browser.conftest import settle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +103,7 @@ def test_a_cell_of_the_matrix_is_reached_by_mouse(widgets_url: str, open_page: C
     grid.scroll_into_view_if_needed()
     box = grid.bounding_box()
     assert box is not None
-    third_of_four = box["x"] + box["width"] - 1.5 * CELL_WIDTHS[1]
+    third_of_four = box["x"] + box["width"] - 1.5 * NAMED_WIDTH
     page.mouse.click(third_of_four, box["y"] + 2.5 * ROW_HEIGHT)
     expect(page.get_by_text("Chosen (1, 2)")).to_be_visible()
 
