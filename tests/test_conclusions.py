@@ -75,6 +75,14 @@ def test_stage_2_is_judged_by_its_interval(
     assert keys(run(stage_2=told, fine_tuned=fine_tuned))[key] == kind
 
 
+@pytest.mark.parametrize("stopped", ["time", "cancelled"])
+def test_a_head_that_was_stopped_is_said_to_be(stopped: str) -> None:
+    told = {"epochs": 3, "planned": 20, "stopped": stopped}
+    assert keys(run(stage_1=told)) == {f"head_stopped_{stopped}": "note"}
+    assert run(stage_1=told).stopped == stopped
+    assert run(stage_1=told | {"stopped": ""}, stage_2={"stopped": "patience"}).stopped == ""
+
+
 def test_a_network_that_does_not_beat_its_controls_is_warned_of_first() -> None:
     controls = {
         "num_train": 400,
