@@ -124,4 +124,4 @@ def test_points_have_a_sign_and_nothing_is_never_negative(share: float, said: st
 def test_a_difference_is_said_in_points_with_its_sign_and_interval() -> None:
     (told, *_) = conclusions.conclude(run(stage_2=stage_2(-0.05, -0.081, -0.02)))
     assert "-5.0 points of accuracy" in str(told.sentence)
-    assert "(95 % interval -8.1 to -2.0)" in str(told.sentence)
+    assert "(95\u00a0% interval -8.1 to -2.0)" in str(told.sentence)

@@ -585,7 +585,7 @@ def test_cross_validation_is_asked_for_watched_and_shown_also_after_a_reload(
         app = visit("training", run=run.id)
         said = words(app)
         assert "**90.0\u00a0% right over all 30 pictures**" in said
-        assert "(95 % interval 74.0\u00a0% to 97.0\u00a0%)" in said
+        assert "(95\u00a0% interval 74.0\u00a0% to 97.0\u00a0%)" in said
         assert "The 5 folds lie between 80.0\u00a0% and 100.0\u00a0%." in said
         assert "without fine-tuning" in said and "It used the test pictures too" in said
         assert not has_button(app, "cross_validate")
