@@ -3,7 +3,7 @@
 runs/<run_id>/
 ├── run.json                 the record (:class:`Run`)
 ├── events.jsonl             stages, epochs and log lines, one JSON object a line
-├── split.parquet            path, sha256, label and split of every image used
+├── split.parquet            path, sha256, label, split and group of every image used
 ├── head.npz                 kernel (features, classes) and bias (classes,) of the head
 ├── backbone.npz             all weights of the backbone, where they are not its pretrained ones
 ├── checkpoint-<stage>.npz   while the training is under way: where to go on after an interruption
@@ -335,13 +335,16 @@ def out_of_fold(workspace: Workspace, run: Run) -> pd.DataFrame:
 
 
 def save_split(workspace: Workspace, run_id: str, table: pd.DataFrame) -> None:
-    """Keep which images were used: columns ``path``, ``sha256``, ``label``, ``split``."""
+    """Keep which images were used: columns ``path``, ``sha256``, ``label``, ``split``, and ``group`` if it is there."""
     with replacing(folder(workspace, run_id) / "split.parquet") as temporary:
-        table[["path", "sha256", "label", "split"]].to_parquet(temporary, index=False)
+        columns = [name for name in ("path", "sha256", "label", "split", "group") if name in table.columns]
+        table[columns].to_parquet(temporary, index=False)
 
 
 def load_split(workspace: Workspace, run_id: str) -> pd.DataFrame:
     """Return which images were used: columns ``path``, ``sha256``, ``label``, ``split``.
+
+    Runs of a Graft that knows near-duplicates also have ``group``.
 
     Raises:
         NotFound: The run has not got that far.

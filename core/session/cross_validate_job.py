@@ -23,8 +23,8 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     """Fit stage 1 of a run's recipe on four fifths of its images, five times, and judge it by the other fifth.
 
     The head sits on the network that the recipe begins with: fine-tuning five times would take five times as long.
-    Images with the same bytes share a fold. All splits are used, so the test images are no longer unseen afterwards
-    by whoever chooses by this number; the page says so.
+    Near-duplicates and images with the same bytes share a fold. All splits are used, so the test images are no longer
+    unseen afterwards by whoever chooses by this number; the page says so.
     """
     run = runs.get(context.workspace, job.args["run_id"])
     if run.state != "done":
