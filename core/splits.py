@@ -52,6 +52,11 @@ class _Group:
     pictures: tuple[_Picture, ...]
 
     @property
+    def labels(self) -> frozenset[str]:
+        """All classes of its pictures."""
+        return frozenset().union(*(picture.labels for picture in self.pictures))
+
+    @property
     def judging(self) -> str:
         """The given split that pictures of the group judge in, or ``""``."""
         return _judging({picture.judging for picture in self.pictures if not picture.contradictory})
@@ -73,14 +78,15 @@ def assign(
 ) -> pd.Series[str]:
     """Say for each row of an audited table in which split it is.
 
-    A given split is kept, but for what cannot judge: an image that stands in test, or a near-duplicate of it, is used
-    in no other split, one that stands in val not in train; if copies there contradict each other's classes, none of
-    them is used at all. What is missing of val and test is carved from train, class by class, in the proportion of the
-    fractions; near-duplicates and files with the same bytes stay together, and those that have the same bytes but
-    different classes stay in train. A class with fewer than three different pictures to share out stays in train; any
-    other gets at least one in each carved split. At last the classes that have no training image are left out, since
-    no model could name them. Which pictures go where depends on the seed and on their content and class only, not on
-    their order or names.
+    A given split is kept, but for what cannot judge: an image that stands in test, or a near-duplicate of it, is
+    used in no other split, one that stands in val not in train; if copies there contradict each other's classes,
+    none of them is used at all. What is missing of val and test is carved from train, class by class, in the
+    proportion of the fractions; near-duplicates and files with the same bytes stay together, and those that have
+    the same bytes but different classes stay in train. A class with fewer than three different pictures to share
+    out stays in train; any other gets at least one in each carved split, unless that would take the last training
+    picture of a class among its near-duplicates. At last the classes that have no training image are left out,
+    since no model could name them. Which pictures go where depends on the seed and on their content and class only,
+    not on their order or names.
 
     Args:
         table: Columns ``sha256``, ``label``, ``given_split``, ``usable`` and ``group`` of :func:`core.audit.audit`;
@@ -270,15 +276,22 @@ def _carve(groups: list[_Group], shares: dict[str, float], seed: int) -> dict[st
     for group in groups:
         if group.may_judge:
             by_class.setdefault(group.label, []).append(group)
-    chosen = {}
-    for label, members in by_class.items():
+    # A group may hold pictures of other classes than its own; none of them may lose its last training picture by it.
+    left = Counter(label for group in groups for label in group.labels)
+    small = {label for label, num_groups in left.items() if num_groups < MIN_CLASS_IMAGES}
+    chosen: dict[str, str] = {}
+    for label, members in sorted(by_class.items()):
         if len(members) < MIN_CLASS_IMAGES:
             continue
         queue = sorted(members, key=lambda group: _draw(seed, label, group.key))
         for name, count in _counts(len(members), shares).items():
-            for group in queue[:count]:
-                chosen[group.key] = name
-            del queue[:count]
+            taken = 0
+            for group in queue:
+                may_go = group.key not in chosen and not group.labels & small
+                if taken < count and may_go and all(left[of] > 1 for of in group.labels):
+                    chosen[group.key] = name
+                    left.subtract(group.labels)
+                    taken += 1
     return chosen
 
 
