@@ -224,7 +224,7 @@ def test_each_check_flags_what_it_is_for_and_nothing_else(tmp_path: Path, worksp
     root = write_classes(tmp_path / "data", {"a": 4, "b": 4, "train": 3, "empty": 0, "A ": 3})
     (root / "a/broken.jpg").write_bytes(encode(noise(50), "JPEG")[:-300])
     (root / "a/empty.jpg").touch()
-    (root / "a/phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0heicmif1")
+    (root / "a/photo.jxl").write_bytes(b"\xff\x0a" + bytes(40))
     (root / "a/really_a_png.jpg").write_bytes(encode(noise(51)))
     (root / "a/copy.png").write_bytes((root / "a/000.png").read_bytes())
     (root / "b/from_a.png").write_bytes((root / "a/001.png").read_bytes())
@@ -242,7 +242,7 @@ def test_each_check_flags_what_it_is_for_and_nothing_else(tmp_path: Path, worksp
     assert flagged(workspace, dataset) == {
         "unreadable": ("a/empty.jpg",),
         "truncated": ("a/broken.jpg",),
-        "unsupported_format": ("a/phone.heic",),
+        "unsupported_format": ("a/photo.jxl",),
         "label_conflict": ("a/001.png", "b/from_a.png"),
         "exact_duplicate": ("a/000.png", "a/001.png", "a/copy.png", "b/from_a.png"),
         "empty_class": ("empty",),

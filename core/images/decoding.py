@@ -66,7 +66,7 @@ class ImageInfo:
     Args:
         width: Pixels across, as shown (after EXIF orientation).
         height: Pixels down, as shown.
-        format: ``"JPEG"``, ``"PNG"``, ``"WEBP"``, ``"BMP"``, ``"GIF"``, ``"TIFF"`` or ``"AVIF"``.
+        format: ``"JPEG"``, ``"PNG"``, ``"WEBP"``, ``"BMP"``, ``"GIF"``, ``"TIFF"``, ``"AVIF"`` or ``"HEIF"``.
         mode: Pillow's colour mode as stored, such as ``"RGB"``, ``"L"``, ``"CMYK"``, ``"I;16"``.
         orientation: EXIF orientation, 1..8; 1 is upright.
         animated: Whether there are more frames or pages than the first, which is the one that is used.
