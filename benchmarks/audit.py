@@ -3,7 +3,8 @@
     python benchmarks/audit.py FOLDER [--generate 20000] [--cleanvision PYTHON] [--rounds 3]
 
 Every contestant is a process of its own, start-up included, and they take turns, so that whatever else the machine does
-falls on all of them. Prints the seconds of each, their best and the ratios of the medians; the last line is memory.
+falls on all of them. Prints medians of the seconds on the clock and of the processors (which a busy machine changes
+less), both also as multiples of the first audit, and the peak memory.
 
 ``--generate N`` first fills FOLDER with N JPEGs of 500 x 375 pixels in 10 classes. PYTHON is the interpreter of an
 environment with cleanvision; it is not installed with Graft.
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -96,43 +98,51 @@ def noise(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(spots).resize((500, 375), Image.Resampling.BICUBIC)
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What a process took: seconds on the clock and of the processors, and its peak memory in MB."""
+
+    clock: float
+    processor: float
+    memory: float
+
+
 def compare(folder: Path, scratch: Path, cleanvision: Path | None, rounds: int) -> None:
-    memory = scratch / "memory"
-
-    def audit(home: Path) -> float:
+    def audit(number: int) -> Spent:
         command = [sys.executable, "-m", "core", "audit", str(folder), "--json"]
-        return seconds(command, {"GRAFT_HOME": str(home)}, memory)
+        return spent(command, {"GRAFT_HOME": str(scratch / f"home {number}")})
 
-    contestants: dict[str, Callable[[int], float]] = {
-        "Graft, first audit": lambda number: audit(scratch / f"home {number}"),
-        "Graft, second audit": lambda number: audit(scratch / f"home {number}"),
-        "bare decode": lambda number: seconds([sys.executable, "-c", BARE, str(folder), str(ROOT)]),
+    contestants: dict[str, Callable[[int], Spent]] = {
+        "first audit": audit,
+        "second audit": audit,
+        "bare decode": lambda number: spent([sys.executable, "-c", BARE, str(folder), str(ROOT)]),
     }
     if cleanvision:
-        contestants["cleanvision"] = lambda number: seconds(
-            [str(cleanvision), "-c", CLEANVISION, str(folder)]
-        )
-    found: dict[str, list[float]] = {name: [] for name in contestants}
-    peak = 0
+        contestants["cleanvision"] = lambda number: spent([str(cleanvision), "-c", CLEANVISION, str(folder)])
+    found: dict[str, list[Spent]] = {name: [] for name in contestants}
     for number in range(rounds):
         for name, run in contestants.items():
-            found[name].append(run(number))
-            print(f"round {number + 1}: {name:20} {found[name][-1]:8.2f} s", flush=True)
-            if name == "Graft, first audit":
-                peak = int(memory.read_text())
-    ours = statistics.median(found["Graft, first audit"])
+            found[name].append(one := run(number))
+            print(
+                f"round {number + 1}, {name}: {one.clock:.2f} s, {one.processor:.2f} s of processors",
+                flush=True,
+            )
+    ours = found["first audit"]
+    print("| | seconds | of processors | to the first audit | of processors | peak memory |")
     for name, times in found.items():
-        middle = statistics.median(times)
+        clock, processor = (median(times, what) / median(ours, what) for what in ("clock", "processor"))
         print(
-            f"{name:20} median {middle:8.2f} s, best {min(times):8.2f} s; {middle / ours:5.2f} of the first audit"
+            f"| {name} | {median(times, 'clock'):.2f} | {median(times, 'processor'):.2f} | {clock:.2f} | "
+            f"{processor:.2f} | {median(times, 'memory'):.0f} MB |"
         )
-    print(f"Graft's peak memory: {peak / 1024:.0f} MB")
 
 
-def seconds(
-    command: list[str], environment: dict[str, str] | None = None, memory: Path | None = None
-) -> float:
-    """Return how long a command takes, and note its peak memory in KB."""
+def median(times: list[Spent], what: str) -> float:
+    return statistics.median(getattr(one, what) for one in times)
+
+
+def spent(command: list[str], environment: dict[str, str] | None = None) -> Spent:
+    """Run a command and return what it and its children took."""
     began = time.perf_counter()
     process = subprocess.Popen(
         command,
@@ -144,9 +154,7 @@ def seconds(
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}.")
-    if memory:
-        memory.write_text(str(usage.ru_maxrss))
-    return time.perf_counter() - began
+    return Spent(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,9 @@ def measure(picture: npt.NDArray[np.uint8]) -> PixelMeasures:
     shares = np.cumsum(grey.histogram()) / (grey.width * grey.height)
     lowest, darkest, lightest, highest = np.searchsorted(shares, [0.001, 0.05, 0.95, 0.999]) / 255
     small = np.asarray(colour.reduce(_COLOUR_FACTOR)).reshape(-1, 3)
-    spread = small.max(axis=1) - small.min(axis=1)
+    # By planes: over the short axis numpy is twenty times slower.
+    planes = small[:, 0], small[:, 1], small[:, 2]
+    spread = functools.reduce(np.maximum, planes) - functools.reduce(np.minimum, planes)
     red, green, blue = (small.mean(axis=0) / 255).tolist()
     return PixelMeasures(
         darkest=float(darkest),
