@@ -13,8 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from core import datasets, queue, recipes, runs
 from core.datasets import Dataset
+from core.queue import DeviceMemory
 from core.words import say
-from core.workspace import Workspace, write_json
+from core.workspace import Workspace
 from tests.worlds import (
     RECIPE,
     STAGE_2,
@@ -758,12 +759,13 @@ def test_a_run_whose_sample_is_still_being_made_is_not_one_of_a_removed_dataset(
 
 
 def test_a_training_that_needs_more_memory_than_there_is_is_warned_of(
-    workspace: Workspace, birds: Dataset
+    workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = {"preset": "two-stages", "recipe": replace(RECIPE, backbone="vgg19", batch_size=1024).to_json()}
-    write_json(workspace.datasets_dir / birds.id / "recipe.json", kept)
-    app = visit("training", dataset=birds.id)
-    assert "This is more memory than the" in words(app)
+    assert "This is more memory" not in words(visit("training", dataset=birds.id))
+    monkeypatch.setattr(queue, "device_memory", lambda device: DeviceMemory(used_mb=100.0, total_mb=512.0))
+    assert "This is more memory than the 0.5 GB of this computer." in words(
+        visit("training", dataset=birds.id)
+    )
 
 
 def test_trying_again_without_the_dataset_says_what_is_missing(workspace: Workspace, birds: Dataset) -> None:
