@@ -234,6 +234,11 @@ def test_truncated_pictures_are_never_accepted_by_a_switch_left_on() -> None:
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
 
 
+HEADER_ONLY_HEIC = (
+    ("unreadable", "damaged") if "HEIF" in images.FORMATS else ("unsupported_format", "pip install pi-heif")
+)
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "words"),
     [
@@ -243,7 +248,7 @@ def test_truncated_pictures_are_never_accepted_by_a_switch_left_on() -> None:
         (b"\n<!DOCTYPE html><html>", "not_image", "web page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_image", "markup"),
         (b"\0\5\x16\7\0\2\0\0Mac OS X", "not_image", "macOS"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0heicmif1", "unsupported_format", "Save it as JPEG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0heicmif1", *HEADER_ONLY_HEIC),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "unsupported_format", "JPEG XL"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "unsupported_format", "JPEG 2000"),
         (b"8BPS\0\1", "unsupported_format", "Photoshop"),
@@ -255,6 +260,16 @@ def test_what_is_no_picture_is_told_apart(data: bytes, kind: str, words: str) ->
     with pytest.raises(UnreadableImage, match=words) as caught:
         images.verify(data)
     assert caught.value.kind == kind
+
+
+def test_a_heic_photo_of_a_phone_is_read_upright_and_a_cut_one_is_truncated(shared_data: Path) -> None:
+    pytest.importorskip("pi_heif", reason="needs pi-heif, which requirements.txt installs")
+    data = (shared_data / "torture/shoes/IMG_5195.HEIC").read_bytes()
+    info, picture = images.verify_reduced(data)
+    assert (info.width, info.height, info.format, info.private) == (2566, 3313, "HEIF", ("place",))
+    assert picture.shape[0] > picture.shape[1]
+    for share in (0.3, 0.6, 0.95):
+        assert kind_of(data[: int(len(data) * share)]) == "truncated"
 
 
 def test_formats_that_run_programs_or_fetch_files_are_never_tried() -> None:

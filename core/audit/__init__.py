@@ -1,29 +1,28 @@
 """What is wrong with the pictures: every file is opened once, then judged.
 
-:func:`audit` measures and writes one table, a row per file; :func:`checks` holds the table against
-thresholds; :func:`verdict` says it in a sentence.
+:func:`audit` measures and writes one table, a row per file; :func:`judge` holds each file and :func:`checks` the
+dataset against thresholds; :func:`verdict` says it in a sentence.
 """
 
 from __future__ import annotations
 
-from core.audit.checks import (
-    CHECK_NAMES,
-    MIN_CLASS_IMAGES,
-    MIN_SIDE,
-    Check,
-    checks,
-    verdict,
-)
+from core.audit.checks import CHECK_NAMES, Check, checks, verdict
+from core.audit.judgement import FILE_CHECKS, judge
+from core.audit.shortcuts import Shortcut, shortcuts
 from core.audit.table import audit, load_layout, load_table
+from core.audit.thresholds import Thresholds
 
 __all__ = [
     "CHECK_NAMES",
-    "MIN_CLASS_IMAGES",
-    "MIN_SIDE",
+    "FILE_CHECKS",
     "Check",
+    "Shortcut",
+    "Thresholds",
     "audit",
     "checks",
+    "judge",
     "load_layout",
     "load_table",
+    "shortcuts",
     "verdict",
 ]

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import asdict, dataclass, field
 
 import pandas as pd
 
-from core import images
-from core.datasets.layouts import METADATA_NAME, SPLIT_NAMES
+from core.audit.judgement import FILE_CHECKS, judge
+from core.audit.shortcuts import shortcuts
+from core.audit.thresholds import Thresholds
+from core.datasets.layouts import SPLIT_NAMES
 from core.words import Sentence, Value, listed, sentence
-
-MIN_SIDE = 32
-"""Pixels; the smallest input that the networks of the catalog take, so anything below is mostly made up."""
-
-MIN_CLASS_IMAGES = 3
-"""Pictures of a class; with fewer it cannot be learnt from, tuned on and judged at the same time."""
 
 MAX_TROUBLES = 3
 """Checks that the verdict names before it counts the rest, notes too."""
@@ -34,14 +29,16 @@ class Check:
         name: One of :data:`CHECK_NAMES`.
         severity: ``"error"`` (pictures are lost or scores are wrong), ``"warning"`` (worth a look) or
             ``"note"``.
-        num_flagged: How many files, or classes, it concerns; 0 is good.
-        paths: Those files, or class names, sorted.
+        num_flagged: How many files, classes or properties it concerns; 0 is good.
+        paths: Those files, class names, or names of properties, sorted.
+        thresholds: What it was held against.
     """
 
     name: str
     severity: str
     num_flagged: int
     paths: tuple[str, ...]
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     @property
     def title(self) -> Sentence:
@@ -51,27 +48,49 @@ class Check:
     @property
     def why(self) -> Sentence:
         """What it means and what to do."""
-        return sentence(f"audit.why.{self.name}", min_side=MIN_SIDE, min_class_images=MIN_CLASS_IMAGES)
+        if self.name == "shortcut" and self.paths:
+            named = listed([sentence(f"audit.property.{name}") for name in self.paths])
+            return sentence("audit.why.shortcut_found", properties=named)
+        shown = {name: f"{value:g}" for name, value in asdict(self.thresholds).items()}
+        return sentence(f"audit.why.{self.name}", **shown)
+
+    @property
+    def of(self) -> str:
+        """What is flagged: ``"files"``, ``"classes"`` or ``"properties"``."""
+        if self.name == "shortcut":
+            return "properties"
+        return "classes" if self.name in _CLASS_CHECKS else "files"
 
 
-_Measure = Callable[[pd.DataFrame, Sequence[str], str], Iterable[str]]
+_Measure = Callable[[pd.DataFrame, Sequence[str], Thresholds], Iterable[str]]
 
 
-def checks(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> list[Check]:
-    """Hold an audited table against all checks.
+def checks(
+    table: pd.DataFrame,
+    class_names: Sequence[str],
+    layout: str,
+    thresholds: Thresholds | None = None,
+) -> list[Check]:
+    """Hold an audited table against all checks; no file is opened.
 
     Args:
         table: As :func:`core.audit.audit` returns it.
         class_names: All classes, also those without a picture.
         layout: ``"classes"`` or ``"splits"``.
+        thresholds: Where a measure becomes a finding; the usual ones when not given.
 
     Returns:
         Every check, also those that flag nothing, the most severe first.
     """
+    thresholds = thresholds or Thresholds()
+    judged, paths = judge(table, thresholds), table["path"]
     found = []
-    for name, (severity, measure) in _CHECKS.items():
-        paths = tuple(sorted(measure(table, class_names, layout)))
-        found.append(Check(name, severity, len(paths), paths))
+    for name, severity in SEVERITIES.items():
+        if name in FILE_CHECKS:
+            flagged = tuple(sorted(paths[judged[f"is_{name}"]]))
+        else:
+            flagged = tuple(sorted(_CLASS_CHECKS[name](table, class_names, thresholds)))
+        found.append(Check(name, severity, len(flagged), flagged, thresholds))
     return found
 
 
@@ -113,89 +132,30 @@ def _named(troubles: Sequence[Check], num_more: int) -> Value:
     return sentence("list.more", names=shown, n=num_more) if num_more > 0 else shown
 
 
-def _with_problem(*problems: str) -> _Measure:
-    return lambda table, class_names, layout: table.loc[table["problem"].isin(problems), "path"]
-
-
-def _of_kind(kind: str) -> _Measure:
-    return lambda table, class_names, layout: table.loc[table["kind"] == kind, "path"]
-
-
-def _non_image(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return table.loc[(table["kind"] == "other") & (table["path"] != METADATA_NAME), "path"]
-
-
-def _extension_mismatch(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    named = zip(table["path"], table["format"], strict=True)
-    return [
-        path
-        for path, image_format in named
-        if image_format and PurePosixPath(path).suffix.lower() not in images.suffixes_of(image_format)
-    ]
-
-
-def _too_small(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return table.loc[table["usable"] & (table[["width", "height"]].min(axis=1) < MIN_SIDE), "path"]
-
-
-def _exact_duplicate(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return _duplicates(table)["path"]
-
-
-def _near_duplicate(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return _near_duplicates(table)["path"]
-
-
-def _label_conflict(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return _disagreeing(_duplicates(table), "sha256", "label")
-
-
-def _near_label_conflict(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return _disagreeing(_near_duplicates(table), "group", "label")
-
-
-def _leak(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return _disagreeing(_duplicates(table), "sha256", "given_split")
-
-
-def _near_leak(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return _disagreeing(_near_duplicates(table), "group", "given_split")
-
-
-def _duplicates(table: pd.DataFrame) -> pd.DataFrame:
-    usable = table[table["usable"]]
-    return usable[usable.duplicated("sha256", keep=False)]
-
-
-def _near_duplicates(table: pd.DataFrame) -> pd.DataFrame:
-    usable = table[table["usable"]]
-    return usable[usable.groupby("group")["sha256"].transform("nunique") > 1]
-
-
-def _disagreeing(duplicates: pd.DataFrame, together: str, column: str) -> Iterable[str]:
-    return duplicates.loc[duplicates.groupby(together)[column].transform("nunique") > 1, "path"]
-
-
-def _empty_class(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
+def _empty_class(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds) -> Iterable[str]:
     counts = _class_counts(table)
     locked = set(table.loc[table["problem"] == "no_permission", "label"])
     return [name for name in class_names if counts[name] == 0 and name not in locked]
 
 
-def _tiny_class(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
+def _tiny_class(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds) -> Iterable[str]:
     counts = _class_counts(table)
-    return [name for name in class_names if 0 < counts[name] < MIN_CLASS_IMAGES]
+    return [name for name in class_names if 0 < counts[name] < thresholds.tiny_class]
 
 
 def _class_counts(table: pd.DataFrame) -> Counter[str]:
     return Counter(table.loc[table["usable"], "label"].tolist())
 
 
-def _split_like_class(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
+def _split_like_class(
+    table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds
+) -> Iterable[str]:
     return [name for name in class_names if name.casefold() in SPLIT_NAMES]
 
 
-def _similar_class_names(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
+def _similar_class_names(
+    table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds
+) -> Iterable[str]:
     folded = Counter(_folded(name) for name in class_names)
     return [name for name in class_names if folded[_folded(name)] > 1]
 
@@ -204,33 +164,59 @@ def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-_CHECKS: dict[str, tuple[str, _Measure]] = {
-    "leak": ("error", _leak),
-    "near_leak": ("error", _near_leak),
-    "unreadable": ("error", _with_problem("empty", "not_image", "too_large", "unreadable", "missing")),
-    "no_permission": ("error", _with_problem("no_permission")),
-    "truncated": ("error", _with_problem("truncated")),
-    "unsupported_format": ("error", _with_problem("unsupported_format")),
-    "bad_name": ("error", _of_kind("bad_name")),
-    "label_conflict": ("warning", _label_conflict),
-    "near_label_conflict": ("warning", _near_label_conflict),
-    "exact_duplicate": ("warning", _exact_duplicate),
-    "near_duplicate": ("warning", _near_duplicate),
-    "empty_class": ("warning", _empty_class),
-    "tiny_class": ("warning", _tiny_class),
-    "too_small": ("warning", _too_small),
-    "outside_class": ("warning", _of_kind("outside_class")),
-    "symlink_broken": ("warning", _of_kind("symlink_broken")),
-    "symlink_outside": ("warning", _of_kind("symlink_outside")),
-    "split_like_class": ("warning", _split_like_class),
-    "similar_class_names": ("warning", _similar_class_names),
-    "extension_mismatch": ("note", _extension_mismatch),
-    "non_image": ("note", _non_image),
-    "hidden": ("note", _of_kind("hidden")),
-    "nested": ("note", _of_kind("nested")),
-    "symlink": ("note", _of_kind("symlink")),
-}
-"""Severity and measure of each check; its title and why stand under its name in :mod:`core.words`."""
+def _shortcut(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds) -> Iterable[str]:
+    return [shortcut.name for shortcut in shortcuts(table) if shortcut.found]
 
-CHECK_NAMES = tuple(_CHECKS)
+
+_CLASS_CHECKS: dict[str, _Measure] = {
+    "empty_class": _empty_class,
+    "tiny_class": _tiny_class,
+    "split_like_class": _split_like_class,
+    "similar_class_names": _similar_class_names,
+    "shortcut": _shortcut,
+}
+
+SEVERITIES = {
+    "leak": "error",
+    "near_leak": "error",
+    "unreadable": "error",
+    "no_permission": "error",
+    "truncated": "error",
+    "bad_name": "error",
+    "label_conflict": "warning",
+    "near_label_conflict": "warning",
+    "exact_duplicate": "warning",
+    "near_duplicate": "warning",
+    "empty_class": "warning",
+    "tiny_class": "warning",
+    "shortcut": "warning",
+    "placeholder": "warning",
+    "blank": "warning",
+    "blurry": "warning",
+    "dark": "warning",
+    "bright": "warning",
+    "too_small": "warning",
+    "odd_aspect": "warning",
+    "greyscale": "warning",
+    "unsupported_format": "warning",
+    "outside_class": "warning",
+    "symlink_broken": "warning",
+    "symlink_outside": "warning",
+    "split_like_class": "warning",
+    "similar_class_names": "warning",
+    "private_metadata": "note",
+    "too_large": "note",
+    "colour_mode": "note",
+    "animated": "note",
+    "exif_orientation": "note",
+    "extension_mismatch": "note",
+    "odd_name": "note",
+    "non_image": "note",
+    "hidden": "note",
+    "nested": "note",
+    "symlink": "note",
+}
+"""How grave each check is; its title and why stand under its name in :mod:`core.words`."""
+
+CHECK_NAMES = tuple(SEVERITIES)
 """All checks, the most severe first."""

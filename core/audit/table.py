@@ -20,12 +20,13 @@ import pandas as pd
 from core import datasets, images
 from core.audit import near_duplicates
 from core.audit.hashes import THUMBNAIL_SIDE
+from core.audit.measures import PixelMeasures, measure
 from core.datasets import Dataset, Layout
 from core.errors import UnreadableImage, WorkspaceError
 from core.progress import Progress, no_progress
 from core.workspace import Workspace, read_json, replacing, write_json
 
-AUDIT_VERSION = f"2.{images.DECODE_VERSION}"
+AUDIT_VERSION = f"3.{images.DECODE_VERSION}"
 """Rows written by another version are measured again."""
 
 SAVE_EVERY = 2000
@@ -40,8 +41,8 @@ _FOLDER_PROBLEMS = {
 }
 
 
-@dataclass(frozen=True)
-class _Measures:
+@dataclass(frozen=True, kw_only=True)
+class _Measures(PixelMeasures):
     """What is found by opening one file."""
 
     sha256: str = ""
@@ -51,12 +52,15 @@ class _Measures:
     mode: str = ""
     problem: str = ""
     why: str = ""
+    orientation: int = 1
+    animated: bool = False
+    private: str = ""
     examined_ns: int = 0
     thumbnail: bytes = b""
 
 
 _MEASURES = [field.name for field in fields(_Measures)]
-_DTYPES = {"str": object, "bytes": object, "int": np.int64}
+_DTYPES = {"str": object, "bytes": object, "int": np.int64, "bool": bool, "float": np.float32}
 _IDENTITY = ["path", "size", "mtime_ns", "inode"]
 _GROUPING = ["group", "likeness"]
 
@@ -75,6 +79,8 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
     Returns:
         The columns of :func:`core.datasets.list_files` and: ``sha256`` of the file's bytes (``""`` if not
         opened); ``width`` and ``height`` as shown, in pixels; ``format`` and ``mode`` as Pillow calls them;
+        ``orientation`` (EXIF), ``animated`` and ``private`` (which of :data:`core.images.PRIVATE_TAGS` it tells);
+        those of :class:`core.audit.measures.PixelMeasures`;
         ``problem`` (``""``, or the kind of UnreadableImage) and ``why``; ``usable`` (a picture of a class,
         without a problem); ``examined_ns`` and ``version``; and, of usable pictures, ``group``, the lowest
         ``sha256`` of its near-duplicates and copies (its own where it has none), and ``likeness``, how alike the
@@ -211,13 +217,17 @@ def _examine(path: Path) -> _Measures:
     except UnreadableImage as error:
         return _Measures(sha256=sha256, problem=error.kind, why=str(error), examined_ns=now)
     return _Measures(
-        sha256,
-        info.width,
-        info.height,
-        info.format,
-        info.mode,
+        sha256=sha256,
+        width=info.width,
+        height=info.height,
+        format=info.format,
+        mode=info.mode,
+        orientation=info.orientation,
+        animated=info.animated,
+        private=", ".join(info.private),
         examined_ns=now,
         thumbnail=near_duplicates.thumbnail(picture),
+        **asdict(measure(picture)),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from core.images.decoding import (
     DECODE_VERSION,
+    PRIVATE_TAGS,
     RESIZE_RULES,
     ImageInfo,
     decode,
@@ -29,6 +30,7 @@ __all__ = [
     "FORMATS",
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
+    "PRIVATE_TAGS",
     "RESIZE_RULES",
     "ImageInfo",
     "decode",

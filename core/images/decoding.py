@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,15 @@ _UPRIGHT = {
 """EXIF orientation to the turn that makes the picture upright; 1 needs none."""
 
 _EXIF_ORIENTATION = 0x0112
+_EXIF_PART, _GPS_PART = 0x8769, 0x8825
+
+PRIVATE_TAGS = {
+    "place": (),
+    "author": (0x013B, 0x9C9D),
+    "owner": (0xA430,),
+    "serial number": (0xA431, 0xA435, 0xC62F),
+}
+"""What metadata may tell of a person, and the EXIF tags that do; a place stands in a part of its own."""
 
 _Size = tuple[int, int]
 
@@ -57,9 +66,11 @@ class ImageInfo:
     Args:
         width: Pixels across, as shown (after EXIF orientation).
         height: Pixels down, as shown.
-        format: ``"JPEG"``, ``"PNG"``, ``"WEBP"``, ``"BMP"``, ``"GIF"``, ``"TIFF"`` or ``"AVIF"``.
+        format: ``"JPEG"``, ``"PNG"``, ``"WEBP"``, ``"BMP"``, ``"GIF"``, ``"TIFF"``, ``"AVIF"`` or ``"HEIF"``.
         mode: Pillow's colour mode as stored, such as ``"RGB"``, ``"L"``, ``"CMYK"``, ``"I;16"``.
         orientation: EXIF orientation, 1..8; 1 is upright.
+        animated: Whether there are more frames or pages than the first, which is the one that is used.
+        private: What it tells of a person, of :data:`PRIVATE_TAGS`; empty where nothing is told or it was not looked.
     """
 
     width: int
@@ -67,6 +78,8 @@ class ImageInfo:
     format: str
     mode: str
     orientation: int = 1
+    animated: bool = False
+    private: tuple[str, ...] = ()
 
 
 def inspect_image(data: bytes) -> ImageInfo:
@@ -105,7 +118,9 @@ def verify_reduced(data: bytes) -> tuple[ImageInfo, npt.NDArray[np.uint8]]:
         side = REDUCED_SIDE // OVERSAMPLING
         # JPEG unpacks every block also at an eighth of the size, so a missing end is noticed all the same.
         picture = _load_rgb(image, lambda size: _scaled_size(size, (side, side), "pad"))
-        return _describe(image, size, mode, _orientation(image)), np.asarray(picture)
+        info = _describe(image, size, mode, _orientation(image))
+        pixels = np.asarray(picture)
+        return replace(info, animated=_is_animated(image), private=_private(image)), pixels
 
 
 def decode(data: bytes, image_size: tuple[int, int], resize: str = "stretch") -> npt.NDArray[np.uint8]:
@@ -168,6 +183,27 @@ def _orientation(image: Image.Image) -> int:
     except DECODER_ERRORS:
         return 1
     return orientation if orientation in _UPRIGHT else 1
+
+
+def _is_animated(image: Image.Image) -> bool:
+    # A phone's MPO holds further views of the same moment.
+    return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+
+
+def _private(image: Image.Image) -> tuple[str, ...]:
+    try:
+        exif = image.getexif()
+        if not exif:
+            return ()
+        tags = {**exif, **exif.get_ifd(_EXIF_PART)}
+        place = exif.get_ifd(_GPS_PART)
+    except DECODER_ERRORS:
+        return ()
+    found = [
+        name for name, known in PRIVATE_TAGS.items() if any(str(tags.get(tag) or "").strip() for tag in known)
+    ]
+    # Cameras without a position leave an empty part, or only its version.
+    return ("place", *found) if 2 in place and 4 in place else tuple(found)
 
 
 def _describe(image: Image.Image, size: _Size, mode: str, orientation: int) -> ImageInfo:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
-from PIL import features
+from PIL import Image, features
 
 from core.errors import UnreadableImage
+
+with contextlib.suppress(ImportError):
+    import pi_heif  # type: ignore[import-untyped]
+
+    # One thread a picture: many pictures are read at once already. The small preview in the file is never wanted.
+    pi_heif.register_heif_opener(decode_threads=1, thumbnails=False)
 
 _SUFFIXES: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -16,19 +23,26 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
     "GIF": (".gif",),
     "TIFF": (".tif", ".tiff"),
     "AVIF": (".avif", ".avifs"),
+    "HEIF": (".heic", ".heif", ".hif"),
 }
 """File name endings of each format that can be read, lower case."""
 
-_UNSUPPORTED_SUFFIXES = (".heic", ".heif", ".jxl", ".jp2", ".j2k", ".psd")
+_UNSUPPORTED_SUFFIXES = (".jxl", ".jp2", ".j2k", ".psd")
 
 EXTENSIONS = frozenset(itertools.chain(_UNSUPPORTED_SUFFIXES, *_SUFFIXES.values()))
 """Endings of files that are meant as pictures, also those that can only be reported as unsupported."""
 
-FORMATS = tuple(name for name in _SUFFIXES if name != "AVIF" or features.check("avif"))
+_MISSING = {
+    "AVIF": not features.check("avif"),
+    "HEIF": "HEIF" not in Image.OPEN,
+}
+
+FORMATS = tuple(name for name in _SUFFIXES if not _MISSING.get(name))
 """The only formats that Pillow is allowed to try."""
 
 _UNSUPPORTED = {
-    "HEIC": "This is a HEIC picture, which Graft cannot open. Save it as JPEG and use that "
+    "HEIF": "This is a HEIC picture, which this machine cannot open. Run: python -m pip install pi-heif. "
+    "Or save it as JPEG and use that "
     "(an iPhone takes JPEG with Settings, Camera, Formats, Most Compatible).",
     "AVIF": "This is an AVIF picture, which this machine's Pillow cannot open. Save it as JPEG or PNG.",
     "JPEG XL": "This is a JPEG XL picture, which Graft cannot open. Save it as JPEG or PNG.",
@@ -36,7 +50,7 @@ _UNSUPPORTED = {
     "Photoshop": "This is a Photoshop document, which Graft cannot open. Save it as JPEG or PNG.",
 }
 
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def suffixes_of(image_format: str) -> tuple[str, ...]:
@@ -61,7 +75,7 @@ def sniff(head: bytes) -> str:
     if head[:4] in (b"II*\0", b"MM\0*"):
         return "TIFF"
     if head[4:8] == b"ftyp":
-        return "AVIF" if head[8:12] in (b"avif", b"avis") else "HEIC" if head[8:12] in _HEIC_BRANDS else ""
+        return "AVIF" if head[8:12] in (b"avif", b"avis") else "HEIF" if head[8:12] in _HEIF_BRANDS else ""
     if head[:2] == b"\xff\x0a" or head[4:8] == b"JXL ":
         return "JPEG XL"
     if head[:4] == b"\xff\x4f\xff\x51" or head[4:8] == b"jP  ":
@@ -99,7 +113,7 @@ def why_unidentified(data: bytes) -> UnreadableImage:
 
 def why_damaged(data: bytes, error: Exception | None) -> UnreadableImage:
     """Say what is wrong with a picture on which its decoder gave up."""
-    if "truncated" in str(error).lower() or _ends_early(data):
+    if "truncated" in str(error).lower() or ends_early(data):
         return UnreadableImage(
             "The end of the picture is missing: a copy or download was interrupted. "
             "Copy it again, or remove it.",
@@ -109,7 +123,8 @@ def why_damaged(data: bytes, error: Exception | None) -> UnreadableImage:
     return UnreadableImage(f"The picture is damaged{reason}. Copy it again from its source, or remove it.")
 
 
-def _ends_early(data: bytes) -> bool:
+def ends_early(data: bytes) -> bool:
+    """Return whether the end of a picture file is certainly missing, as far as its format tells."""
     match sniff(data[:16]):
         case "JPEG":
             return b"\xff\xd9" not in data[-1024:]
@@ -121,4 +136,19 @@ def _ends_early(data: bytes) -> bool:
             return int.from_bytes(data[4:8], "little") + 8 > len(data)
         case "BMP":
             return int.from_bytes(data[2:6], "little") > len(data)
+        case "HEIF":
+            return _boxes_end(data) > len(data)
     return False
+
+
+def _boxes_end(data: bytes) -> int:
+    """Return where the last of the boxes ends that follow each other in a file, each with its length in front."""
+    end = 0
+    while end + 8 <= len(data):
+        length = int.from_bytes(data[end : end + 4], "big")
+        if length == 1:  # the real one takes eight bytes
+            length = int.from_bytes(data[end + 8 : end + 16], "big")
+        if length < 8:  # 0 stands for the rest of the file
+            return len(data)
+        end += length
+    return end

@@ -15,12 +15,12 @@ from PIL import Image, UnidentifiedImageError
 
 from core.errors import UnreadableImage
 from core.images.files import check_num_bytes
-from core.images.formats import FORMATS, why_damaged, why_unidentified
+from core.images.formats import FORMATS, ends_early, why_damaged, why_unidentified
 
 MAX_PIXELS = 150_000_000
 """Most pixels (width x height): 108-megapixel phones and 150-megapixel backs exist, Pillow refuses 179."""
 
-MAX_PIXELS_OF_FORMAT = {"WEBP": 50_000_000, "AVIF": 50_000_000}
+MAX_PIXELS_OF_FORMAT = {"WEBP": 50_000_000, "AVIF": 50_000_000, "HEIF": 50_000_000}
 """Lower limits: Pillow's decoders of these hold several copies, measured 16 bytes a pixel for WebP."""
 
 LARGE_PIXELS = 32_000_000
@@ -66,6 +66,9 @@ def opened(data: bytes) -> Iterator[Image.Image]:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check_num_pixels(image)
+        # Its decoder leaves what is missing grey and says nothing.
+        if image.format == "HEIF" and ends_early(data):
+            raise why_damaged(data, None)
         with _turn(image), contextlib.closing(image):
             yield image
     except (Image.DecompressionBombError, MemoryError) as error:

@@ -19,9 +19,6 @@ SEVERITIES = {
 }
 """Icon and colour; the word is written beside them."""
 
-OF_CLASSES = frozenset({"empty_class", "tiny_class", "split_like_class", "similar_class_names"})
-"""Checks that flag classes, not files."""
-
 OF_GROUPS = data_facts.OF_SAME_BYTES | data_facts.OF_NEAR_DUPLICATES
 """Checks whose files belong together in groups."""
 
@@ -47,15 +44,21 @@ def _title(check: Check) -> str:
 
 def _check(facts: Facts, check: Check) -> None:
     icon, color = SEVERITIES[check.severity]
-    is_of_classes = check.name in OF_CLASSES
     n = check.num_flagged
-    count = t("count.classes", n=n) if is_of_classes else t("count.files", n=n)
+    count = {
+        "classes": t("count.classes", n=n),
+        "properties": t("count.properties", n=n),
+        "files": t("count.files", n=n),
+    }[check.of]
     label = f"**{_title(check)}** · {count} :{color}-badge[{t(f'data.severity.{check.severity}')}]"
     expander = st.expander(label, icon=icon, key=f"data_check_{check.name}", on_change="rerun")
     if expander.open:
         with expander:
             st.markdown(told(check.why))
-            _class_table(check) if is_of_classes else _file_table(facts, check)
+            if check.of == "classes":
+                _class_table(check)
+            elif check.of == "files":
+                _file_table(facts, check)
 
 
 def _class_table(check: Check) -> None:

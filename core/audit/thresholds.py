@@ -1,0 +1,48 @@
+"""What counts as too small, too dark, too blurred: numbers that a person may move without opening a file again."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+from core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where a measure becomes a finding.
+
+    Args:
+        too_small: Pixels of the shorter side; smaller is flagged. 32 is the least that the networks of the catalog
+            take, so anything below is mostly made up.
+        too_large: Megapixels; larger is flagged. Reading such pictures takes longer than all the rest.
+        odd_aspect: Longer side divided by the shorter; more is flagged, since a network sees a square.
+        blank: Contrast, 0…1; below, there is nothing on the picture.
+        dark: Brightness of the lightest parts, 0…1; below, next to nothing can be seen.
+        bright: Brightness of the darkest parts, 0…1; above, the picture is washed out.
+        blurry: Sharpness, 0…1; photos have 0.5 to 0.85, and 0.2 to 0.42 after a blur (sigma) of 1 % of the width.
+        greyscale: Colourfulness, 0…1; below, a picture is grey. Compression alone makes 0.02.
+        tiny_class: Pictures of a class; with fewer it cannot be learnt from, tuned on and judged at the same time.
+
+    Raises:
+        DataError: A threshold is not a number, or negative.
+    """
+
+    too_small: float = 32
+    too_large: float = 50
+    odd_aspect: float = 4
+    blank: float = 0.04
+    dark: float = 0.2
+    bright: float = 0.9
+    blurry: float = 0.42
+    greyscale: float = 0.03
+    tiny_class: int = 3
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value) or value < 0:
+                raise DataError(
+                    f'Received the threshold {value} for "{field.name}". Expected a number of at least 0. Change it.'
+                )
