@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from core import backbones
+from core import backbones, engines
 from core.backbones import Backbone
+from core.engines import Engine
 from core.errors import Cancelled, DataError, JobError
 from core.heads import Head, check_converges, scores
 from core.recipes import Recipe
@@ -22,7 +23,7 @@ from core.training.checkpoints import Best, Checkpoint, Record
 from core.training.events import Listen, TimeIsUp, check_time
 from core.training.learner import Learner
 from core.training.optimizers import learning_rate
-from core.training.prediction import current_logits
+from core.training.prediction import logits_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,8 @@ class _Stage:
         head = self._learner.head()
         check_converges(head, "learning_rate", self._recipe.learning_rate)
         self._learner.publish()
-        logits = current_logits(
+        logits = logits_of(
+            Engine(engines.forward(self._backbone, self._recipe.pooling)),
             self._backbone,
             head,
             self._val,
