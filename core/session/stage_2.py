@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from core import evaluation, runs, training
+from core import engines, evaluation, runs, training
 from core.backbones import Backbone
 from core.errors import Cancelled
 from core.heads import Head
@@ -43,24 +44,33 @@ class Model:
 
 
 class _Course:
-    """Hears stage 2, and knows whether it compiles its first step: then it cannot hear that it should stop."""
+    """Hears stage 2, and knows whether it builds the network or compiles a step: it cannot hear then that it should
+    stop."""
 
     def __init__(self, listen: training.Listen) -> None:
         self._listen = listen
-        self._has_begun = threading.Event()
+        self._hears = threading.Event()
+        self._has_model = threading.Event()
         self.left = threading.Event()
         self.earlier_s = 0.0
 
     def listen(self, kind: str, **values: Any) -> None:
         if self.left.is_set():
             raise Cancelled
-        self._has_begun.set()
+        if kind in ("compiling", "batch_halved"):
+            self._hears.clear()
+        if kind == "progress":
+            self._hears.set()
+        if kind in ("resumed", "epoch"):
+            self._has_model.set()  # which is kept when the user asks to stop
+        if kind == "compiling":
+            return
         if kind == "resumed":
             self.earlier_s = sum(epoch["seconds"] for epoch in values["history"])
         self._listen(kind, **values)
 
     def may_be_left(self) -> bool:
-        return not self._has_begun.is_set()
+        return not self._hears.is_set() and not self._has_model.is_set()
 
 
 def fine_tune(
@@ -89,6 +99,8 @@ def fine_tune(
             checkpoint=checkpoint_path(context, run),
             fingerprint=_fingerprint(recipe, material, backbone),
             deadline=deadline,
+            scratch=runs.folder(context.workspace, run.id),
+            engine_of=functools.partial(engines.fastest, context.workspace),
         )
 
     try:
