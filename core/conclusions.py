@@ -52,7 +52,8 @@ def conclude(run: Run) -> list[Conclusion]:
 
 def points(share: float) -> str:
     """Return a difference of accuracies in percentage points, with its sign."""
-    return f"{round(100 * share, 1) + 0.0:+.1f}"  # + 0.0: there is no minus nothing
+    signed = f"{round(100 * share, 1) + 0.0:+.1f}"  # + 0.0: there is no minus nothing
+    return signed.replace("-", "\N{MINUS SIGN}")
 
 
 def _difference(stored: Mapping[str, float]) -> Difference:

@@ -34,9 +34,11 @@ REDUCTION = 32
 """Pixels of the input per position of the last feature map, along one side."""
 SESSION_MB = 1_000.0
 """Resident memory of a session with TensorFlow and nothing loaded, measured on Linux."""
-ACTIVATION_BYTES_PER_MAC = 0.05
-"""Bytes that a batch needs per multiply-add, rounded up from a peak of 1.46 GB measured with EfficientNet-Lite0 at
-224 px and 32 images a batch."""
+FORWARD_BYTES, BACKWARD_BYTES = 0.5, 2.5
+"""Bytes per activation and image of a batch: of a forward pass, which forgets what it needs no more, and of what a
+backward pass has to remember. Measured at 224 px and 32 images a batch were in all 0.6 (ResNet50), 0.9
+(EfficientNet-Lite0), 1.0 (MobileNetV2) and 2.7 (VGG16) with a third of the blocks training, for which this says 1.35;
+2.0 (EfficientNet-Lite0) and 5.8 (VGG16) with all, for which it says 3."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,9 @@ def forecast(
         "head": _head_s(recipe, num_train * (1 + recipe.views), width, num_classes),
         "controls": CONTROLS_S + min(num_images, CONTROL_IMAGES) / forward,
     }
-    batch = 32
+    batch, trained = 32, 0.0
     if recipe.fine_tune_epochs:
+        trained = recipe.fine_tune_blocks
         compiling = 0.0 if "fine_tune" in measured else COMPILE_S
         seconds["fine_tune"] = compiling + num_train * recipe.fine_tune_epochs / step
         seconds["evaluate"] = num_images / forward
@@ -102,10 +105,16 @@ def forecast(
         memory_mb=SESSION_MB
         + 4 * (weights_mb + hidden_mb)
         + 2 * features_mb
-        + batch * gmacs * 1e9 * ACTIVATION_BYTES_PER_MAC / 1e6,
+        + batch * _activations(recipe) * (FORWARD_BYTES + BACKWARD_BYTES * trained) / 1e6,
         disk_mb=features_mb + weights_mb + hidden_mb,
         measured="features" in measured and (not recipe.fine_tune_epochs or "fine_tune" in measured),
     )
+
+
+def _activations(recipe: Recipe) -> float:
+    """Return about how many numbers all layers together give for one image."""
+    spec = catalog.get(recipe.backbone)
+    return spec.num_activations * (recipe.image_size / spec.image_size) ** 2 * recipe.depth
 
 
 def _positions(recipe: Recipe) -> int:

@@ -4,7 +4,7 @@ GRAFT_HOME/
 ├── graft.db     datasets, jobs, device sessions
 ├── datasets/    one folder per dataset: its table of files
 ├── samples/     pictures of the sample datasets
-├── backbones/   converted weights of pretrained networks
+├── backbones/   converted weights of pretrained networks, and networks converted for LiteRT
 ├── features/    cached feature vectors, one folder per feature space
 ├── runs/        one folder per run: record, events, weights, predictions
 ├── sessions/    locks and logs of the device sessions

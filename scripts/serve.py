@@ -16,7 +16,8 @@ def main() -> None:
     """Find a port and become the server."""
     port = choose_port(os.environ.get("PORT", "").strip())
     print(
-        f"\n  Graft runs at http://{HOST}:{port} - open it in a browser; stop it with Ctrl+C.\n", flush=True
+        f"\n  Graft starts at http://{HOST}:{port} - open it in a browser in a moment; stop it with Ctrl+C.\n",
+        flush=True,
     )
     os.chdir(ROOT)
     os.environ["PYTHONUTF8"] = "1"  # names of files are UTF-8, whatever the terminal's language settings say

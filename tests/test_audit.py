@@ -284,6 +284,15 @@ def test_the_verdict_names_three_troubles_and_counts_the_rest() -> None:
     assert _verdict(table, found).endswith(
         "Found: Leak between splits (1,200), Truncated pictures (1,200), Too small pictures (1,200) and 2 more."
     )
+    notes = [audit.Check("nested", "note", 7, ()), audit.Check("hidden", "note", 0, ())]
+    assert _verdict(table, found[:1] + notes).endswith("Found: Leak between splits (1,200) and 1 more.")
+    assert _verdict(table, notes).endswith("No check found a problem.")
+
+
+def test_where_files_are_hidden_the_verdict_speaks_of_those_that_can_be_seen() -> None:
+    table = pd.DataFrame({"usable": [True, True], "kind": ["image", "image"], "label": ["a", "b"]})
+    found = [audit.Check("no_permission", "error", 1, ("c",))]
+    assert _verdict(table, found).startswith("All 2 pictures that can be seen, in 2 classes, can be used.")
 
 
 def test_a_sound_dataset_has_nothing_to_flag(tmp_path: Path, workspace: Workspace) -> None:

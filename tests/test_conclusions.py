@@ -115,7 +115,8 @@ def test_few_test_pictures_call_for_cross_validation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [(0.0214, "+2.1"), (-0.05, "-5.0"), (0.0, "+0.0"), (-0.0, "+0.0"), (-0.0004, "+0.0")]
+    ("share", "said"),
+    [(0.0214, "+2.1"), (-0.05, "\u22125.0"), (0.0, "+0.0"), (-0.0, "+0.0"), (-0.0004, "+0.0")],
 )
 def test_points_have_a_sign_and_nothing_is_never_negative(share: float, said: str) -> None:
     assert conclusions.points(share) == said
@@ -123,5 +124,5 @@ def test_points_have_a_sign_and_nothing_is_never_negative(share: float, said: st
 
 def test_a_difference_is_said_in_points_with_its_sign_and_interval() -> None:
     (told, *_) = conclusions.conclude(run(stage_2=stage_2(-0.05, -0.081, -0.02)))
-    assert "-5.0 points of accuracy" in str(told.sentence)
-    assert "(95\u00a0% interval -8.1 to -2.0)" in str(told.sentence)
+    assert "\u22125.0 points of accuracy" in str(told.sentence)
+    assert "(95\u00a0% interval \u22128.1 to \u22122.0)" in str(told.sentence)

@@ -465,6 +465,8 @@ def test_a_vanished_folder_is_told_and_what_was_found_stays(app: AppTest, birds:
     _open(app, birds)
     assert "cannot be opened" in app.warning[0].value
     assert _metrics(app)["Pictures"] == "30"
+    assert app.info[0].proto.title == "What was found last time"
+    assert not app.success and app.button(key="data_continue").disabled
 
 
 # --- several datasets

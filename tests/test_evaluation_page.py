@@ -15,6 +15,7 @@ from core import audit, datasets, queue, runs
 from core.datasets import Dataset
 from core.progress import no_progress
 from core.workspace import Workspace
+from pages.components import photos
 from tests.pictures import write_classes
 from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, metrics, visit, words
 
@@ -222,7 +223,7 @@ def test_the_most_confused_pairs_lead_to_their_cells(workspace: Workspace, birds
 def test_of_pairs_confused_once_each_none_is_called_the_worst(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds, [("owl", "wren"), ("kite", "owl")])
     app = visit("evaluation", run=run.id)
-    assert "No pair of classes stands out: the most confused, 2 of them, each by 1 picture." in words(app)
+    assert "No pair of classes stands out: 2 pairs are confused, by one picture each." in words(app)
 
 
 def test_errors_of_one_class_can_be_looked_at_alone(workspace: Workspace, birds: Dataset) -> None:
@@ -273,9 +274,19 @@ def test_a_folder_that_is_gone_leaves_the_scores_and_says_so(workspace: Workspac
     shutil.rmtree(birds.root)
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert "The pictures of this run are not at hand" in app.warning[0].value
+    assert f"their folder `{birds.root}` was moved, renamed or deleted" in app.warning[0].value
     assert metrics(app)["Accuracy"] == "83.3\u00a0%"
     assert _galleries(app) == 1
+
+
+def test_a_photo_that_was_shown_is_grey_once_its_file_is_gone(birds: Dataset) -> None:
+    path = next(birds.root.rglob("*.png"))
+    name = str(path.relative_to(birds.root))
+    before = photos.small(birds.root, name, "one")
+    path.unlink()
+    after = photos.small(birds.root, name, "one")
+    assert before[1] and not after[1]
+    assert before[0] != after[0]
 
 
 def test_a_removed_dataset_leaves_the_scores(workspace: Workspace, birds: Dataset) -> None:
@@ -283,7 +294,7 @@ def test_a_removed_dataset_leaves_the_scores(workspace: Workspace, birds: Datase
     datasets.remove(workspace, birds.id)
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert "are not at hand" in app.warning[0].value
+    assert "their dataset was removed from Graft" in app.warning[0].value
 
 
 def test_a_photo_that_is_gone_does_not_take_the_others_along(workspace: Workspace, birds: Dataset) -> None:

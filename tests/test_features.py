@@ -178,9 +178,9 @@ def test_a_network_cut_short_has_features_of_its_own(
 def test_on_a_small_device_batches_are_halved_and_nothing_is_lost(
     workspace: Workspace, tiny: Backbone, photos: list[Path]
 ) -> None:
-    assert extract(workspace, tiny, photos[:1]).batch_size == engines.BATCH_SIZE
+    assert extract(workspace, tiny, photos[:1]).engine.batch_size == engines.BATCH_SIZE
     extracted = extract(workspace, with_limited_memory(tiny, 9), photos)
-    assert (extracted.num_computed, extracted.num_cached, extracted.batch_size) == (39, 1, 8)
+    assert (extracted.num_computed, extracted.num_cached, extracted.engine.batch_size) == (39, 1, 8)
     np.testing.assert_allclose(extracted.matrix, expected(tiny, photos), atol=1e-5)
 
 

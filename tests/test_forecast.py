@@ -58,3 +58,28 @@ def test_variations_cost_a_pass_each_and_flattening_more_numbers_per_picture() -
     assert flat.disk_mb > 10 * plain.disk_mb
     scratch = forecast(replace(RECIPE, head_epochs=0), 700, 300, 10, "cpu")
     assert (scratch.seconds["features"], scratch.seconds["head"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "blocks", "peak_mb"),
+    [
+        ("efficientnet-lite0", 0.34, 1_408),
+        ("efficientnet-lite0", 1.0, 2_092),
+        ("mobilenet-v2", 0.34, 1_516),
+        ("resnet50", 0.34, 1_744),
+        ("vgg16", 0.34, 2_215),
+        ("vgg16", 1.0, 3_731),
+    ],
+)
+def test_the_memory_is_about_what_was_measured(backbone: str, blocks: float, peak_mb: float) -> None:
+    recipe = recipes.validate(Recipe(backbone=backbone, fine_tune_blocks=blocks))
+    assert 0.7 < forecast(recipe, 168, 72, 6, "cpu").memory_mb / peak_mb < 1.8
+
+
+def test_larger_batches_and_more_trained_blocks_need_more_memory() -> None:
+    usual, larger, all_blocks, head = (
+        forecast(replace(RECIPE, **changes), 700, 300, 10, "cpu").memory_mb
+        for changes in ({}, {"batch_size": 64}, {"fine_tune_blocks": 1.0}, {"fine_tune_epochs": 0})
+    )
+    assert head < usual < larger
+    assert usual < all_blocks

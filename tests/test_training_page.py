@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import datasets, queue, recipes, runs
 from core.datasets import Dataset
+from core.queue import DeviceMemory
 from core.words import say
 from core.workspace import Workspace
 from tests.worlds import (
@@ -460,7 +461,7 @@ def test_a_finished_run_stands_against_the_head_alone_and_the_controls(
     assert not app.exception
     assert _against(app) == [
         ["**This model**", "100.0\u00a0%", "6", "–"],
-        ["Its head alone, before fine-tuning", "92.5\u00a0%", "6", "+2.5 (-5.0 to +10.0)"],
+        ["Its head alone, before fine-tuning", "92.5\u00a0%", "6", "+2.5 (\u22125.0 to +10.0)"],
         ["*Control:* a quick head on this network", "90.0\u00a0%", "6", "–"],
         ["*Control:* the same on an untrained network", "50.0\u00a0%", "6", "+40.0 (+20.0 to +60.0)"],
         ["*Control:* the same on 32 × 32 pixels", "40.0\u00a0%", "6", "+50.0 (+30.0 to +70.0)"],
@@ -475,7 +476,9 @@ def test_fine_tuning_that_was_not_kept_is_what_the_model_is_held_against(
     run = replace(finished_run(workspace, birds), fine_tuned=False, controls={})
     runs.save(workspace, run)
     app = visit("training", run=run.id)
-    assert _against(app)[1:] == [["Fine-tuned, not kept", "95.0\u00a0%", "6", "-2.5 (-10.0 to +5.0)"]]
+    assert _against(app)[1:] == [
+        ["Fine-tuned, not kept", "95.0\u00a0%", "6", "\u22122.5 (\u221210.0 to +5.0)"]
+    ]
     assert "The controls use" not in words(app)
 
 
@@ -748,6 +751,23 @@ def test_a_run_whose_dataset_was_removed_can_still_be_looked_at(workspace: Works
     assert "right 6 times of 6" in words(app)
 
 
+def test_a_run_whose_sample_is_still_being_made_is_not_one_of_a_removed_dataset(workspace: Workspace) -> None:
+    queue.submit_training(workspace, "digits-0000", "Handwritten digits", RECIPE, sample="digits")
+    app = visit("training")
+    assert not app.exception
+    assert "Runs on datasets that were removed" not in [header.value for header in app.header]
+
+
+def test_a_training_that_needs_more_memory_than_there_is_is_warned_of(
+    workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "This is more memory" not in words(visit("training", dataset=birds.id))
+    monkeypatch.setattr(queue, "device_memory", lambda device: DeviceMemory(used_mb=100.0, total_mb=512.0))
+    assert "This is more memory than the 0.5 GB of this computer." in words(
+        visit("training", dataset=birds.id)
+    )
+
+
 def test_trying_again_without_the_dataset_says_what_is_missing(workspace: Workspace, birds: Dataset) -> None:
     job = begin_training(workspace, birds)
     queue.finish(workspace, job, "interrupted", message=queue.INTERRUPTED)
@@ -765,3 +785,5 @@ def test_a_folder_that_is_gone_does_not_block_the_page(workspace: Workspace, bir
     app = visit("training", run=run.id)
     assert not app.exception
     assert "right 6 times of 6" in words(app)
+    assert "cannot be reached now, so there is nothing to learn from" in words(app)
+    assert not has_button(app, "start_training")

@@ -15,8 +15,8 @@ from core import augmentation
 from core.backbones import Backbone
 from core.recipes import OPTIMIZERS, Recipe
 from core.training import Images
-from core.training.batches import Batch, iterate_batches
-from core.training.learner import Learner, layer_factors
+from core.training.batches import Batch, iterate_batches, varied_anew
+from core.training.learner import Learner, layer_factors, trained_blocks
 from core.training.optimizers import learning_rate
 from tests.training_worlds import RECIPE, make_backbone, make_images
 
@@ -37,23 +37,24 @@ def backbone(tmp_path: Path) -> Backbone:
 
 
 def batches(images: Images, recipe: Recipe, epoch: int = 1, batch_size: int = 8) -> list[Batch]:
-    return list(iterate_batches(images, 2, recipe, SIZE, batch_size, epoch))
+    inputs_of = varied_anew(images, recipe, SIZE, epoch)
+    return list(iterate_batches(images, 2, recipe, batch_size, epoch, inputs_of))
 
 
 def test_an_epoch_holds_every_image_once_and_batches_of_one_size(images: dict[str, Images]) -> None:
     made = batches(images["train"], RECIPE)
-    assert [batch.pixels.shape for batch in made] == [
+    assert [batch.inputs.shape for batch in made] == [
         (8, 32, 32, 3)
     ] * 3  # 20 images, the last batch filled up
-    seen = [pixels.tobytes() for batch in made for pixels in batch.pixels]
+    seen = [pixels.tobytes() for batch in made for pixels in batch.inputs]
     assert len(set(seen)) == len(set(seen[:20])) == 20
-    assert made[0].pixels.dtype == made[0].targets.dtype == np.float32
-    assert 100 < np.concatenate([batch.pixels for batch in made]).max() <= 255
+    assert made[0].inputs.dtype == made[0].targets.dtype == np.float32
+    assert 100 < np.concatenate([batch.inputs for batch in made]).max() <= 255
 
 
 def test_the_targets_are_those_of_the_pictures(images: dict[str, Images]) -> None:
     for batch in batches(images["train"], RECIPE):
-        np.testing.assert_array_equal(batch.targets.argmax(axis=1), batch.pixels.mean(axis=(1, 2, 3)) > 128)
+        np.testing.assert_array_equal(batch.targets.argmax(axis=1), batch.inputs.mean(axis=(1, 2, 3)) > 128)
         np.testing.assert_array_equal(batch.weights, 1)
 
 
@@ -61,9 +62,9 @@ def test_epochs_differ_and_each_is_the_same_again(images: dict[str, Images]) -> 
     recipe = replace(RECIPE, augment=augmentation.PRESETS["strong"])
     first, again, second = (batches(images["train"], recipe, epoch) for epoch in (1, 1, 2))
     for one, other in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one.pixels, other.pixels)
+        np.testing.assert_array_equal(one.inputs, other.inputs)
         np.testing.assert_array_equal(one.targets, other.targets)
-    assert not np.array_equal(first[0].pixels, second[0].pixels)
+    assert not np.array_equal(first[0].inputs, second[0].inputs)
 
 
 def test_mixed_pictures_have_mixed_targets_and_weights(images: dict[str, Images]) -> None:
@@ -95,9 +96,13 @@ def batch() -> Batch:
     return Batch(pixels, np.eye(2, dtype=np.float32)[np.arange(8) % 2], np.ones(8, np.float32))
 
 
+def learner_of(backbone: Backbone, recipe: Recipe) -> Learner:
+    return Learner(backbone, None, 2, recipe, trained_blocks(backbone, recipe))
+
+
 def moved(backbone: Backbone, recipe: Recipe, batch: Batch, rate: float = 1e-3) -> dict[str, np.ndarray]:
     """Return how far one step moves each weight of the backbone and the head."""
-    learner = Learner(backbone, None, 2, recipe)
+    learner = learner_of(backbone, recipe)
     before, head = backbone.model.get_weights(), learner.head()
     learner.step(batch, rate)
     after = {"head/kernel": learner.head().kernel - head.kernel}
@@ -166,7 +171,7 @@ def test_a_gradient_that_is_too_long_is_shortened(backbone: Backbone, batch: Bat
 def test_class_weights_count_in_the_loss(backbone: Backbone, batch: Batch) -> None:
     recipe = replace(RECIPE, optimizer="sgd")
     first = batch._replace(weights=np.array([2, 0] * 4, np.float32))
-    only = Batch(batch.pixels[::2], batch.targets[::2], np.ones(4, np.float32))
+    only = Batch(batch.inputs[::2], batch.targets[::2], np.ones(4, np.float32))
     np.testing.assert_allclose(
         moved(backbone, recipe, first)["head/kernel"],
         moved(backbone, recipe, only)["head/kernel"],
@@ -189,7 +194,7 @@ def test_in_16_bits_the_network_computes_in_16_and_keeps_weights_and_logits_in_3
     backbone: Backbone, batch: Batch
 ) -> None:
     pristine = backbone.model.get_weights()
-    learner = Learner(backbone, None, 2, replace(RECIPE, mixed_precision=True))
+    learner = learner_of(backbone, replace(RECIPE, mixed_precision=True))
     twin = learner._learning
     assert twin.get_layer("block2_conv").compute_dtype == "float16"
     assert twin.get_layer("head").compute_dtype == "float32"
@@ -204,7 +209,7 @@ def test_in_16_bits_the_network_computes_in_16_and_keeps_weights_and_logits_in_3
 def test_16_bits_learn_what_32_do(backbone: Backbone, batch: Batch) -> None:
     ends = []
     for mixed_precision in (False, True):
-        learner = Learner(backbone, None, 2, replace(RECIPE, mixed_precision=mixed_precision))
+        learner = learner_of(backbone, replace(RECIPE, mixed_precision=mixed_precision))
         pristine = backbone.model.get_weights()
         ends.append([learner.step(batch, 1e-2)["log_loss"] for _ in range(30)])
         backbone.model.set_weights(pristine)
@@ -218,7 +223,7 @@ def test_16_bits_learn_what_32_do(backbone: Backbone, batch: Batch) -> None:
 
 def test_a_restored_state_goes_on_as_it_did(backbone: Backbone, batch: Batch) -> None:
     recipe = replace(RECIPE, dropout=0.5, dense_units=4, head_solver="adam")
-    learner = Learner(backbone, None, 2, recipe)
+    learner = learner_of(backbone, recipe)
 
     def go_on() -> Iterator[Any]:
         learner.seed(recipe.seed, 2)
@@ -230,12 +235,12 @@ def test_a_restored_state_goes_on_as_it_did(backbone: Backbone, batch: Batch) ->
     learner.restore(state)
     np.testing.assert_allclose(list(go_on()), first, atol=1e-6)
     assert learner.accepts(state)
-    narrow = Learner(backbone, None, 2, replace(recipe, dense_units=3))
+    narrow = learner_of(backbone, replace(recipe, dense_units=3))
     assert not narrow.accepts(state)
 
 
 def test_dropout_differs_from_epoch_to_epoch(backbone: Backbone, batch: Batch) -> None:
-    learner = Learner(backbone, None, 2, replace(RECIPE, dropout=0.5, head_solver="adam"))
+    learner = learner_of(backbone, replace(RECIPE, dropout=0.5, head_solver="adam"))
     seen = []
     for epoch in (1, 1, 2):
         learner.seed(0, epoch)

@@ -15,7 +15,10 @@ from core.datasets.layouts import SPLIT_NAMES
 from core.words import Sentence, Value, listed, sentence
 
 MAX_TROUBLES = 3
-"""Checks that the verdict names before it counts the rest."""
+"""Checks that the verdict names before it counts the rest, notes too."""
+
+HIDING = ("no_permission", "bad_name")
+"""Checks whose files and folders hide nobody knows how many pictures."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,12 @@ def verdict(table: pd.DataFrame, found: Sequence[Check]) -> tuple[Sentence, ...]
     num_pictures = int(table["kind"].isin(["image", "nested"]).sum())
     num_classes = usable["label"].nunique()
     classes = sentence("count.classes", n=num_classes)
+    hidden = any(check.num_flagged for check in found if check.name in HIDING)
     if len(usable) == num_pictures:
-        counts = sentence("audit.verdict.all", n=num_pictures, classes=classes)
+        values: dict[str, Value] = {"n": num_pictures, "classes": classes}
+        counts = (
+            sentence("audit.verdict.seen", **values) if hidden else sentence("audit.verdict.all", **values)
+        )
     else:
         counts = sentence("audit.verdict.some", usable=len(usable), n=num_pictures, classes=classes)
     troubles = [check for check in found if check.num_flagged and check.severity != "note"]
@@ -113,17 +120,16 @@ def verdict(table: pd.DataFrame, found: Sequence[Check]) -> tuple[Sentence, ...]
         return counts, sentence("audit.verdict.one_class")
     if not troubles:
         return counts, sentence("audit.verdict.sound")
-    return counts, sentence("audit.verdict.look", troubles=_named(troubles))
+    named = troubles[:MAX_TROUBLES]
+    num_more = sum(check.num_flagged > 0 for check in found) - len(named)
+    return counts, sentence("audit.verdict.look", troubles=_named(named, num_more))
 
 
-def _named(troubles: Sequence[Check]) -> Value:
-    shown = [
-        sentence("audit.verdict.trouble", title=check.title, n=check.num_flagged)
-        for check in troubles[:MAX_TROUBLES]
-    ]
-    if len(troubles) <= MAX_TROUBLES:
-        return listed(shown)
-    return sentence("list.more", names=listed(shown), n=len(troubles) - MAX_TROUBLES)
+def _named(troubles: Sequence[Check], num_more: int) -> Value:
+    shown = listed(
+        [sentence("audit.verdict.trouble", title=check.title, n=check.num_flagged) for check in troubles]
+    )
+    return sentence("list.more", names=shown, n=num_more) if num_more > 0 else shown
 
 
 def _empty_class(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds) -> Iterable[str]:

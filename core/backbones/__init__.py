@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import numpy as np
 
 from core import catalog
 from core.backbones import efficientnet_lite, keras_applications, tiny
-from core.backbones.blocks import Block, cut, find_blocks, unfreeze
+from core.backbones.blocks import Block, cut, end_of, find_blocks, unfreeze
 from core.backbones.random_weights import randomise
 from core.catalog import BackboneSpec
 from core.errors import RecipeError, WeightsError
@@ -32,6 +33,7 @@ __all__ = [
     "hash_arrays",
     "network",
     "num_features",
+    "split",
     "unfreeze",
 ]
 
@@ -191,6 +193,48 @@ def adopt(backbone: Backbone, weights: Sequence[np.ndarray], weights_sha256: str
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # it computes with copies of its weights
     return replace(backbone, weights_sha256=weights_sha256, checksum=_checksum(backbone.model))
+
+
+def split(backbone: Backbone, num_upper: int) -> tuple[Backbone, Backbone] | None:
+    """Split a network in two between blocks, for instance where it is frozen and where it learns.
+
+    Asked again it answers with the same parts, so what was traced for them stays of use.
+
+    Args:
+        backbone: A pristine backbone.
+        num_upper: How many of its last blocks belong to the upper part.
+
+    Returns:
+        The lower part, from pixels, and the upper one, from what leaves the lower one; layers are shared, not copied.
+        None if there is no lower block, or if the upper part needs more than what leaves the last of them (NASNet's
+        cells look back at two).
+    """
+    known = _splits.setdefault(backbone, {})
+    if num_upper not in known:
+        known[num_upper] = _split(backbone, len(backbone.blocks) - num_upper)
+    return known[num_upper]
+
+
+# Each split adds nodes to the layers' graph, which must not grow with every training of a warm backbone.
+_splits: weakref.WeakKeyDictionary[Backbone, dict[int, tuple[Backbone, Backbone] | None]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _split(backbone: Backbone, num_lower: int) -> tuple[Backbone, Backbone] | None:
+    if num_lower < 1:
+        return None
+    model, blocks = backbone.model, backbone.blocks
+    seam = end_of(model, blocks, num_lower - 1, backbone.spec.block_pattern)
+    try:
+        upper = keras.Model(seam, model.output, name=f"{model.name}-upper")
+    except ValueError:  # Keras finds another way from the image to the output
+        return None
+    lower = keras.Model(model.input, seam, name=f"{model.name}-lower")
+    return (
+        replace(backbone, model=lower, blocks=blocks[:num_lower], checksum=_checksum(lower)),
+        replace(backbone, model=upper, blocks=blocks[num_lower:], checksum=_checksum(upper)),
+    )
 
 
 def num_features(backbone: Backbone, pooling: str = "average") -> int:

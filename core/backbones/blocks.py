@@ -108,10 +108,22 @@ def cut(
     num_kept = math.ceil(round(depth * len(blocks), 6))  # 0.07 × 100 blocks are 7, not 7.000000000000001
     if num_kept == len(blocks):
         return model, blocks
+    output = end_of(model, blocks, num_kept - 1, pattern)
+    return keras.Model(model.input, output, name=model.name), blocks[:num_kept]
+
+
+def end_of(model: keras.Model, blocks: Sequence[Block], number: int, pattern: str) -> Any:
+    """Return what leaves a block, as a Keras tensor.
+
+    Args:
+        model: A flat network, with one output.
+        blocks: All its blocks, from the input to the output.
+        number: Of the block, from 0.
+        pattern: The one by which the blocks were found.
+    """
     operations = {operation.name: operation for operation in model.operations}
     ends = _block_ends({name: _parents(operation) for name, operation in operations.items()}, pattern)
-    output = operations[ends[blocks[num_kept - 1].name]].output
-    return keras.Model(model.input, output, name=model.name), blocks[:num_kept]
+    return operations[ends[blocks[number].name]].output
 
 
 def unfreeze(

@@ -62,8 +62,7 @@ def get(name: str) -> BackboneSpec:
     if wanted in _BY_NORMALISED_NAME:
         return _BY_NORMALISED_NAME[wanted]
     offered = [key for key, spec in _BY_NORMALISED_NAME.items() if not spec.hidden]
-    closest = difflib.get_close_matches(wanted, offered, n=3, cutoff=0.4) or offered
-    names = ", ".join(_BY_NORMALISED_NAME[key].name for key in closest)
-    raise RecipeError(
-        f'Unknown backbone "{name}". Expected a name of the catalog. Choose for example: {names}.'
-    )
+    closest = difflib.get_close_matches(wanted, offered, n=3, cutoff=0.4)
+    names = ", ".join(_BY_NORMALISED_NAME[key].name for key in closest or offered)
+    choose = "Choose for example" if closest else "Choose one of"
+    raise RecipeError(f'Unknown backbone "{name}". Expected a name of the catalog. {choose}: {names}.')

@@ -35,6 +35,7 @@ class BackboneSpec:
         num_parameters: Weights without the classifying top, moving statistics included.
         num_features: Channels of the last feature map.
         gmacs: Billions of multiply-adds for one image of ``image_size``, counted over convolutions.
+        num_activations: Numbers that all layers give for one image of ``image_size`` together.
         block_pattern: Regular expression whose first group names the block a layer belongs to.
         paper: Who, when, what, where.
         licence: Of the code and of the weights.
@@ -55,6 +56,7 @@ class BackboneSpec:
     num_parameters: int
     num_features: int
     gmacs: float
+    num_activations: int
     block_pattern: str
     paper: str
     licence: str

@@ -55,11 +55,11 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
         tell(
             f"{printable(row.name):<{width}}  {row.precision:9.3f}  {row.recall:6.3f}  {row.f1:6.3f}  {row.support:8d}"
         )
-    wrong = sorted(
-        (a for a in answers if a["true"] != a["predicted"]), key=lambda a: -float(a["probability"])
-    )
-    tell(f"\n{len(wrong)} wrong of {len(answers)}" + (", the most confident first:" if wrong else "."))
-    for answer in wrong[:MAX_LISTED]:
+    worst_first = runs.answers(run, said)
+    wrong = worst_first[worst_first["wrong"]]
+    order = ", first those whose true class was thought least likely:" if len(wrong) else "."
+    tell(f"\n{len(wrong)} wrong of {len(answers)}{order}")
+    for answer in wrong.head(MAX_LISTED).to_dict("records"):
         words = f"{answer['true']}, taken for {answer['predicted']}"
         tell(f"  {printable(answer['path'])}  {printable(words)} ({answer['probability'] * 100:.2f} %)")
     return 0

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,10 @@ from core.errors import JobError
 
 MAX_LISTED = 5
 """Paths shown per check, and errors shown per evaluation, where a person reads."""
+
+
+REPORT_EVERY_S = 10.0
+"""Seconds between two lines of progress of one stage in a file."""
 
 
 class OutputError(JobError):
@@ -78,20 +83,23 @@ def scores_line(metrics: Any) -> str:
 
 
 class ProgressLine:
-    """One line on standard error that says how far a long thing is; lines only per stage if it is a file."""
+    """One line on standard error that says how far a long thing is; where that is a file, now and then a new line."""
 
     def __init__(self) -> None:
         self._stage = ""
+        self._said = 0.0
         self._live = sys.stderr.isatty()
 
     def __call__(self, stage: str, done: int, total: int, eta_s: float | None = None) -> None:
         """Show the state of a stage."""
+        share = f" {done}/{total}" if total else ""
+        rest = f", {eta_s:.0f} s left" if eta_s else ""
+        now = time.monotonic()
         if self._live:
-            share = f" {done}/{total}" if total else ""
-            rest = f", {eta_s:.0f} s left" if eta_s else ""
             sys.stderr.write(f"\r\x1b[K{stage}{share}{rest}")
-        elif stage != self._stage:
-            sys.stderr.write(f"{stage}\n")
+        elif stage != self._stage or now - self._said >= REPORT_EVERY_S:
+            sys.stderr.write(f"{stage}{share}{rest}\n")
+            self._said = now
         self._stage = stage
         sys.stderr.flush()
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from core import engines, feature_store, images
 from core.backbones import Backbone, num_features
+from core.engines import Engine
 from core.errors import UnreadableImage
 from core.feature_store import FeatureSpace
 from core.features.views import View
@@ -45,7 +46,7 @@ class Features:
         num_computed: Pictures that went through the network now.
         num_cached: Files whose features were known, from before or from an identical file.
         unreadable: Position in the list to what is wrong with the file.
-        batch_size: Most pictures that went, or would have gone, through the network at once; below
+        engine: What computed, or would have computed, them; its ``batch_size`` is below
             :data:`core.engines.BATCH_SIZE` where the device's memory was too small for that.
     """
 
@@ -53,13 +54,25 @@ class Features:
     num_computed: int
     num_cached: int
     unreadable: dict[int, str]
-    batch_size: int
+    engine: Engine
 
 
 def describe_space(
-    backbone: Backbone, resize: str = "stretch", pooling: str = "average", view: View | None = None
+    backbone: Backbone,
+    resize: str = "stretch",
+    pooling: str = "average",
+    view: View | None = None,
+    precision: str = "",
 ) -> dict[str, Any]:
-    """Return all that decides which numbers a picture gets, as JSON, by which its features are kept."""
+    """Return all that decides which numbers a picture gets, as JSON, by which its features are kept.
+
+    Args:
+        backbone: A pristine backbone.
+        resize: How pictures are brought to ``backbone.image_size``; one of ``images.RESIZE_RULES``.
+        pooling: One of :data:`core.recipes.POOLINGS`.
+        view: A random variation of each picture instead of the picture itself.
+        precision: Of the engine; TensorFlow's if empty.
+    """
     is_whole = backbone.depth == 1
     description: dict[str, Any] = {
         "format": _FORMAT_VERSION,
@@ -71,7 +84,7 @@ def describe_space(
         "cut_layer": "last feature map" if is_whole else f"end of {backbone.blocks[-1].name}",
         "pooling": _POOLINGS[pooling],
         "view_seed": None,
-        "engine": engines.precision(),
+        "engine": precision or engines.precision(),
         "decode_version": images.DECODE_VERSION,
         "num_features": num_features(backbone, pooling),
     }
@@ -117,31 +130,24 @@ def extract(
         WorkspaceError: The cache cannot be written, or ``GRAFT_FEATURES_GB`` is not a number.
     """
     max_bytes = feature_store.limit_bytes()
-    space = FeatureSpace(workspace, describe_space(backbone, resize, pooling, view))
+    engine = engines.fastest(workspace, backbone, pooling, len(paths))
+    space = FeatureSpace(workspace, describe_space(backbone, resize, pooling, view, engine.precision))
     rows = _Rows(paths, hashes, space.num_features)
     for keys, known in space.read(rows.missing):
         rows.put(keys, known)
     num_hits = rows.num_done
     progress(num_hits, len(paths))
     if rows.missing:
-        _check_pristine(backbone)
-    forward = engines.forward(backbone, pooling)
+        engines.check_pristine(backbone)
     decode = functools.partial(_decode, image_size=backbone.image_size, resize=resize, view=view)
     with _ShardWriter(space) as writer, _counting(workspace, num_hits, writer):
-        for batch in _computed_ahead(forward, _batches(decode, batch_size, rows)):
+        for batch in _computed_ahead(engine, _batches(decode, batch_size, rows)):
             writer.add(*batch)
             rows.put(*batch)
             progress(rows.num_done, len(paths))
     feature_store.evict(workspace, max_bytes, in_use=(space.key,))
     num_cached = len(paths) - writer.num_rows - len(rows.unreadable)
-    return Features(rows.matrix, writer.num_rows, num_cached, rows.unreadable, forward.batch_size)
-
-
-def _check_pristine(backbone: Backbone) -> None:
-    if not backbone.is_pristine():
-        raise ValueError(
-            "Received a backbone whose weights were changed. Expected it as built. Restore it first."
-        )
+    return Features(rows.matrix, writer.num_rows, num_cached, rows.unreadable, engine)
 
 
 @contextlib.contextmanager
@@ -216,12 +222,12 @@ def _batches(decode: _Decode, batch_size: int, rows: _Rows) -> Iterator[_Batch]:
         yield keys, np.stack(pictures)
 
 
-def _computed_ahead(forward: engines.Forward, batches: Iterable[_Batch]) -> Iterator[_Batch]:
+def _computed_ahead(engine: Engine, batches: Iterable[_Batch]) -> Iterator[_Batch]:
     """Run the network on each batch in a thread of its own, while the next batch is being decoded."""
     waiting: tuple[list[str], Future[np.ndarray]] | None = None
     with ThreadPoolExecutor(1) as pool:
         for keys, pictures in batches:
-            finished, waiting = waiting, (keys, pool.submit(forward, pictures))
+            finished, waiting = waiting, (keys, pool.submit(engine, pictures))
             if finished:
                 yield finished[0], finished[1].result()
         if waiting:

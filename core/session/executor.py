@@ -53,13 +53,15 @@ class Warm:
     def __init__(self, limit: int = MAX_WARM) -> None:
         self._limit = limit
         self._items: OrderedDict[str, Any] = OrderedDict()
+        self._names: dict[str, str] = {}
 
-    def get(self, key: str, make: Callable[[], Item]) -> Item:
-        """Return the item of ``key``, made by ``make`` if it is not there."""
+    def get(self, key: str, make: Callable[[], Item], name: str = "") -> Item:
+        """Return the item of ``key``, made by ``make`` if it is not there; people know it as ``name``."""
         if key not in self._items:
             while len(self._items) >= self._limit:
                 self._items.popitem(last=False)
             self._items[key] = make()
+            self._names[key] = name or key
         self._items.move_to_end(key)
         item: Item = self._items[key]
         return item
@@ -69,8 +71,8 @@ class Warm:
         self._items.pop(key, None)
 
     def names(self) -> list[str]:
-        """Return the keys, oldest first."""
-        return list(self._items)
+        """Return what people know the items as, oldest first."""
+        return [self._names[key] for key in self._items]
 
 
 class Pace:

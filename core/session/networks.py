@@ -16,18 +16,26 @@ from core.session.executor import Context
 
 def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
     """Return the network that a recipe begins with, from those kept warm where it is among them."""
-    return context.warm.get(warm_key(recipe, job), lambda: build_backbone(context, recipe, job))
+    return context.warm.get(
+        warm_key(recipe, job), lambda: build_backbone(context, recipe, job), ", ".join(_description(recipe))
+    )
 
 
 def warm_key(recipe: Recipe, job: Job) -> str:
     """Return the name under which the network that a recipe begins with is kept warm."""
-    parts = [recipe.backbone, f"{recipe.image_size} px"]
-    parts += [f"{100 * recipe.depth:.0f} % deep"] if recipe.depth < 1 else []
-    parts += [recipe.weights] if recipe.weights else []
-    parts += [f"seed {recipe.seed}"] if recipe.weights == recipes.RANDOM_WEIGHTS else []
+    parts = [recipe.backbone, *_description(recipe), recipe.weights]
     # Two askers may keep other weights under the same name.
     parts += [job.args["keras_home"]] if catalog.get(recipe.backbone).source == "keras" else []
     return ", ".join(parts)
+
+
+def _description(recipe: Recipe) -> list[str]:
+    """Return what people know a network as."""
+    parts = [catalog.get(recipe.backbone).title, f"{recipe.image_size} px"]
+    parts += [f"{100 * recipe.depth:.0f} % deep"] if recipe.depth < 1 else []
+    parts += [Path(recipe.weights).name] if recipe.weights else []
+    parts += [f"seed {recipe.seed}"] if recipe.weights == recipes.RANDOM_WEIGHTS else []
+    return parts
 
 
 def build_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:

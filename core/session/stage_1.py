@@ -73,7 +73,9 @@ def extract(
         )
         num_computed, num_cached = num_computed + view.num_computed, num_cached + view.num_cached
         views.append(view.matrix)
-    context.log(f"Features: {num_computed} computed, {num_cached} taken from the cache.")
+    by = f" by {plain.engine.precision}" if num_computed else ""
+    why = f" ({plain.engine.reason})" if num_computed and plain.engine.reason else ""
+    context.log(f"Features: {num_computed} computed{by}{why}, {num_cached} taken from the cache.")
     return material, Extracted(matrix, views, num_computed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from core import evaluation, runs, training
+from core import engines, evaluation, runs, training
 from core.backbones import Backbone
 from core.errors import Cancelled
 from core.queue import Job
@@ -26,21 +27,28 @@ STAGE = "fine_tune"
 
 
 class _Course(Course):
-    """Knows also whether stage 2 compiles its first step: then it cannot hear that it should stop."""
+    """Knows also whether stage 2 builds the network or compiles a step: it cannot hear then that it should stop."""
 
     def __init__(self, listen: training.Listen) -> None:
         super().__init__(listen)
-        self._has_begun = threading.Event()
+        self._hears = threading.Event()
+        self._has_model = threading.Event()
         self.left = threading.Event()
 
     def listen(self, kind: str, **values: Any) -> None:
         if self.left.is_set():
             raise Cancelled
-        self._has_begun.set()
-        super().listen(kind, **values)
+        if kind in ("compiling", "batch_halved"):
+            self._hears.clear()
+        if kind == "progress":
+            self._hears.set()
+        if kind in ("resumed", "epoch"):
+            self._has_model.set()  # which is kept when the user asks to stop
+        if kind != "compiling":
+            super().listen(kind, **values)
 
     def may_be_left(self) -> bool:
-        return not self._has_begun.is_set()
+        return not self._hears.is_set() and not self._has_model.is_set()
 
 
 def fine_tune(
@@ -69,6 +77,8 @@ def fine_tune(
             checkpoint=runs.checkpoint_path(context.workspace, run.id, STAGE),
             fingerprint=fingerprint(recipe, material, backbone),
             deadline=deadline,
+            scratch=runs.folder(context.workspace, run.id),
+            engine_of=functools.partial(engines.fastest, context.workspace),
         )
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -37,12 +37,12 @@ class Batch(NamedTuple):
     """What one step learns from.
 
     Args:
-        pixels: float32, shape (images, height, width, 3), 0…255.
+        inputs: float32: pixels of shape (images, height, width, 3), 0…255, or what enters the first block that learns.
         targets: float32, shape (images, classes), rows with the sum 1.
         weights: float32, shape (images,): what each counts in the loss.
     """
 
-    pixels: np.ndarray
+    inputs: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
 
@@ -51,9 +51,9 @@ def iterate_batches(
     images: Images,
     num_classes: int,
     recipe: Recipe,
-    image_size: tuple[int, int],
     batch_size: int,
     epoch: int,
+    inputs_of: Callable[[np.ndarray], Iterable[np.ndarray | None]],
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch, all of the same size; files that cannot be read (any more) are skipped.
 
@@ -62,10 +62,11 @@ def iterate_batches(
     Args:
         images: Those of train.
         num_classes: Columns of the targets.
-        recipe: Resize rule, augmentation, balance and seed.
-        image_size: ``(height, width)``.
+        recipe: What mixes batches, balance and seed.
         batch_size: Images per step, at most as many as there are.
         epoch: From 1.
+        inputs_of: Yields for rows, in the order in which they are learnt from, what the network is given; None for
+            a file that cannot be read.
     """
     rng = generator(recipe.seed, FINE_TUNE_STAGE, epoch)
     order = epoch_rows(images.y_true, batch_size, recipe.balance, rng)
@@ -73,36 +74,45 @@ def iterate_batches(
     if recipe.balance == "class_weights":
         weights = class_weights(images.y_true, num_classes)
     one_hot = np.eye(num_classes, dtype=np.float32)
-    for pixels, rows in _stacked(images, order, recipe, image_size, batch_size, epoch):
+    for inputs, rows in _stacked(order, inputs_of(order), batch_size):
         mixed, targets = augmentation.mix(
-            pixels.astype(np.float32), one_hot[images.y_true[rows]], recipe.augment, rng
+            inputs.astype(np.float32), one_hot[images.y_true[rows]], recipe.augment, rng
         )
         yield Batch(mixed, targets, targets @ weights)
 
 
-def _stacked(
-    images: Images,
-    order: np.ndarray,
-    recipe: Recipe,
-    image_size: tuple[int, int],
-    batch_size: int,
-    epoch: int,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield uint8 pixels and rows of each batch."""
+def varied_anew(
+    images: Images, recipe: Recipe, image_size: tuple[int, int], epoch: int
+) -> Callable[[np.ndarray], Iterable[np.ndarray | None]]:
+    """Return what decodes and varies the images of an epoch, for :func:`iterate_batches`.
+
+    Args:
+        images: Those of train.
+        recipe: Resize rule, augmentation and seed.
+        image_size: ``(height, width)``.
+        epoch: From 1.
+    """
     varied = functools.partial(_varied, images=images, recipe=recipe, image_size=image_size, epoch=epoch)
-    pixels: list[np.ndarray] = []
+    return lambda order: map_in_threads(varied, enumerate(order))
+
+
+def _stacked(
+    order: np.ndarray, inputs_of_order: Iterable[np.ndarray | None], batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield inputs and rows of each batch."""
+    inputs: list[np.ndarray] = []
     rows: list[int] = []
-    for row, picture in zip(order, map_in_threads(varied, enumerate(order)), strict=True):
-        if picture is None:
+    for row, one in zip(order, inputs_of_order, strict=True):
+        if one is None:
             continue
-        pixels.append(picture)
+        inputs.append(one)
         rows.append(int(row))
-        if len(pixels) == batch_size:
-            yield np.stack(pixels), np.array(rows)
-            pixels, rows = [], []
-    if pixels:  # only where files could not be read any more
-        again = np.resize(np.arange(len(pixels)), batch_size)
-        yield np.stack(pixels)[again], np.array(rows)[again]
+        if len(inputs) == batch_size:
+            yield np.stack(inputs), np.array(rows)
+            inputs, rows = [], []
+    if inputs:  # only where files could not be read any more
+        again = np.resize(np.arange(len(inputs)), batch_size)
+        yield np.stack(inputs)[again], np.array(rows)[again]
 
 
 def _varied(

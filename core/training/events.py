@@ -5,6 +5,8 @@
   ``val_loss``, ``val_accuracy``, ``seconds``; where a stage goes in batches also ``learning_rate``.
 - ``resumed``: ``epoch`` is the last one of the stage that had been finished before; ``history`` are the values of its
   ``epoch`` events so far.
+- ``compiling``: the first step follows, which cannot hear that it should stop until it is compiled.
+- ``log``: ``text`` is a line for the run's log.
 - ``batch_halved``: ``batch_size`` is what is tried now, as the device's memory did not do; the epoch begins again.
 
 ``loss`` is a log loss without label smoothing and class weights. In stage 1 it is that of the head on the training

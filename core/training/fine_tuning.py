@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from core import backbones
+from core import backbones, engines
 from core.backbones import Backbone
+from core.engines import Engine
 from core.errors import Cancelled, DataError, JobError
 from core.heads import Head, check_converges, scores
 from core.recipes import Recipe
-from core.training import checkpoints
-from core.training.batches import Images, iterate_batches
+from core.training import boundary, checkpoints
+from core.training.batches import Images, iterate_batches, varied_anew
+from core.training.boundary import Boundary
 from core.training.checkpoints import Best, Checkpoint, Record
 from core.training.events import Listen, TimeIsUp, check_time
-from core.training.learner import Learner
+from core.training.learner import Learner, trained_blocks
 from core.training.optimizers import learning_rate
-from core.training.prediction import current_logits
+from core.training.prediction import logits_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,8 @@ def fine_tune(
     checkpoint: Path | None = None,
     fingerprint: str = "",
     deadline: float | None = None,
+    scratch: Path | None = None,
+    engine_of: Callable[[Backbone, str, int], Engine] = engines.current,
 ) -> FineTuned:
     """Train the upper blocks together with the head and keep the epoch with the lowest loss on val.
 
@@ -78,6 +83,9 @@ def fine_tune(
         checkpoint: File that keeps what is needed to go on after a kill; it stays when this returns.
         fingerprint: Of all that the training depends on; a checkpoint with another one is not taken up.
         deadline: When to stop, of the clock :func:`time.monotonic`.
+        scratch: Folder in which what enters the first block that learns may take room while this goes on; see
+            :mod:`core.training.boundary`. None: every epoch begins with the pixels.
+        engine_of: Gives what computes that, for the frozen part, a pooling and how many pictures there will be.
 
     Raises:
         Cancelled: ``listen`` raised it before any epoch had finished; :class:`core.training.TimeIsUp` if the
@@ -88,13 +96,59 @@ def fine_tune(
     """
     pristine = backbone.model.get_weights()
     try:
-        learner = Learner(backbone, head, num_classes, recipe)
+        num_blocks = trained_blocks(backbone, recipe)
+        kept = _keep(backbone, num_blocks, recipe, images, listen, scratch, engine_of)
+        learner = Learner(kept.upper if kept else backbone, head, num_classes, recipe, num_blocks)
         stage = _Stage(backbone, learner, images, num_classes, recipe, listen, deadline)
         stage.keep_in(checkpoint, fingerprint)
+        if kept:
+            stage.learn_from(kept.boundary)
         return stage.run()
     finally:
         backbone.model.set_weights(pristine)
         backbones.unfreeze(backbone.model, backbone.blocks, 0)
+
+
+class _Kept(NamedTuple):
+    """The part of the backbone that learns, and what enters it."""
+
+    upper: Backbone
+    boundary: Boundary
+
+
+def _keep(
+    backbone: Backbone,
+    num_blocks: int,
+    recipe: Recipe,
+    images: Mapping[str, Images],
+    listen: Listen,
+    scratch: Path | None,
+    engine_of: Callable[[Backbone, str, int], Engine],
+) -> _Kept | None:
+    """Prepare to keep what enters the first block that learns, if that can be done and pays; say which it is."""
+    if scratch is None:
+        return None
+    parts = backbones.split(backbone, num_blocks)
+    reason = boundary.why_not(recipe, parts[0] if parts else None, images, scratch)
+    if parts and not reason:
+        lower, upper = parts
+        variants = boundary.num_variants(recipe)
+        try:
+            engine = engine_of(lower, "flatten", len(images["train"]) * variants + len(images["val"]))
+            kept = _Kept(upper, Boundary(lower, engine, images, recipe, scratch))
+        except OSError as error:
+            reason = f"the disk has no room ({error.strerror or error})"
+        else:
+            megabytes = boundary.num_bytes(recipe, lower, images) / 1e6
+            listen(
+                "log",
+                text=f"Fine-tuning: what leaves the last frozen block is computed once ({engine.precision}) for each "
+                f"picture and variation that an epoch draws (1 of {variants} a picture), and kept until the end "
+                f"({megabytes:,.0f} MB).",
+            )
+            return kept
+    listen("log", text=f"Fine-tuning: every epoch begins with the pixels, since {reason}.")
+    return None
 
 
 class _Stage:
@@ -117,20 +171,33 @@ class _Stage:
         self._best: Best | None = None
         self._checkpoint: Path | None = None
         self._fingerprint = ""
+        self._boundary: Boundary | None = None
+        self._num_wanted = 0
+        self._done = 0
+        self._has_compiled = False
 
     def keep_in(self, checkpoint: Path | None, fingerprint: str) -> None:
         """Say where the state is kept after each epoch."""
         self._checkpoint, self._fingerprint = checkpoint, fingerprint
 
+    def learn_from(self, kept: Boundary) -> None:
+        """Say where the learner, one of the upper blocks alone, gets from what enters them."""
+        self._boundary = kept
+
     def run(self) -> FineTuned:
         """Go through the epochs that are left and return the best of all."""
         try:
             self._resume()
+            if self._boundary:
+                record = self._record
+                self._num_wanted = self._boundary.num_wanted(record.epoch + 1, record.batch_size)
             stopped = self._epochs()
         except Cancelled as error:
             if self._best is None:
                 raise
             stopped = "time" if isinstance(error, TimeIsUp) else "cancelled"
+        finally:
+            self._boundary = None  # its file takes room until nobody holds it
         assert self._best is not None  # the recipe has at least one epoch
         self._learner.set_weights(self._best.weights)
         self._learner.publish()
@@ -168,13 +235,7 @@ class _Stage:
         head = self._learner.head()
         check_converges(head, "learning_rate", self._recipe.learning_rate)
         self._learner.publish()
-        logits = current_logits(
-            self._backbone,
-            head,
-            self._val,
-            self._recipe,
-            lambda done, total: self._tell(epoch, len(self._train) + done),
-        )
+        logits = self._judge(head)
         val = scores(logits, self._val.y_true)
         told = {
             "stage": "fine_tune",
@@ -189,6 +250,22 @@ class _Stage:
         }
         self._finish(epoch, val.loss, logits, told)
         self._listen("epoch", **told)
+
+    def _judge(self, head: Head) -> np.ndarray:
+        """Return the logits of val: float32, shape (images, classes), NaN for what cannot be read any more."""
+
+        def tell(done: int, total: int) -> None:
+            self._tell(len(self._train) + done)
+
+        if self._boundary is None:
+            engine = Engine(engines.forward(self._backbone, self._recipe.pooling))
+            return logits_of(engine, self._backbone, head, self._val, self._recipe, tell)
+        logits = np.full((len(self._val), self._num_classes), np.nan, dtype=np.float32)
+        for rows, inputs in self._boundary.val(self._tell):
+            logits[rows] = self._learner.logits(inputs)
+            tell(int(rows[-1]) + 1, len(self._val))
+        tell(len(self._val), len(self._val))
+        return logits
 
     def _finish(self, epoch: int, loss: float, logits: np.ndarray, told: dict[str, object]) -> None:
         """Note a finished epoch, and keep it in the checkpoint before anybody hears of it."""
@@ -227,17 +304,23 @@ class _Stage:
         recipe, batch_size = self._recipe, self._record.batch_size
         num_steps = math.ceil(len(self._train) / batch_size)
         self._learner.seed(recipe.seed, epoch)
-        batches = iterate_batches(
-            self._train, self._num_classes, recipe, self._backbone.image_size, batch_size, epoch
-        )
+        self._done = 0
+        if self._boundary is None:
+            inputs_of = varied_anew(self._train, recipe, self._backbone.image_size, epoch)
+        else:
+            inputs_of = self._boundary.train(epoch, self._tell)
+        batches = iterate_batches(self._train, self._num_classes, recipe, batch_size, epoch, inputs_of)
         seen: list[dict[str, float]] = []
         rate = 0.0
         for step, batch in enumerate(batches):
             # The middle of the step: the very first one then is not wasted on a rate of zero.
             share = (epoch - 1 + (step + 0.5) / num_steps) / recipe.fine_tune_epochs
             rate = learning_rate(recipe, share)
+            if not self._has_compiled:
+                self._listen("compiling")
+                self._has_compiled = True
             seen.append(self._learner.step(batch, rate))
-            self._tell(epoch, min((step + 1) * batch_size, len(self._train)))
+            self._tell(min((step + 1) * batch_size, len(self._train)))
         if not seen:
             raise DataError(
                 "No training picture could be read any more. Look at the Data page, then train again."
@@ -245,9 +328,19 @@ class _Stage:
         means = {name: float(np.mean([step[name] for step in seen])) for name in seen[0]}
         return means | {"learning_rate": rate}
 
-    def _tell(self, epoch: int, done: int) -> None:
-        """Tell how far the stage is, in images learnt from and judged by, and stop if the time is up."""
+    def _tell(self, done: int | None = None) -> None:
+        """Tell how far the stage is, and stop if the time is up.
+
+        Args:
+            done: Images of this epoch learnt from and judged by so far; None for as many as before.
+        """
+        if done is not None:
+            self._done = done
         per_epoch = len(self._train) + len(self._val)
-        total = self._recipe.fine_tune_epochs * per_epoch
-        self._listen("progress", done=(epoch - 1) * per_epoch + done, total=total)
+        computed = min(self._boundary.num_computed, self._num_wanted) if self._boundary else 0
+        self._listen(
+            "progress",
+            done=self._record.epoch * per_epoch + self._done + computed,
+            total=self._recipe.fine_tune_epochs * per_epoch + self._num_wanted,
+        )
         check_time(self._deadline)

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from core import backbones
 from core.backbones import Backbone, Block
@@ -35,29 +36,31 @@ class Learner:
     """A classifier on a backbone, ready to take steps. It shares the backbone's layers and so changes them.
 
     Args:
-        backbone: Pristine.
+        backbone: Pristine; the whole one, or only its blocks that learn.
         head: Where it begins; a random one if None.
         num_classes: Number of classes.
         recipe: Everything about the head and stage 2.
+        num_blocks: How many of the backbone's last blocks learn.
     """
 
-    def __init__(self, backbone: Backbone, head: Head | None, num_classes: int, recipe: Recipe) -> None:
+    def __init__(
+        self, backbone: Backbone, head: Head | None, num_classes: int, recipe: Recipe, num_blocks: int
+    ) -> None:
         self._model = backbones.classifier(
             backbone, num_classes, recipe.pooling, recipe.dense_units, recipe.dropout
         )
         write_head(self._model, head or _new_head(backbone, num_classes, recipe))
         self._twin = _in_16_bits(self._model) if recipe.mixed_precision else None
         self._learning = self._twin or self._model
-        num_blocks = math.ceil(round(recipe.fine_tune_blocks * len(backbone.blocks), 6))
         backbones.unfreeze(self._learning, backbone.blocks, num_blocks, recipe.train_batch_norm)
         # A trained BatchNormalization also moves its statistics, which are not among the trainable weights.
-        self._moving = [
-            weight for layer in self._learning.layers if layer.trainable for weight in layer.weights
-        ]
+        moving = [weight for layer in self._learning.layers if layer.trainable for weight in layer.weights]
+        # By name: a state then fits the whole backbone and its upper blocks alone.
+        self._moving = sorted(moving, key=_path)
         self._compile(recipe, layer_factors(backbone.blocks, num_blocks, recipe.layer_decay))
 
     def _compile(self, recipe: Recipe, factors: dict[str, float]) -> None:
-        variables = self._learning.trainable_variables
+        variables = sorted(self._learning.trainable_variables, key=_path)
         layer_of = {weight.path: layer.name for layer in self._learning.layers for weight in layer.weights}
         factor_of = {path: factors.get(layer, 1.0) for path, layer in layer_of.items()}
         self._optimizer = make_optimizer(recipe, variables, factor_of)
@@ -73,6 +76,10 @@ class Learner:
             metrics=["accuracy", keras.metrics.CategoricalCrossentropy(from_logits=True, name="log_loss")],
         )
 
+        self._answer = tf.function(
+            lambda inputs: self._learning(inputs, training=False), reduce_retracing=True
+        )
+
     def seed(self, seed: int, epoch: int) -> None:
         """Give dropout the random numbers of an epoch."""
         seed_dropout(self._learning, generator(seed, FINE_TUNE_STAGE, epoch))
@@ -82,9 +89,13 @@ class Learner:
         self._optimizer.learning_rate = learning_rate
         # Keras forgets its running means before each train_on_batch, so what it returns is about that batch alone.
         seen = self._learning.train_on_batch(
-            batch.pixels, batch.targets, sample_weight=batch.weights, return_dict=True
+            batch.inputs, batch.targets, sample_weight=batch.weights, return_dict=True
         )
         return {name: float(seen[name]) for name in ("log_loss", "accuracy")}
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Return float32 logits (images, classes) of what the network is given, as many as in a step or fewer."""
+        return np.asarray(self._answer(inputs))
 
     def head(self) -> Head:
         """Return a copy of the head as it is now."""
@@ -155,6 +166,16 @@ def _in_16_bits(model: Any) -> Any:
     twin = keras.models.clone_model(model, clone_function=clone)
     twin.set_weights(model.get_weights())
     return twin
+
+
+def trained_blocks(backbone: Backbone, recipe: Recipe) -> int:
+    """Return how many of the last blocks of a backbone learn."""
+    return math.ceil(round(recipe.fine_tune_blocks * len(backbone.blocks), 6))
+
+
+def _path(variable: Any) -> str:
+    path: str = variable.path
+    return path
 
 
 def _shapes(arrays: Sequence[Any]) -> list[tuple[int, ...]]:

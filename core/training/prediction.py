@@ -8,6 +8,7 @@ import numpy as np
 
 from core import engines
 from core.backbones import Backbone
+from core.engines import Engine
 from core.errors import UnreadableImage
 from core.heads import Head
 from core.images import iterate_decoded
@@ -41,21 +42,26 @@ def predict(
         JobError: Not even a single image fits into the device's memory.
         Cancelled: ``progress`` raised it.
     """
-    if weights is None:
-        return current_logits(backbone, head, images, recipe, progress)
-    before = backbone.model.get_weights()
+    before = None if weights is None else backbone.model.get_weights()
     try:
-        backbone.model.set_weights(weights)
-        return current_logits(backbone, head, images, recipe, progress)
+        if weights is not None:
+            backbone.model.set_weights(weights)
+        engine = engines.current(backbone, recipe.pooling, len(images))
+        return logits_of(engine, backbone, head, images, recipe, progress)
     finally:
-        backbone.model.set_weights(before)
+        if before is not None:
+            backbone.model.set_weights(before)
 
 
-def current_logits(
-    backbone: Backbone, head: Head, images: Images, recipe: Recipe, progress: Progress = no_progress
+def logits_of(
+    engine: Engine,
+    backbone: Backbone,
+    head: Head,
+    images: Images,
+    recipe: Recipe,
+    progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Do what :func:`predict` does with the weights that the backbone has at the moment."""
-    forward = engines.forward(backbone, recipe.pooling)
+    """Do what :func:`predict` does with an engine of the backbone."""
     logits = np.full((len(images), len(head.bias)), np.nan, dtype=np.float32)
     rows: list[int] = []
     pixels: list[np.ndarray] = []
@@ -65,7 +71,7 @@ def current_logits(
             pixels.append(picture)
         if len(rows) == engines.BATCH_SIZE or row == len(images) - 1:
             if rows:
-                logits[rows] = head.logits(forward(np.stack(pixels)))
+                logits[rows] = head.logits(engine(np.stack(pixels)))
             rows, pixels = [], []
             progress(row + 1, len(images))
     return logits

@@ -27,8 +27,9 @@ def show(dataset: Dataset) -> None:
         return
     notice = st.container()
     found = data_split.current_split(facts)
-    _verdict(facts, found)
-    _figures(facts, found)
+    is_there = dataset.root.is_dir()
+    _verdict(facts, found, is_there)
+    _figures(facts, found, is_there)
     _sections(facts, found)
     with notice:  # last, since it walks through the folder
         _changes(facts)
@@ -96,11 +97,14 @@ def _draw_job(job: Job, dataset: Dataset) -> None:
         job_view.outcome(job, retry=lambda: data_choice.look(dataset.id))
 
 
-def _verdict(facts: Facts, found: SplitFacts) -> None:
+def _verdict(facts: Facts, found: SplitFacts, is_there: bool) -> None:
     if found.refusal:
         st.error(plain(found.refusal), title=t("data.refused"), icon=":material/block:")
         return
     verdict = " ".join(told(sentence) for sentence in facts.verdict)
+    if not is_there:
+        st.info(verdict, title=t("data.last_time"), icon=":material/history:")
+        return
     problems = [told(check.title) for check in facts.flagged if check.severity == "error"]
     if problems:
         title = t("data.problems", n=len(problems), names=", ".join(problems))
@@ -111,7 +115,7 @@ def _verdict(facts: Facts, found: SplitFacts) -> None:
         st.success(verdict, icon=":material/check_circle:")
 
 
-def _figures(facts: Facts, found: SplitFacts) -> None:
+def _figures(facts: Facts, found: SplitFacts, is_there: bool) -> None:
     values = {"pictures": facts.num_pictures, "classes": facts.num_classes}
     values |= {name: found.totals[name] for name in ("train", "val", "test")}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -126,10 +130,16 @@ def _figures(facts: Facts, found: SplitFacts) -> None:
             type="primary",
             icon=":material/arrow_forward:",
             icon_position="right",
-            disabled=bool(found.refusal),
-            help=t("data.refused_help") if found.refusal else t("data.continue_help"),
+            disabled=bool(found.refusal) or not is_there,
+            help=_continue_help(found, is_there),
         ):
             st.switch_page("pages/training.py", query_params=st.query_params.to_dict())
+
+
+def _continue_help(found: SplitFacts, is_there: bool) -> str:
+    if not is_there:
+        return t("data.vanished")
+    return t("data.refused_help") if found.refusal else t("data.continue_help")
 
 
 def _sections(facts: Facts, found: SplitFacts) -> None:

@@ -54,11 +54,19 @@ def show_evaluation(run: Run) -> None:
     said, scores, answers = judged(shell.workspace().home, run.id, split, run.temperature)
     root = _root(run)
     if root is None:
-        st.warning(t("evaluation.dataset_gone"), icon=":material/folder_off:")
+        st.warning(_why_no_pictures(run), icon=":material/folder_off:")
     _scores(run, scores, split)
     _matrix(run, root, scores, answers, said, split)
     show_classes(scores.per_class, run.id)
     _errors(run, root, answers, said)
+
+
+def _why_no_pictures(run: Run) -> str:
+    try:
+        moved_from = datasets.get(shell.workspace(), run.dataset_id).root
+    except NotFound:
+        return t("evaluation.dataset_removed")
+    return t("evaluation.dataset_moved", path=code(moved_from))
 
 
 def _root(run: Run) -> Path | None:

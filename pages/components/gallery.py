@@ -71,7 +71,7 @@ def pager(num_pages: int, key: str) -> int:
     """Let the visitor choose a page of pictures and return it, 1 to ``num_pages``; draw nothing for one page."""
     if num_pages <= 1:
         return 1
-    return st.pagination(num_pages, width=PAGE_WIDTH * (min(num_pages, 7) + 2), key=key)
+    return st.pagination(num_pages, width=PAGE_WIDTH * (min(num_pages, 7) + 4), key=key)
 
 
 def _as_json(item: Item) -> dict[str, str]:

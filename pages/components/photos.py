@@ -21,18 +21,23 @@ LARGE_BOX = (700, 600)
 
 def small(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
     """Return a thumbnail (WEBP) and whether it shows the file; a lost or broken file gets a plain grey one."""
-    return _cached(sha256, SMALL_SIDE, root / path)
+    return _read(sha256, SMALL_SIDE, root / path)
 
 
 def large(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
     """Return a photo to look at (WEBP) and whether it shows the file."""
-    return _cached(sha256, LARGE_SIDE, root / path)
+    return _read(sha256, LARGE_SIDE, root / path)
 
 
 def shown_width(width: int, height: int) -> int:
     """Return how wide, in pixels, a dialog shows a photo of this size, so that its whole height is in sight."""
     box_width, box_height = LARGE_BOX
     return max(1, int(min(box_width, box_height * width / height)))
+
+
+def _read(sha256: str, side: int, path: Path) -> tuple[bytes, bool]:
+    # One that was shown before would otherwise still be there when pages say that its file is not.
+    return _cached(sha256, side, path) if path.exists() else (_grey(), False)
 
 
 # A picture is known by its bytes, so a moved or renamed file is not decoded again.

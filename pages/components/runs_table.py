@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,6 @@ from pages.components.text import code, plain, t
 SHOWN = "●"
 IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "seed"}
 """Fields that have a column of their own, or are chosen with the dataset."""
-"""What ended stage 2 before the recipe would have; stopping early by the recipe's own patience is no stop."""
 
 
 def earlier_runs(dataset_id: str | None, current: Run | None) -> None:
@@ -32,7 +32,7 @@ def earlier_runs(dataset_id: str | None, current: Run | None) -> None:
     found = [
         run
         for run in runs.list_runs(shell.workspace())
-        if (run.dataset_id in (dataset_id, "") if dataset_id else run.dataset_id not in samples)
+        if (run.dataset_id in (dataset_id, "") if dataset_id else _is_left_alone(run, samples))
     ]
     if not found:
         return
@@ -54,18 +54,23 @@ def earlier_runs(dataset_id: str | None, current: Run | None) -> None:
         _actions(found[chosen[0]], current)
 
 
+def _is_left_alone(run: Run, known: Container[str]) -> bool:
+    """Say whether a run's dataset was removed; that of one under way may be a sample that is being made."""
+    return run.dataset_id not in known and run.state in runs.FINAL_STATES
+
+
 def _columns() -> dict[str, ColumnConfig]:
     """Return the columns; what tells runs apart stands first, in sight on a narrow page too."""
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     return {
         "shown": text("", width=36, alignment="center", help=t("runs.shown")),
         "started": text(t("runs.started"), width=138),
+        "state": text(t("runs.state"), width=104),
         "recipe": text(t("runs.recipe"), width=136),
         "image_size": number(t("runs.image_size"), width=46, help=t("runs.image_size_help")),
         "epochs": number(t("runs.epochs"), width=58, help=t("runs.epochs_help")),
         "test": number(t("runs.test"), width=66, format="%.1f %%", help=t("runs.test_help")),
         "val": number(t("runs.val"), width=84, format="%.1f %%", help=t("runs.val_help")),
-        "state": text(t("runs.state"), width=104),
         "backbone": text(t("runs.backbone"), width=136),
         "seconds": number(t("runs.seconds"), width=76),
     }
@@ -74,12 +79,12 @@ def _columns() -> dict[str, ColumnConfig]:
 def _row(run: Run, sample: str) -> dict[str, Any]:
     return {
         "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created)),
+        "state": _state(run),
         "recipe": _recipe(run, sample),
         "image_size": run.recipe.get("image_size"),
         "epochs": run.recipe.get("fine_tune_epochs") or None,
         "test": 100 * run.metrics["test"]["accuracy"] if run.metrics else None,
         "val": 100 * run.metrics["val"]["accuracy"] if run.metrics else None,
-        "state": _state(run),
         "backbone": run.recipe.get("backbone", ""),
         "seconds": round(sum(run.seconds.values()), 1) or None,
     }

@@ -165,6 +165,9 @@ def _backbone(dataset: Dataset, kept: RecipeChoice) -> BackboneSpec:
 
 def _start(dataset: Dataset, split: SplitSummary, recipe: Recipe) -> None:
     """Draw what the training will need, and the button."""
+    if not dataset.root.is_dir():
+        st.error(t("training.folder_gone", path=code(dataset.root)), icon=":material/folder_off:")
+        return
     try:
         recipe = recipes.validate(recipe)
         device = queue.default_device()
@@ -177,6 +180,10 @@ def _start(dataset: Dataset, split: SplitSummary, recipe: Recipe) -> None:
     st.markdown(t("training.forecast_title", device=code(device.title)))
     _costs(needs)
     st.caption(t("forecast.measured") if needs.measured else t("forecast.rough"))
+    memory = queue.device_memory("cpu")  # the forecast is about the session's process, whatever its device
+    if memory is not None and needs.memory_mb > memory.total_mb:
+        total = f"{memory.total_mb / 1000:.1f}"
+        st.warning(t("training.too_large", total=total), icon=":material/memory:")
     st.button(
         t("training.start"),
         type="primary",

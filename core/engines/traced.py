@@ -1,13 +1,11 @@
-"""The forward pass of a frozen network: from decoded images to pooled features, traced once.
+"""The forward pass by TensorFlow in single precision, traced once, with the weights that the network has at a call.
 
-TensorFlow in single precision. Batches are filled up to one of a few fixed sizes, so that there are few
-traces and an image's features do not depend on which others it was computed with.
+Batches are filled up to one of a few fixed sizes, so that there are few traces and an image's features do not depend
+on which others it was computed with.
 """
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,19 +24,21 @@ _POOLINGS: Mapping[str, Callable[[Any], Any]] = {
     "flatten": lambda feature_map: tf.reshape(feature_map, (tf.shape(feature_map)[0], -1)),
 }
 
-_lock = threading.Lock()
-_forwards: weakref.WeakKeyDictionary[Backbone, dict[str, Forward]] = weakref.WeakKeyDictionary()
-
 
 def precision() -> str:
-    """Return the engine and its arithmetic, as the key of a feature space has to say.
+    """Return TensorFlow's arithmetic, as the key of a feature space has to say.
 
     Graphics cards round the inputs of products to 10 bits (TensorFloat-32), processors do not.
     """
-    return "tensorflow-tf32" if tf.config.list_logical_devices("GPU") else "tensorflow-float32"
+    return "tensorflow-tf32" if has_gpu() else "tensorflow-float32"
 
 
-class Forward:
+def has_gpu() -> bool:
+    """Say whether TensorFlow computes on a graphics card."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+class Traced:
     """A function from images to features: traced once, safe to call from several threads.
 
     Where a batch is too large for the device's memory, it halves its batches, for good, and goes on.
@@ -49,14 +49,16 @@ class Forward:
 
     Attributes:
         batch_size: Most images that go through the network at once.
+        precision: Engine and arithmetic.
     """
 
     def __init__(self, backbone: Backbone, pooling: str) -> None:
         self.batch_size = BATCH_SIZE
+        self.precision = precision()
         self._title = backbone.spec.title
         self._shape = (*backbone.image_size, 3)
         self._num_features = num_features(backbone, pooling)
-        self._traced = _traced(backbone.model, _POOLINGS[pooling])
+        self._traced = tf.function(pooled(backbone.model, pooling))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return float32 features (n, d) of uint8 RGB images (n, h, w, 3), any n.
@@ -65,10 +67,7 @@ class Forward:
             ValueError: The images are of another size or type.
             JobError: Not even a single image fits into the device's memory.
         """
-        if images.shape[1:] != self._shape or images.dtype != np.uint8:
-            raise ValueError(
-                f"Received {images.dtype} images {images.shape[1:]}. Expected uint8 {self._shape}."
-            )
+        check_images(images, self._shape)
         features = np.empty((len(images), self._num_features), np.float32)
         done = 0
         while done < len(images):
@@ -95,23 +94,25 @@ class Forward:
             return None
 
 
-def forward(backbone: Backbone, pooling: str = "average") -> Forward:
-    """Return the function from images to features; the same for the same backbone, so it stays traced.
+def pooled(model: Any, pooling: str) -> Callable[[Any], Any]:
+    """Return the function from uint8 pixels (n, h, w, 3) to features (n, d), both tensors.
 
     Args:
-        backbone: Any backbone.
-        pooling: How the last feature map becomes features: ``"average"`` or ``"max"`` over all positions, or
-            ``"flatten"``, which keeps every position, in the order of Keras' layer of that name.
+        model: From RGB pixels to a feature map.
+        pooling: One of :data:`core.recipes.POOLINGS`.
     """
-    with _lock:
-        forwards = _forwards.setdefault(backbone, {})
-        if pooling not in forwards:
-            forwards[pooling] = Forward(backbone, pooling)
-        return forwards[pooling]
+    pool = _POOLINGS[pooling]
+    return lambda pixels: pool(model(tf.cast(pixels, tf.float32), training=False))
 
 
-def _traced(model: Any, pool: Callable[[Any], Any]) -> Any:
-    return tf.function(lambda pixels: pool(model(tf.cast(pixels, tf.float32), training=False)))
+def check_images(images: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Refuse images of another size or type.
+
+    Raises:
+        ValueError: They are not uint8 of this shape.
+    """
+    if images.shape[1:] != shape or images.dtype != np.uint8:
+        raise ValueError(f"Received {images.dtype} images {images.shape[1:]}. Expected uint8 {shape}.")
 
 
 def _filled(batch: np.ndarray, limit: int) -> np.ndarray:

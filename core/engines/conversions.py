@@ -1,0 +1,54 @@
+"""Converted networks kept in the workspace: one file each, a line of JSON and then the network."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import zlib
+from pathlib import Path
+
+import tensorflow as tf
+
+from core.backbones import Backbone
+from core.engines.litert import Conversion
+from core.errors import WorkspaceError
+from core.workspace import Workspace, write_bytes
+
+MAX_KEPT = 12
+"""Files that are kept, the least recently used goes first: every fine-tuned network that is trained on has one."""
+
+_FORMAT_VERSION = 1
+
+
+def path_of(workspace: Workspace, backbone: Backbone, pooling: str) -> Path:
+    """Return where the conversion of a pristine backbone is kept; another TensorFlow converts anew."""
+    parts = [_FORMAT_VERSION, tf.__version__, backbone.spec.name, backbone.weights_sha256]
+    parts += [list(backbone.image_size), backbone.blocks[-1].name, backbone.depth == 1, pooling]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return workspace.backbones_dir / "litert" / f"{backbone.spec.name}-{digest}.bin"
+
+
+def load(path: Path) -> Conversion | None:
+    """Read a conversion; None if there is none or it is damaged."""
+    try:
+        line, _, model = path.read_bytes().partition(b"\n")
+        about = json.loads(line)
+        if about["checksum"] != zlib.crc32(model):
+            return None
+        os.utime(path)
+        return Conversion(model, about["trouble"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def save(path: Path, conversion: Conversion) -> None:
+    """Keep a conversion, or that there is none; where that cannot be written it is made again next time."""
+    about = {"checksum": zlib.crc32(conversion.model), "trouble": conversion.trouble}
+    with contextlib.suppress(OSError, WorkspaceError):
+        path.parent.mkdir(exist_ok=True)
+        write_bytes(path, json.dumps(about).encode() + b"\n" + conversion.model)
+        kept = sorted(path.parent.glob("*.bin"), key=lambda other: other.stat().st_mtime)
+        for old in kept[:-MAX_KEPT]:
+            old.unlink(missing_ok=True)

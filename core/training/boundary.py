@@ -1,0 +1,232 @@
+"""What enters the first block that learns, kept during stage 2: an epoch then costs only what learns.
+
+Of each training image there are as many variants as the recipe caches views for stage 1, and the image itself; an
+epoch draws one of them per image. They are computed when an epoch first draws them. Memory-mapped in a file without a
+name, which is gone with the process however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from core import augmentation
+from core.augmentation import Augmentation
+from core.backbones import Backbone
+from core.engines import Engine
+from core.errors import UnreadableImage
+from core.heads import FINE_TUNE_STAGE, epoch_rows, generator
+from core.images import decode, map_in_threads, read_bytes
+from core.recipes import Recipe
+from core.training.batches import Images
+
+MAX_BYTES = 4 * 10**9
+"""More would not stay in the memory of a common laptop, and be read from its disk in every epoch."""
+DISK_SHARE = 0.5
+"""Share of the free disk that may be taken."""
+TRAIN_TYPE, VAL_TYPE = np.float16, np.float32
+"""Of val there are few, and its logits have to be those of the whole network."""
+
+_BATCH_SIZE = 32
+_MISSING, _KEPT, _UNREADABLE = 0, 1, 2
+
+
+def why_not(recipe: Recipe, lower: Backbone | None, images: Mapping[str, Images], folder: Path) -> str:
+    """Return why every epoch has to begin with the pixels; empty if it need not.
+
+    Args:
+        recipe: What stage 2 is to do.
+        lower: The frozen part of the backbone; None if there is none of its own.
+        images: Those of ``"train"`` and ``"val"``.
+        folder: Where the file would be.
+    """
+    if lower is None:
+        return "no part of the network stays frozen by itself"
+    if recipe.mixed_precision:
+        return "it computes in 16 bits"
+    if recipe.augment.mixes:
+        return "MixUp and CutMix mix pixels"
+    if recipe.augment.changes_pixels and not recipe.views:
+        return "each epoch varies the pictures anew (views is 0)"
+    if not _is_light(recipe.augment):
+        return "the augmentation is stronger than a few kept variations can stand for"
+    needed, free = num_bytes(recipe, lower, images), shutil.disk_usage(folder).free
+    limit = min(MAX_BYTES, DISK_SHARE * free)
+    if needed > limit:
+        return f"keeping it would take {needed / 1e9:.1f} GB, more than {limit / 1e9:.1f} GB"
+    return ""
+
+
+def num_bytes(recipe: Recipe, lower: Backbone, images: Mapping[str, Images]) -> int:
+    """Return how large the file becomes."""
+    size = int(np.prod(lower.model.output.shape[1:]))
+    train = len(images["train"]) * num_variants(recipe) * np.dtype(TRAIN_TYPE).itemsize
+    return size * (train + len(images["val"]) * np.dtype(VAL_TYPE).itemsize)
+
+
+def num_variants(recipe: Recipe) -> int:
+    """Return of how many variants of a training image an epoch draws one; the first is the image itself."""
+    return 1 + recipe.views if recipe.augment.changes_pixels else 1
+
+
+def _is_light(augment: Augmentation) -> bool:
+    light = augmentation.PRESETS["light"].to_json()
+    return all(strength <= light[name] for name, strength in augment.to_json().items())
+
+
+class Boundary:
+    """What enters the first block that learns.
+
+    Args:
+        lower: The frozen part of a pristine backbone.
+        engine: Computes its last feature map, flattened.
+        images: Those of ``"train"`` and ``"val"``.
+        recipe: Resize rule, augmentation, views, balance and seed.
+        folder: Of a disk with room for :func:`num_bytes`.
+
+    Raises:
+        OSError: The disk has no room.
+    """
+
+    def __init__(
+        self,
+        lower: Backbone,
+        engine: Engine,
+        images: Mapping[str, Images],
+        recipe: Recipe,
+        folder: Path,
+    ) -> None:
+        self._image_size, self._engine, self._recipe = lower.image_size, engine, recipe
+        self._images = images
+        self._num_variants = num_variants(recipe)
+        shape = tuple(lower.model.output.shape[1:])
+        num_train = len(images["train"]) * self._num_variants
+        self._train = _Rows(folder, (num_train, *shape), TRAIN_TYPE)
+        self._val = _Rows(folder, (len(images["val"]), *shape), VAL_TYPE)
+
+    @property
+    def num_computed(self) -> int:
+        """How many pictures and variants went through the frozen part so far."""
+        return int((self._train.state != _MISSING).sum() + (self._val.state != _MISSING).sum())
+
+    def num_wanted(self, first_epoch: int, batch_size: int) -> int:
+        """Return how many will have to, from an epoch to the end."""
+        wanted = np.zeros(len(self._train.state), bool)
+        for epoch in range(first_epoch, self._recipe.fine_tune_epochs + 1):
+            rng = generator(self._recipe.seed, FINE_TUNE_STAGE, epoch)
+            order = epoch_rows(self._images["train"].y_true, batch_size, self._recipe.balance, rng)
+            wanted[self._keys(order, epoch)] = True
+        return int(wanted.sum()) + len(self._val.state)
+
+    def train(
+        self, epoch: int, tick: Callable[[], None]
+    ) -> Callable[[np.ndarray], Iterator[np.ndarray | None]]:
+        """Return what gives the inputs of an epoch, for :func:`core.training.batches.iterate_batches`.
+
+        Args:
+            epoch: From 1.
+            tick: Called after each batch that had to be computed; may raise to stop.
+        """
+
+        def inputs_of(order: np.ndarray) -> Iterator[np.ndarray | None]:
+            keys = self._keys(order, epoch)
+            self._compute(self._train, np.unique(keys), self._variant, tick)
+            return (self._train.get(key) for key in keys)
+
+        return inputs_of
+
+    def val(self, tick: Callable[[], None]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield rows of val and their inputs, float32, batch by batch; files that cannot be read are left out.
+
+        Args:
+            tick: As in :meth:`train`.
+        """
+        self._compute(self._val, np.arange(len(self._val.state)), self._picture, tick)
+        read = np.flatnonzero(self._val.state == _KEPT)
+        for begin in range(0, len(read), _BATCH_SIZE):
+            rows = read[begin : begin + _BATCH_SIZE]
+            yield rows, np.asarray(self._val.values[rows])
+
+    def _keys(self, order: np.ndarray, epoch: int) -> np.ndarray:
+        """Return which variants an epoch draws for rows: row × variants + variant."""
+        rng = generator(self._recipe.seed, FINE_TUNE_STAGE, epoch, 0, self._num_variants)
+        keys: np.ndarray = order * self._num_variants + rng.integers(self._num_variants, size=len(order))
+        return keys
+
+    def _compute(
+        self,
+        rows: _Rows,
+        keys: np.ndarray,
+        picture_of: Callable[[int], np.ndarray | None],
+        tick: Callable[[], None],
+    ) -> None:
+        """Send what is missing through the frozen part."""
+        missing = keys[rows.state[keys] == _MISSING]
+        pictures = map_in_threads(picture_of, map(int, missing))
+        for begin in range(0, len(missing), _BATCH_SIZE):
+            batch = missing[begin : begin + _BATCH_SIZE]
+            decoded = {
+                key: picture for key, picture in zip(batch, pictures, strict=False) if picture is not None
+            }
+            rows.state[batch] = _UNREADABLE
+            if decoded:
+                rows.put(list(decoded), self._engine(np.stack(list(decoded.values()))))
+            tick()
+
+    def _variant(self, key: int) -> np.ndarray | None:
+        row, variant = divmod(key, self._num_variants)
+        picture = self._read("train", row)
+        if picture is None or variant == 0:
+            return picture
+        rng = generator(self._recipe.seed, FINE_TUNE_STAGE, 0, row, variant)
+        return augmentation.apply(picture, self._recipe.augment, rng)
+
+    def _picture(self, row: int) -> np.ndarray | None:
+        return self._read("val", row)
+
+    def _read(self, split: str, row: int) -> np.ndarray | None:
+        try:
+            data = read_bytes(self._images[split].paths[row])
+            return decode(data, self._image_size, self._recipe.resize)
+        except UnreadableImage:
+            return None
+
+
+class _Rows:
+    """Rows in a file without a name.
+
+    Args:
+        folder: Where the file takes room.
+        shape: Rows first.
+        dtype: Of the numbers.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: type[np.floating]) -> None:
+        self.state = np.full(shape[0], _MISSING, np.uint8)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Written through memory, a full disk would kill the process; reserved beforehand it is an error.
+            _reserve(file.fileno(), int(np.prod(shape)) * np.dtype(dtype).itemsize)
+            self.values = np.memmap(file, dtype, "r+", shape=shape)
+
+    def get(self, key: int) -> np.ndarray | None:
+        """Return a row, or None if its file could not be read."""
+        return self.values[key] if self.state[key] == _KEPT else None
+
+    def put(self, keys: list[int], values: np.ndarray) -> None:
+        """Keep rows."""
+        most = np.finfo(self.values.dtype).max  # in 16 bits more than 65,504 would be infinite
+        self.values[keys] = np.clip(values, -most, most).reshape(len(keys), *self.values.shape[1:])
+        self.state[keys] = _KEPT
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    for _ in range(0, size, 1 << 20):  # macOS
+        os.write(descriptor, b"\0" * (1 << 20))
