@@ -51,6 +51,7 @@ function draw(root, data) {
   root.stop = null;
   root.classList.toggle("many", data.names.length > MANY);
   if (data.label) table.setAttribute("aria-label", data.label);
+  fit(root); // beforehand: thousands of cells are then laid out once
   table.tHead.replaceChildren(makeHeader(data));
   table.tBodies[0].replaceChildren(...data.names.map((_, row) => makeRow(data, row)));
   scrolls.textContent = data.scrolls;
