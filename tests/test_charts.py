@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from core import charts, words
 from core.charts import bars, canvas, curves, palette
+from core.charts.confusion import EMPTY
 from core.evaluation import ClassScores
 
 HOSTILE = "<b>owl</b> <img src=https://evil.example/x.png>"
@@ -264,44 +265,35 @@ def test_lines_and_bars_stand_out_on_light_and_dark_pages(color: str, page: str)
     assert charts.contrast(color, page) >= 3
 
 
-def parsed(css: str) -> tuple[str, str]:
-    declarations = dict(part.split(":") for part in css.split(";"))
-    return declarations["background-color"], declarations["color"]
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_in_every_possible_cell_is_readable(dark: bool) -> None:
-    counts = np.zeros((101, 2), dtype=int)
-    counts[:, 0] = np.arange(101)
-    counts[:, 1] = 100 - counts[:, 0]
-    for css in charts.confusion_styles(counts, dark).to_numpy().ravel():
-        if css:
-            assert charts.contrast(*parsed(css)) >= 4.5
+    colors = charts.shade_colors(dark)
+    assert min(charts.contrast(*pair) for pair in colors) >= 4.5
+    counts = np.array([[share, 100 - share] for share in range(101)])
+    shades = charts.confusion_shades(counts)
+    assert shades.max() == len(colors) - 1
+    assert sorted(set(shades[counts == 0])) == [EMPTY]
 
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_larger_share_of_the_row_is_farther_from_the_page(dark: bool) -> None:
     counts = np.array([[share, 100 - share] for share in range(1, 101)])
     page = DARK_PAGE if dark else LIGHT_PAGE
-    distances = [charts.contrast(parsed(css)[0], page) for css in charts.confusion_styles(counts, dark)[0]]
+    colors = charts.shade_colors(dark)
+    distances = [
+        charts.contrast(colors[shade][0], page) for shade in charts.confusion_shades(counts)[:, 0].tolist()
+    ]
     assert all(later >= earlier - 0.02 for earlier, later in pairwise(distances))
 
 
 def test_rare_classes_are_coloured_like_frequent_ones() -> None:
-    styles = charts.confusion_styles([[8, 2], [200, 800]])
-    assert styles.loc[0, 0] == styles.loc[1, 1]
-    assert styles.loc[0, 1] == styles.loc[1, 0]
+    shades = charts.confusion_shades([[8, 2], [200, 800]])
+    assert shades[0, 0] == shades[1, 1]
+    assert shades[0, 1] == shades[1, 0]
 
 
-def test_cells_without_images_have_no_style_even_where_a_class_has_none() -> None:
-    assert charts.confusion_styles([[0, 0], [0, 3]]).to_numpy().tolist()[0] == ["", ""]
-
-
-def test_the_chosen_cell_looks_like_no_other() -> None:
-    counts = [[3, 0], [1, 3]]
-    styles = charts.confusion_styles(counts, chosen=(0, 1))
-    assert styles.loc[0, 1] not in charts.confusion_styles(counts).to_numpy()
-    assert charts.contrast(palette.VERMILION, "#000000") >= 4.5
+def test_cells_without_images_have_no_shade_even_where_a_class_has_none() -> None:
+    assert charts.confusion_shades([[0, 0], [0, 3]]).tolist() == [[EMPTY, EMPTY], [EMPTY, 255]]
 
 
 @given(st.text(max_size=60), st.integers(3, 30))

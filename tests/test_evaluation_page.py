@@ -7,7 +7,9 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -30,14 +32,24 @@ def birds(workspace: Workspace, tmp_path: Path) -> Dataset:
 
 
 def _choose_cell(app: AppTest, run_id: str, true: int, predicted: int, split: str = "test") -> None:
-    cells = [(true, str(predicted))]
-    app.session_state[f"matrix_{run_id}_{split}"] = {"selection": {"rows": [], "columns": [], "cells": cells}}
+    app.session_state[f"matrix_{run_id}_{split}"] = {"cell": (true, predicted)}
     app.run()
     assert not app.exception
 
 
+def _components(app: AppTest, name: str) -> list[dict[str, Any]]:
+    """Return what the page handed to its components of this name."""
+    protos = [element.proto for element in app.get("bidi_component")]
+    return [json.loads(proto.json) for proto in protos if proto.component_name == name]
+
+
 def _galleries(app: AppTest) -> int:
-    return len(app.get("bidi_component"))
+    return len(_components(app, "graft_gallery"))
+
+
+def _matrix(app: AppTest) -> dict[str, Any]:
+    (matrix,) = _components(app, "graft_matrix")
+    return matrix
 
 
 # --- without a model ----------------------------------------------------------------------------------------------
@@ -100,7 +112,7 @@ def test_a_finished_run_is_judged_on_test_with_intervals(workspace: Workspace, b
     assert "Most often `owl` is taken for `wren`: 1 picture" in words(app)
     assert "The hardest class is `owl`, with an F1 of 0.67." in words(app)
     assert "1 picture was misclassified." in words(app)
-    table = app.dataframe[1].value
+    table = app.dataframe[0].value
     assert dict(zip(table["name"], table["support"], strict=True)) == {"kite": 2, "owl": 2, "wren": 2}
     assert list(table["recall"]) == [1.0, 0.5, 1.0]
 
@@ -152,7 +164,7 @@ def test_where_nothing_was_confused_the_matrix_has_the_whole_width(
 def test_errors_show_what_they_are_sorted_by(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds, [("owl", "wren")])
     app = visit("evaluation", run=run.id)
-    (item,) = json.loads(app.get("bidi_component")[0].proto.json)["items"]
+    (item,) = _components(app, "graft_gallery")[0]["items"]
     assert item["title"] == "96.5\u00a0% · wren"
     assert item["subtitle"] == "True class: 1.8\u00a0% · owl"
 
@@ -170,9 +182,9 @@ def test_a_class_without_test_images_is_left_out_of_macro_f1(workspace: Workspac
     app = visit("evaluation", run=run.id)
     assert not app.exception
     assert r"Macro F1 leaves out 1 class that has no picture in this split\: `kite`\." in words(app)
-    table = app.dataframe[1].value
+    table = app.dataframe[0].value
     assert table[["precision", "recall", "f1"]].isna().all(axis=1).tolist() == [True, False, False]
-    assert app.dataframe[1].proto.placeholder == "–"
+    assert app.dataframe[0].proto.placeholder == "–"
     assert "The hardest class is `owl`" in words(app)
     _choose_cell(app, run.id, 0, 0)
     assert "**0 pictures of `kite`, recognised.**" in words(app)
@@ -201,6 +213,22 @@ def test_a_cell_in_the_url_is_chosen(workspace: Workspace, birds: Dataset) -> No
     app = visit("evaluation", run=run.id, cell="1-2")
     assert not app.exception
     assert "**1 picture of `owl`, taken for `wren`.**" in words(app)
+
+
+def test_the_chosen_cell_stays_when_cells_show_shares(workspace: Workspace, birds: Dataset) -> None:
+    app = visit("evaluation", run=finished_run(workspace, birds, [("owl", "wren")]).id, cell="1-2")
+    app.segmented_control(key="matrix_shows").set_value("share").run()
+    assert not app.exception
+    assert _matrix(app)["show"] == "shares"
+    assert _matrix(app)["chosen"] == [1, 2]
+    assert current(app)["cell"] == "1-2"
+
+
+def test_the_pictures_of_a_cell_come_next_after_the_matrix(workspace: Workspace, birds: Dataset) -> None:
+    app = visit("evaluation", run=finished_run(workspace, birds, [("owl", "wren")]).id, cell="1-2")
+    names = [element.proto.component_name for element in app.get("bidi_component")]
+    assert names == ["graft_matrix", "graft_gallery", "graft_gallery"]
+    assert _components(app, "graft_gallery")[0]["label"] == "Pictures of the chosen cell"
 
 
 @pytest.mark.parametrize("cell", ["9-9", "-1-2", "a-b", "1", "1-2-3", "²-1"])
@@ -262,8 +290,10 @@ def test_40_classes_are_drawn(workspace: Workspace, tmp_path: Path) -> None:
     run = finished_run(workspace, many, [(name, names[0]) for name in names[1:]])
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert app.dataframe[0].value.shape == (40, 40)
-    assert "Columns have the numbers of the rows. There are 40 classes" in words(app)
+    matrix = _matrix(app)
+    assert matrix["names"] == names
+    assert np.shape(matrix["counts"]) == (40, 40)
+    assert matrix["scrolls"].startswith("There are 40 classes")
     assert "F1 of all 40 classes, the lowest first; the chart scrolls." in words(app)
     assert len([button for button in app.button if str(button.key).startswith("pair_")]) == 10
     assert len(app.get("pagination")) == 1

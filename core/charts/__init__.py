@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from core.charts.bars import class_counts, f1_bars, probability_bars
 from core.charts.canvas import WORDS, shorten
-from core.charts.confusion import confusion_styles
+from core.charts.confusion import confusion_shades, shade_colors
 from core.charts.curves import MEASURES, learning_curves, learning_rate_curve
 from core.charts.palette import contrast
 
@@ -17,11 +17,12 @@ __all__ = [
     "MEASURES",
     "WORDS",
     "class_counts",
-    "confusion_styles",
+    "confusion_shades",
     "contrast",
     "f1_bars",
     "learning_curves",
     "learning_rate_curve",
     "probability_bars",
+    "shade_colors",
     "shorten",
 ]

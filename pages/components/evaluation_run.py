@@ -16,7 +16,7 @@ from core.words import quoted, sentence
 from pages.components import address, shell
 from pages.components.class_scores import show_classes
 from pages.components.errors_gallery import photo_gallery
-from pages.components.matrix import choose, choose_none, confusion_matrix, is_numbered
+from pages.components.matrix import choose, choose_none, confusion_matrix
 from pages.components.text import code, percent, t, told
 
 SPLITS = ("test", "val", "train")
@@ -24,8 +24,6 @@ CELL = "cell"
 """Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""
 MAX_PAIRS = 10
 """Most confused pairs listed beside the matrix."""
-SCROLLING = 5
-"""Classes beyond which the matrix does not fit on every screen."""
 MIN_COLUMN_WIDTH = 190
 """Pixels; where less is left, the most confused pairs stand below the matrix."""
 
@@ -128,23 +126,13 @@ def _matrix(
             corner=t("evaluation.matrix_corner"),
             alt=t("evaluation.matrix_alt"),
         )
-        st.caption(_hint(run.class_names))
+        st.caption(t("evaluation.matrix_hint"))
         _keep_cell(cell)
         if cell is not None:
             _cell(run, root, cell, answers, said)
     if confused:
         with grid.container(gap=None, key="pairs"):
             _pairs(confused[:MAX_PAIRS], run.class_names, key)
-
-
-def _hint(class_names: Sequence[str]) -> str:
-    """Say how the matrix is read, and that there may be more of it than is in sight."""
-    hints = [t("evaluation.matrix_hint")]
-    if is_numbered(class_names):
-        hints.append(t("evaluation.matrix_numbered"))
-    if len(class_names) > SCROLLING:
-        hints.append(t("evaluation.matrix_scrolls", n=len(class_names)))
-    return " ".join(hints)
 
 
 def _pairs(confused: Sequence[evaluation.Confusion], class_names: Sequence[str], key: str) -> None:

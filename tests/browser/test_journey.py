@@ -97,8 +97,8 @@ def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Ca
         expect(page.get_by_text("Right on", exact=False).first).to_be_visible()
         accessible(page)
 
-        page.get_by_test_id("data-grid-canvas").first.focus()
-        page.keyboard.press("ArrowRight")
+        page.get_by_role("grid").get_by_role("gridcell").first.focus()
+        page.keyboard.press("Enter")
         pictures = page.get_by_role("group", name="Pictures of the chosen cell")
         expect(pictures.get_by_role("button").first).to_be_visible()
         assert "cell=0-0" in page.url

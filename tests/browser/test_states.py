@@ -79,6 +79,34 @@ def test_an_error_opened_large_shows_hostile_names_as_they_are(
     accessible(page)
 
 
+def test_the_photos_of_a_cell_are_reached_and_opened_by_keyboard(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/evaluation?run={ids['done']}")
+    page.get_by_role("radio", name="Share of the true class").focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("gridcell").first).to_be_focused()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("cell=0-2"))
+    photos = page.get_by_role("group", name="Pictures of the chosen cell")
+    expect(photos.get_by_role("button")).to_have_count(1)
+    settle(page)
+    expect(page.get_by_role("gridcell").nth(2)).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(photos.get_by_role("button")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_text(f"This is {NAMES[0]}.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(photos.get_by_role("button")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("gridcell").nth(2)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(photos).to_have_count(0)
+    assert "cell" not in page.url
+
+
 def test_the_back_button_brings_back_the_split_and_the_cell_of_the_url(
     world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
 ) -> None:

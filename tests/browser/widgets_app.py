@@ -11,7 +11,7 @@ from PIL import Image
 from core import charts
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery
-from pages.components.matrix import confusion_matrix
+from pages.components.matrix import choose, confusion_matrix
 
 HOSTILE = "<img src=https://evil.example/x.png> ![x](https://evil.example/y.png)"
 NAMES = ["owl", HOSTILE, "猫", "wren"]
@@ -39,7 +39,17 @@ items[3] = Item("3", picture(3, (8, 8)), alt="Photo 3", title="tiny")
 opened = gallery(items, key="photos", label="Photos")
 if opened is not None:
     show(opened)
-counts = np.array([[9, 1, 0, 0], [0, 8, 2, 0], [0, 0, 0, 0], [1, 0, 0, 20]])
-chosen = confusion_matrix(counts, NAMES, "cells", corner="True ↓  Predicted →", alt="Confusion matrix")
+num_classes = int(st.query_params.get("classes", len(NAMES)))
+if num_classes == len(NAMES):
+    class_names = NAMES
+    counts = np.array([[9, 1, 0, 0], [0, 8, 2, 0], [0, 0, 0, 0], [1, 0, 0, 20]])
+else:
+    class_names = [f"species {number}" for number in range(num_classes)]
+    counts = 12 * np.eye(num_classes, dtype=int) + np.eye(num_classes, k=1, dtype=int)
+shares = st.checkbox("Shares")
+chosen = confusion_matrix(
+    counts, class_names, "cells", shares, corner="True ↓  Predicted →", alt="Confusion matrix"
+)
+st.button("Choose 3-0", on_click=choose, args=("cells", 3, 0))
 st.text(f"Chosen {chosen}")
 figure(charts.probability_bars(NAMES, [0.7, 0.2, 0.1, 0.0], true_name=HOSTILE), "bars", alt="Probabilities")
