@@ -148,6 +148,14 @@ def test_a_class_of_one_image_leaves_its_score_open() -> None:
     assert found.high > 0.7 and found.low < 0.4
 
 
+def test_where_there_were_errors_a_perfect_score_is_ruled_out() -> None:
+    y_true = np.repeat(np.arange(6), 6)
+    y_pred = y_true.copy()
+    y_pred[[0, 12, 30, 31]] = [5, 5, 0, 0]
+    found = evaluate(y_true, np.eye(6)[y_pred], list("abcdef")).macro_f1
+    assert 0.7 < found.low < found.value < found.high < 0.99
+
+
 @pytest.mark.parametrize("num_images", [4, 40])
 def test_a_perfect_score_on_few_images_is_not_certain(num_images: int) -> None:
     y_true = np.arange(num_images) % 2

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 
 from core.evaluation.calibration import FloatArray, IntArray, checked
 
@@ -286,7 +287,10 @@ def _bootstrap_macro_f1(confusion: IntArray, seed: int) -> Estimate:
     expected = _macro_f1_of(support * np.diag(rates), support @ rates, support)
     accuracy = wilson_interval(int(np.trace(confusion)), int(support.sum()))
     lowest = min(low, value + expected - high, value + accuracy.low - accuracy.value)
-    highest = max(high, value + expected - low, value + accuracy.high - accuracy.value)
+    # In log-odds the basic interval does not reach a perfect score where there were errors.
+    with np.errstate(all="ignore"):
+        bounded = np.nan_to_num(expit(logit(value) + logit(expected) - logit(max(0.0, low))), nan=1.0)
+    highest = max(high, min(value + expected - low, bounded), value + accuracy.high - accuracy.value)
     return Estimate(value, max(0.0, min(value, float(lowest))), min(1.0, max(value, float(highest))))
 
 
