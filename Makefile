@@ -4,9 +4,12 @@
 #   PORT=8600                serve on this port instead of the first free one from 8501
 #   GPU=1                    also install NVIDIA's CUDA libraries (Linux; once is enough)
 #   ARGS="tests/test_x.py"   what to hand to pytest
+#   WORKERS=1                how many files of tests run at once; by default one for each core, at most 4
 
 REQUIREMENTS = $(if $(GPU),requirements-gpu.txt,requirements.txt)
 IN_VENV = .venv/bin/python
+# A file's tests share what is slow to start, so a file stays with one worker. Each worker may start a TensorFlow of 1 GB.
+AT_ONCE = --dist loadfile -n $(or $(WORKERS),logical --maxprocesses 4)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow check screenshots clean
@@ -20,7 +23,7 @@ run: ## Install what is missing and start Graft on 127.0.0.1
 
 test: ## Run the tests
 	@sh scripts/python.sh scripts/environment.py requirements-dev.txt
-	@$(IN_VENV) -m pytest -m "not slow" $(ARGS)
+	@$(IN_VENV) -m pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
 test-slow: ## Run the tests that take minutes
 	@sh scripts/python.sh scripts/environment.py requirements-dev.txt

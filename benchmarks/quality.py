@@ -1,11 +1,13 @@
 """How good are the recipes? The default against the head alone and against the textbook, on the same splits.
 
-    python benchmarks/quality.py DATA [DATA ...] [--recipe NAME ...] [--seeds 3] [--folds 5] [--backbone NAME]
-                                 [--image-size N] [--results FILE]
+    python benchmarks/quality.py DATA [DATA ...] [--recipe NAME ...] [--change NAME=JSON ...] [--seeds 3] [--folds 5]
+                                 [--backbone NAME] [--image-size N] [--results FILE]
 
 DATA is a folder of class folders, or the name of a sample (``digits``, ``solar-cells``). Without ``--folds`` each
 seed makes a split of its own (a given split is kept) and test answers of all seeds are pooled. With ``--folds`` each
 image is judged once, by a model that has not seen it or a file with the same bytes; validation is carved from train.
+
+``--change`` alters fields of the recipes, such as ``fine_tune_epochs=10`` or ``augment='{"rotation": 180}'``.
 
 Trains through the queue and a device session of the workspace (``GRAFT_HOME``), as the app does. Every finished
 training is a line of the results file, and is not done again when the script is started once more.
@@ -64,6 +66,7 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="+")
     parser.add_argument("--recipe", nargs="+", default=list(RECIPES))
+    parser.add_argument("--change", nargs="+", default=[], metavar="NAME=JSON")
     parser.add_argument("--backbone", default=recipes.preset(recipes.DEFAULT_PRESET).backbone)
     parser.add_argument("--image-size", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1)
@@ -121,15 +124,16 @@ def fold_datasets(workspace: Workspace, dataset: Dataset, num_folds: int) -> Ite
 def do(workspace: Workspace, task: Task, arguments: argparse.Namespace) -> None:
     """Train one task, unless it is among the results already."""
     backbone, size = arguments.backbone, arguments.image_size
-    key = [task.data, backbone, size, task.recipe, task.part]
+    key = [task.data, backbone, size, " ".join([task.recipe, *arguments.change]), task.part]
     if any(result["key"] == key for result in read(arguments.results)):
         return
-    recipe = replace(
-        recipes.preset(task.recipe, task.dataset.sample),
-        backbone=backbone,
-        seed=task.seed,
-        **({"image_size": size} if size else {}),
-    )
+    changes = {
+        name: json.loads(value) for name, _, value in (text.partition("=") for text in arguments.change)
+    }
+    if size:
+        changes["image_size"] = size
+    preset = recipes.preset(task.recipe, task.dataset.sample)
+    recipe = recipes.from_json(preset.to_json() | changes | {"backbone": backbone, "seed": task.seed})
     try:
         job = queue.submit_training(workspace, task.dataset.id, task.dataset.name, recipe)
         queue.wait(workspace, job.id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.evaluation import Difference
-from core.runs import Run
+from core.runs import STOPPED, Run
 from core.words import Sentence, sentence
 
 OVERFIT_GAP = 0.1
@@ -46,7 +46,7 @@ def conclude(run: Run) -> list[Conclusion]:
     """
     if run.state != "done":
         return []
-    found = [*_stage_2(run), *_controls(run), *_fit(run), *_size(run)]
+    found = [*_stage_1(run), *_stage_2(run), *_controls(run), *_fit(run), *_size(run)]
     return sorted(found, key=lambda conclusion: KINDS.index(conclusion.kind))
 
 
@@ -65,6 +65,13 @@ def _interval(difference: Difference) -> dict[str, str]:
         "low": points(difference.low),
         "high": points(difference.high),
     }
+
+
+def _stage_1(run: Run) -> Iterator[Conclusion]:
+    stopped = run.stage_1.get("stopped", "")
+    if stopped in STOPPED:
+        done, planned = run.stage_1["epochs"], run.stage_1["planned"]
+        yield Conclusion("note", sentence(f"conclusion.head_stopped_{stopped}", n=done, planned=planned))
 
 
 def _stage_2(run: Run) -> Iterator[Conclusion]:
@@ -90,7 +97,7 @@ def _course(told: Mapping[str, Any]) -> Iterator[Conclusion]:
     stopped, done, planned = told.get("stopped", ""), told.get("epochs", 0), told.get("planned", 0)
     if stopped == "patience":
         yield Conclusion("note", sentence("conclusion.stopped_early", epoch=told["best_epoch"], done=done))
-    elif stopped in ("time", "cancelled"):
+    elif stopped in STOPPED:
         yield Conclusion("note", sentence(f"conclusion.stopped_{stopped}", n=done, planned=planned))
     elif done > 1 and told.get("best_epoch") == done and told.get("loss", 1.0) < told.get("head_loss", 0.0):
         yield Conclusion("next", sentence("conclusion.still_falling", n=done))

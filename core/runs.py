@@ -3,11 +3,11 @@
 runs/<run_id>/
 ├── run.json                 the record (:class:`Run`)
 ├── events.jsonl             stages, epochs and log lines, one JSON object a line
-├── split.parquet            path, sha256, label and split of every image used
+├── split.parquet            path, sha256, label, split and group of every image used
 ├── head.npz                 kernel (features, classes) and bias (classes,) of the head
 ├── backbone.npz             all weights of the backbone, where they are not its pretrained ones
-├── checkpoint.npz           while stage 2 is under way: where to go on after an interruption
-├── cross-validation.json    where it was asked for (:func:`cross_validation`)
+├── checkpoint-<stage>.npz   while the training is under way: where to go on after an interruption
+├── cross-validation.json    where it was asked for (:func:`cross_validation`); its answers in out-of-fold.npz
 └── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
 """
 
@@ -35,6 +35,9 @@ from core.workspace import Workspace, read_json, remove_directory, replacing, wr
 ACTIVE_STATES = ("queued", "running")
 FINAL_STATES = ("done", "failed", "cancelled", "interrupted")
 SPLITS = ("train", "val", "test")
+STAGES = ("head", "fine_tune")
+STOPPED = ("time", "cancelled")
+"""Why a training may end before it is done and still keep a model."""
 
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -59,6 +62,9 @@ class Run:
         temperature: Divides the logits before the softmax; fitted on val.
         fine_tuned: Whether stage 2 was kept.
         weights_sha256: Hash of the weights that the backbone began with.
+        stage_1: How stage 1 went, where there was one: ``epochs`` (done), ``planned``, ``stopped`` (``""``,
+            ``"time"`` or ``"cancelled"``) and ``earlier_s`` (seconds of epochs from before an interruption;
+            ``seconds`` holds them too).
         stage_2: How stage 2 went, where there was one: ``epochs`` (done), ``planned``, ``best_epoch``,
             ``stopped`` (``""``, ``"patience"``, ``"time"`` or ``"cancelled"``), ``batch_size``, ``earlier_s``
             (seconds of epochs from before an interruption; ``seconds`` holds them too); on val: ``head_accuracy``,
@@ -88,11 +94,18 @@ class Run:
     temperature: float = 1.0
     fine_tuned: bool = False
     weights_sha256: str = ""
+    stage_1: Mapping[str, Any] = field(default_factory=dict)
     stage_2: Mapping[str, Any] = field(default_factory=dict)
     controls: Mapping[str, Any] = field(default_factory=dict)
     forgetting: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[words.Sentence, ...] = ()
     error: str = ""
+
+    @property
+    def stopped(self) -> str:
+        """Why the training ended before it was done: ``"time"``, ``"cancelled"``, or ``""``."""
+        reasons = (told.get("stopped", "") for told in (self.stage_1, self.stage_2))
+        return next((reason for reason in reasons if reason in STOPPED), "")
 
 
 @dataclass(frozen=True)
@@ -249,6 +262,22 @@ def epochs(workspace: Workspace, run_id: str) -> pd.DataFrame:
     return told.sort_values(["stage", "epoch"], ascending=[False, True], ignore_index=True)
 
 
+def checkpoint_path(workspace: Workspace, run_id: str, stage: str) -> Path:
+    """Return where a stage, one of :data:`STAGES`, keeps how far it is."""
+    return folder(workspace, run_id) / f"checkpoint-{stage}.npz"
+
+
+def has_checkpoint(workspace: Workspace, run_id: str) -> bool:
+    """Return whether a training that is taken up again goes on after its last finished epoch."""
+    return any(checkpoint_path(workspace, run_id, stage).exists() for stage in STAGES)
+
+
+def remove_checkpoints(workspace: Workspace, run_id: str) -> None:
+    """Forget how far a training is, once it is done."""
+    for stage in STAGES:
+        checkpoint_path(workspace, run_id, stage).unlink(missing_ok=True)
+
+
 def save_cross_validation(workspace: Workspace, run_id: str, summary: Mapping[str, Any]) -> None:
     """Keep what a cross-validation of a run's head found, as JSON."""
     write_json(folder(workspace, run_id) / "cross-validation.json", dict(summary))
@@ -268,14 +297,54 @@ def cross_validation(workspace: Workspace, run_id: str) -> dict[str, Any] | None
     return found
 
 
+def save_out_of_fold(
+    workspace: Workspace, run_id: str, *, rows: np.ndarray, fold: np.ndarray, y_prob: np.ndarray
+) -> None:
+    """Keep what cross-validation says of each image.
+
+    Args:
+        workspace: Where to.
+        run_id: Whose head it is.
+        rows: Which images: positions in the run's split, shape (images,).
+        fold: In which fold each was judged, shape (images,).
+        y_prob: Calibrated probabilities, shape (images, classes).
+    """
+    save_arrays(workspace, run_id, "out-of-fold", rows=rows, fold=fold, y_prob=y_prob)
+
+
+def has_out_of_fold(workspace: Workspace, run_id: str) -> bool:
+    """Return whether :func:`out_of_fold` has something to return; a run of an older Graft may not."""
+    return (folder(workspace, run_id) / "out-of-fold.npz").exists()
+
+
+def out_of_fold(workspace: Workspace, run: Run) -> pd.DataFrame:
+    """Return what cross-validation says of each image, by heads that have not seen it, the least expected truth first.
+
+    Returns:
+        The columns of :func:`answers` without ``row``, then ``fold``.
+
+    Raises:
+        NotFound: The run was not cross-validated.
+        WorkspaceError: The files are damaged.
+    """
+    kept = load_arrays(workspace, run.id, "out-of-fold")
+    images = load_split(workspace, run.id).iloc[kept["rows"]].reset_index(drop=True)
+    said = Predictions(images, _indices(run, images), kept["y_prob"])
+    table = answers(run, said)
+    return table.assign(fold=kept["fold"][table["row"]]).drop(columns="row")
+
+
 def save_split(workspace: Workspace, run_id: str, table: pd.DataFrame) -> None:
-    """Keep which images were used: columns ``path``, ``sha256``, ``label``, ``split``."""
+    """Keep which images were used: columns ``path``, ``sha256``, ``label``, ``split``, and ``group`` if it is there."""
     with replacing(folder(workspace, run_id) / "split.parquet") as temporary:
-        table[["path", "sha256", "label", "split"]].to_parquet(temporary, index=False)
+        columns = [name for name in ("path", "sha256", "label", "split", "group") if name in table.columns]
+        table[columns].to_parquet(temporary, index=False)
 
 
 def load_split(workspace: Workspace, run_id: str) -> pd.DataFrame:
     """Return which images were used: columns ``path``, ``sha256``, ``label``, ``split``.
+
+    Runs of a Graft that knows near-duplicates also have ``group``.
 
     Raises:
         NotFound: The run has not got that far.
@@ -338,9 +407,12 @@ def predictions(workspace: Workspace, run_id: str, split: str) -> Predictions:
             f"The run {run_id} has {len(logits)} predictions for {len(images)} images of {split}: "
             "its files are damaged. Train it again."
         )
+    return Predictions(images, _indices(run, images), softmax(logits, run.temperature))
+
+
+def _indices(run: Run, images: pd.DataFrame) -> np.ndarray:
     index = {name: number for number, name in enumerate(run.class_names)}
-    y_true = images["label"].map(index).to_numpy(dtype=np.int64)
-    return Predictions(images, y_true, softmax(logits, run.temperature))
+    return images["label"].map(index).to_numpy(dtype=np.int64)
 
 
 def answers(run: Run, said: Predictions) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -25,10 +25,9 @@ MIN_CLASS_IMAGES = 3
 
 
 @dataclass(frozen=True)
-class _Group:
-    """The files with the same bytes, which must stay on one side."""
+class _Picture:
+    """The files with the same bytes."""
 
-    sha256: str
     rows: tuple[int, ...]
     labels: frozenset[str]
     given: frozenset[str]
@@ -36,12 +35,40 @@ class _Group:
     @property
     def judging(self) -> str:
         """The given split that these bytes judge in, or ``""``."""
-        return next((name for name in ("test", "val") if name in self.given), "")
+        return _judging(self.given)
+
+    @property
+    def contradictory(self) -> bool:
+        """Whether it cannot be told of which class they are."""
+        return len(self.labels) > 1
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Pictures that are near-duplicates of each other, which must stay on one side; mostly a single one."""
+
+    key: str
+    label: str
+    pictures: tuple[_Picture, ...]
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """All classes of its pictures."""
+        return frozenset().union(*(picture.labels for picture in self.pictures))
+
+    @property
+    def judging(self) -> str:
+        """The given split that pictures of the group judge in, or ``""``."""
+        return _judging({picture.judging for picture in self.pictures if not picture.contradictory})
 
     @property
     def may_judge(self) -> bool:
-        """Whether it is known of which class they are."""
-        return len(self.labels) == 1
+        """Whether it is known of which class each of its files is."""
+        return not any(picture.contradictory for picture in self.pictures)
+
+
+def _judging(given: Collection[str]) -> str:
+    return next((name for name in ("test", "val") if name in given), "")
 
 
 def assign(
@@ -51,16 +78,19 @@ def assign(
 ) -> pd.Series[str]:
     """Say for each row of an audited table in which split it is.
 
-    A given split is kept, but for what cannot judge: an image that stands in test is used in no other split, one
-    that stands in val not in train; if its copies there contradict each other's classes, none of them is used at
-    all. What is missing of val and test is carved from train, class by class, in the proportion of the fractions;
-    files with the same bytes stay together, and those whose classes contradict each other stay in train. A class
-    with fewer than three different pictures to share out stays in train; any other gets at least one in each
-    carved split. At last the classes that have no training image are left out, since no model could name them.
-    Which pictures go where depends on the seed and on their content and class only, not on their order or names.
+    A given split is kept, but for what cannot judge: an image that stands in test, or a near-duplicate of it, is
+    used in no other split, one that stands in val not in train; if copies there contradict each other's classes,
+    none of them is used at all. What is missing of val and test is carved from train, class by class, in the
+    proportion of the fractions; near-duplicates and files with the same bytes stay together, and those that have
+    the same bytes but different classes stay in train. A class with fewer than three different pictures to share
+    out stays in train; any other gets at least one in each carved split, unless that would take the last training
+    picture of a class among its near-duplicates. At last the classes that have no training image are left out,
+    since no model could name them. Which pictures go where depends on the seed and on their content and class only,
+    not on their order or names.
 
     Args:
-        table: Columns ``sha256``, ``label``, ``given_split`` and ``usable`` of :func:`core.audit.audit`.
+        table: Columns ``sha256``, ``label``, ``given_split``, ``usable`` and ``group`` of :func:`core.audit.audit`;
+            without ``group`` only files with the same bytes stay together.
         fractions: Shares of train, val, test; not negative, together 1, train above 0.
         seed: Chooses among equally good splits.
 
@@ -74,7 +104,7 @@ def assign(
     """
     shares = _checked_fractions(fractions)
     groups = _groups(table)
-    present = frozenset().union(*(group.given for group in groups)) - {""}
+    present = set(table["given_split"][table["usable"]]) - {""}
     carved = {name: shares[name] for name in ("val", "test") if name not in present}
     # What is carved from a given train leaves the given val or test its own share.
     pool_share = shares["train"] + sum(carved.values())
@@ -83,12 +113,15 @@ def assign(
     given = table["given_split"].tolist()
     chosen = _carve([group for group in groups if not group.judging], carved, seed)
     for group in groups:
-        for row in group.rows:
-            if not group.judging:
-                splits[row] = chosen.get(group.sha256, "train")
-            elif group.may_judge and given[row] == group.judging:
-                # A copy on another side would let the model be judged by what it has learnt.
-                splits[row] = group.judging
+        for picture in group.pictures:
+            if picture.contradictory and picture.judging:
+                continue
+            for row in picture.rows:
+                if not group.judging:
+                    splits[row] = chosen.get(group.key, "train")
+                elif given[row] == group.judging:
+                    # A copy on another side would let the model be judged by what it has learnt.
+                    splits[row] = group.judging
     result = pd.Series(splits, index=table.index, name="split", dtype=str)
     result[~table["label"].isin(set(table["label"][result == "train"]))] = ""
     _require_usable_splits(table, result, shares)
@@ -104,20 +137,25 @@ def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
 
     Returns:
         ``"conflict"`` (its bytes stand in several classes, and in val or test), ``"copy"`` (its bytes stand in a
-        split that judges, this file does not), ``"unseen"`` (its class has no training picture), or ``""``, with
-        the index of the table.
+        split that judges, this file does not), ``"near_copy"`` (a near-duplicate of it stands there), ``"unseen"``
+        (its class has no training picture), or ``""``, with the index of the table.
     """
     reasons = [""] * len(table)
     given, splits = table["given_split"].tolist(), split.tolist()
     for group in _groups(table):
-        for row in group.rows:
-            if splits[row]:
-                continue
-            if group.judging and not group.may_judge:
-                reasons[row] = "conflict"
-            else:
-                reasons[row] = "copy" if group.judging not in ("", given[row]) else "unseen"
+        for picture in group.pictures:
+            for row in picture.rows:
+                if not splits[row]:
+                    reasons[row] = _reason(group, picture, given[row])
     return pd.Series(reasons, index=table.index, name="left_out", dtype=str)
+
+
+def _reason(group: _Group, picture: _Picture, given: str) -> str:
+    if picture.contradictory and picture.judging:
+        return "conflict"
+    if group.judging in ("", given):
+        return "unseen"
+    return "copy" if group.judging in picture.given else "near_copy"
 
 
 def notes(table: pd.DataFrame, split: pd.Series[str]) -> list[Sentence]:
@@ -136,7 +174,10 @@ def notes(table: pd.DataFrame, split: pd.Series[str]) -> list[Sentence]:
         found.append(sentence("note.conflict", files=sentence("count.files", n=conflicts)))
     if copies := int((reasons == "copy").sum()):
         found.append(sentence("note.leaked", files=sentence("count.files", n=copies)))
-    counts = {name: table["sha256"][split == name].groupby(table["label"]).nunique() for name in SPLITS}
+    if near_copies := int((reasons == "near_copy").sum()):
+        found.append(sentence("note.nearly_leaked", files=sentence("count.files", n=near_copies)))
+    keys = _keys(table)
+    counts = {name: keys[split == name].groupby(table["label"]).nunique() for name in SPLITS}
     learnt = sorted(counts["train"].index)
     judged = set(counts["val"].index) | set(counts["test"].index)
     if unjudged := [name for name in learnt if name not in judged]:
@@ -148,25 +189,26 @@ def notes(table: pd.DataFrame, split: pd.Series[str]) -> list[Sentence]:
 
 
 def folds(table: pd.DataFrame, num_folds: int, seed: int = 0) -> pd.Series[int]:
-    """Deal images into folds, class by class; files with the same bytes always share one.
+    """Deal images into folds, class by class; near-duplicates and files with the same bytes always share one.
 
     Args:
-        table: Columns ``sha256`` and ``label``.
+        table: Columns ``sha256``, ``label`` and, where it is known, ``group``.
         num_folds: At least 2; a class with fewer different images is missing from some folds.
         seed: Chooses among equally good deals.
 
     Returns:
         The number of the fold of each row, 0…num_folds−1, with the index of the table.
     """
-    first_label = dict(zip(table["sha256"][::-1], table["label"][::-1], strict=True))
+    keys = _keys(table)
+    first_label = dict(zip(keys[::-1], table["label"][::-1], strict=True))
     dealt: dict[str, int] = {}
     offset = 0  # goes on from class to class, so that all folds are of about the same size
     for label in sorted(set(first_label.values())):
-        members = [sha256 for sha256, of in first_label.items() if of == label]
-        for place, sha256 in enumerate(sorted(members, key=lambda sha256: _draw(seed, label, sha256))):
-            dealt[sha256] = (offset + place) % num_folds
+        members = [key for key, of in first_label.items() if of == label]
+        for place, key in enumerate(sorted(members, key=lambda key: _draw(seed, label, key))):
+            dealt[key] = (offset + place) % num_folds
         offset += len(members)
-    return table["sha256"].map(dealt).astype(int)
+    return keys.map(dealt).astype(int)
 
 
 def fingerprint(table: pd.DataFrame, split: pd.Series[str]) -> str:
@@ -198,44 +240,63 @@ def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
     return dict(zip(SPLITS, fractions, strict=True))
 
 
+def _keys(table: pd.DataFrame) -> pd.Series[str]:
+    """Return what is the same for files that must stay together: their group, or their bytes where none is known."""
+    if "group" not in table.columns:
+        return table["sha256"]
+    return table["group"].where(table["group"] != "", table["sha256"])
+
+
 def _groups(table: pd.DataFrame) -> list[_Group]:
-    members: dict[str, list[int]] = {}
-    usable, hashes = table["usable"].tolist(), table["sha256"].tolist()
+    members: dict[str, dict[str, list[int]]] = {}
+    usable, keys, hashes = table["usable"].tolist(), _keys(table).tolist(), table["sha256"].tolist()
     for row in range(len(table)):
         if usable[row]:
-            members.setdefault(hashes[row], []).append(row)
+            members.setdefault(keys[row], {}).setdefault(hashes[row], []).append(row)
     labels, given = table["label"].tolist(), table["given_split"].tolist()
-    return [
-        _Group(
-            sha256,
-            tuple(rows),
-            frozenset(labels[row] for row in rows),
-            frozenset(given[row] for row in rows),
+    found = []
+    for key, copies in members.items():
+        pictures = tuple(
+            _Picture(
+                tuple(rows),
+                frozenset(labels[row] for row in rows),
+                frozenset(given[row] for row in rows),
+            )
+            for rows in copies.values()
         )
-        for sha256, rows in members.items()
-    ]
+        counts = Counter(labels[row] for rows in copies.values() for row in rows)
+        # The commonest class of the group; the first by name where there are several, whatever the order of rows.
+        found.append(_Group(key, min(counts, key=lambda label: (-counts[label], label)), pictures))
+    return found
 
 
 def _carve(groups: list[_Group], shares: dict[str, float], seed: int) -> dict[str, str]:
-    """Choose the groups that leave train, as their checksum to "val" or "test"."""
+    """Choose the groups that leave train, as their key to "val" or "test"."""
     by_class: dict[str, list[_Group]] = {}
     for group in groups:
         if group.may_judge:
-            by_class.setdefault(next(iter(group.labels)), []).append(group)
-    chosen = {}
-    for label, members in by_class.items():
+            by_class.setdefault(group.label, []).append(group)
+    # A group may hold pictures of other classes than its own; none of them may lose its last training picture by it.
+    left = Counter(label for group in groups for label in group.labels)
+    small = {label for label, num_groups in left.items() if num_groups < MIN_CLASS_IMAGES}
+    chosen: dict[str, str] = {}
+    for label, members in sorted(by_class.items()):
         if len(members) < MIN_CLASS_IMAGES:
             continue
-        queue = sorted(members, key=lambda group: _draw(seed, label, group.sha256))
+        queue = sorted(members, key=lambda group: _draw(seed, label, group.key))
         for name, count in _counts(len(members), shares).items():
-            for group in queue[:count]:
-                chosen[group.sha256] = name
-            del queue[:count]
+            taken = 0
+            for group in queue:
+                may_go = group.key not in chosen and not group.labels & small
+                if taken < count and may_go and all(left[of] > 1 for of in group.labels):
+                    chosen[group.key] = name
+                    left.subtract(group.labels)
+                    taken += 1
     return chosen
 
 
-def _draw(seed: int, label: str, sha256: str) -> bytes:
-    return hashlib.sha256(json.dumps([seed, label, sha256]).encode()).digest()
+def _draw(seed: int, label: str, key: str) -> bytes:
+    return hashlib.sha256(json.dumps([seed, label, key]).encode()).digest()
 
 
 def _counts(num_groups: int, shares: dict[str, float]) -> dict[str, int]:
@@ -277,6 +338,7 @@ def _why_none_is_left(name: str, given: pd.DataFrame, reasons: pd.Series[str]) -
         "unseen": f"no training picture shows their class ({quoted(unseen)})" if unseen else "",
         "conflict": "the same bytes stand in another class too",
         "copy": "the same bytes stand in test too",
+        "near_copy": "a near-duplicate stands in test",
     }
     told = "; ".join(f"{counts[reason]:,}: {why}" for reason, why in words.items() if counts[reason])
     return (

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core import audit, datasets, images
+from core import audit, datasets, images, splits
+from core.audit import near_duplicates
 from core.audit import table as audit_table
 from core.datasets import Dataset
 from core.errors import Cancelled, DataError, UnreadableImage
@@ -294,8 +295,9 @@ def test_a_sound_dataset_has_nothing_to_flag(tmp_path: Path, workspace: Workspac
 
 
 def test_severities_are_known_and_the_most_severe_come_first() -> None:
+    texts = ("path", "label", "given_split", "kind", "sha256", "group", "format")
     table = pd.DataFrame(
-        {name: pd.Series(dtype=str) for name in ("path", "label", "given_split", "kind", "sha256", "format")}
+        {name: pd.Series(dtype=str) for name in texts}
         | {"problem": pd.Series(dtype=str), "usable": pd.Series(dtype=bool)}
         | {"width": pd.Series(dtype=int), "height": pd.Series(dtype=int)}
     )
@@ -407,3 +409,72 @@ def test_the_planted_duplicates_of_trashnet_are_conflicts(shared_data: Path, wor
     found = flagged(workspace, datasets.add_folder(workspace, shared_data / "trashnet-half"))
     names = {Path(path).stem for path in found["label_conflict"]}
     assert names == {"glass115", "metal91", "glass176", "plastic152", "glass389", "plastic332"}
+
+
+def test_near_duplicates_get_a_group_that_copies_share(tmp_path: Path, workspace: Workspace) -> None:
+    root = write_classes(tmp_path / "data", {"a": 3, "b": 3})
+    large = noise(70, (240, 180))
+    (root / "a/large.png").write_bytes(encode(large))
+    (root / "a/copy.png").write_bytes(encode(large))
+    (root / "b/small.jpg").write_bytes(encode(large.resize((120, 90)), "JPEG"))
+    dataset = datasets.add_folder(workspace, root)
+    table = audit.audit(workspace, dataset).set_index("path")
+    together = ["a/copy.png", "a/large.png", "b/small.jpg"]
+    assert table.loc[together, "group"].nunique() == 1
+    assert table.loc[together[0], "group"] == table.loc[together, "sha256"].min()
+    assert (table.loc[together, "likeness"] > 0.96).all()
+    others = table.drop(together)
+    assert (others["group"] == others["sha256"]).all()
+    assert not others["likeness"].any()
+    found = flagged(workspace, dataset)
+    assert found["near_duplicate"] == found["near_label_conflict"] == tuple(together)
+    assert found["exact_duplicate"] == ("a/copy.png", "a/large.png")
+    assert "label_conflict" not in found
+    (root / "b/small.jpg").unlink()
+    table = audit.audit(workspace, dataset).set_index("path")
+    assert table.loc["a/large.png", "group"] == table.loc["a/large.png", "sha256"]
+
+
+def test_groups_are_not_searched_for_again_while_the_pictures_are_the_same(
+    tmp_path: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_classes(tmp_path / "data", {"a": 3, "b": 3})
+    (root / "b/copy.png").write_bytes((root / "a/000.png").read_bytes())
+    settle(root)
+    dataset = datasets.add_folder(workspace, root)
+    first = audit.audit(workspace, dataset)
+    monkeypatch.setattr(near_duplicates, "group", None)
+    pd.testing.assert_frame_equal(audit.audit(workspace, dataset), first)
+    (root / "b/copy.png").unlink()  # a file less, but the same contents
+    assert set(audit.audit(workspace, dataset)["group"]) == set(first["group"])
+
+
+def test_a_near_duplicate_in_another_split_is_a_leak_of_its_own(tmp_path: Path, workspace: Workspace) -> None:
+    for index, name in enumerate(("train", "test")):
+        write_classes(tmp_path / "data" / name, {"a": 3, "b": 3}, first_seed=10 * index)
+    (tmp_path / "data/test/a/smaller.jpg").write_bytes(encode(noise(0).resize((96, 72)), "JPEG", quality=90))
+    found = flagged(workspace, datasets.add_folder(workspace, tmp_path / "data"))
+    both = ("test/a/smaller.jpg", "train/a/000.png")
+    assert found == {"near_leak": both, "near_duplicate": both}
+
+
+def test_the_twins_of_flowers_are_found_and_a_split_by_groups_has_none(
+    shared_data: Path, workspace: Workspace
+) -> None:
+    table = audit.audit(workspace, datasets.add_folder(workspace, shared_data / "flowers12"))
+    sides = table.groupby("group")["given_split"].nunique()
+    assert (sides > 1).sum() >= 23
+    for given in (table["given_split"], ""):
+        split = splits.assign(table.assign(given_split=given))
+        used = split[split != ""]
+        assert (used.groupby(table["group"]).nunique() == 1).all()
+
+
+def test_of_trashnet_only_the_same_things_seen_twice_are_near_duplicates(
+    shared_data: Path, workspace: Workspace
+) -> None:
+    found = flagged(workspace, datasets.add_folder(workspace, shared_data / "trashnet-half"))
+    pairs = [("metal11", "metal221"), ("metal50", "metal120"), ("paper135", "paper496")]
+    pairs += [("paper39", "paper467"), ("paper474", "paper89")]  # looked at; the copies are exact duplicates
+    assert {Path(path).stem for path in found["near_duplicate"]} == {name for pair in pairs for name in pair}
+    assert len(found["exact_duplicate"]) == 6

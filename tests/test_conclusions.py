@@ -75,6 +75,14 @@ def test_stage_2_is_judged_by_its_interval(
     assert keys(run(stage_2=told, fine_tuned=fine_tuned))[key] == kind
 
 
+@pytest.mark.parametrize("stopped", ["time", "cancelled"])
+def test_a_head_that_was_stopped_is_said_to_be(stopped: str) -> None:
+    told = {"epochs": 3, "planned": 20, "stopped": stopped}
+    assert keys(run(stage_1=told)) == {f"head_stopped_{stopped}": "note"}
+    assert run(stage_1=told).stopped == stopped
+    assert run(stage_1=told | {"stopped": ""}, stage_2={"stopped": "patience"}).stopped == ""
+
+
 def test_a_network_that_does_not_beat_its_controls_is_warned_of_first() -> None:
     controls = {
         "num_train": 400,
@@ -116,4 +124,4 @@ def test_points_have_a_sign_and_nothing_is_never_negative(share: float, said: st
 def test_a_difference_is_said_in_points_with_its_sign_and_interval() -> None:
     (told, *_) = conclusions.conclude(run(stage_2=stage_2(-0.05, -0.081, -0.02)))
     assert "-5.0 points of accuracy" in str(told.sentence)
-    assert "(95 % interval -8.1 to -2.0)" in str(told.sentence)
+    assert "(95\u00a0% interval -8.1 to -2.0)" in str(told.sentence)

@@ -16,6 +16,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from core.errors import Cancelled, DataError, JobError
 from core.evaluation import fit_temperature, softmax
 from core.heads import (
+    DenseProgress,
     Head,
     class_weights,
     epoch_rows,
@@ -44,13 +45,15 @@ def blobs(
 def test_the_probe_gives_the_probabilities_of_scikit_learn(num_classes: int, strength: float) -> None:
     features, y_true = blobs(num_classes)
     head = fit_probe(features, y_true, num_classes, strength, max_epochs=500)
-    reference = LogisticRegression(C=strength, max_iter=2000, tol=1e-6).fit(features, y_true)
+    # In double precision and to its very end: in single it stops short, by more on some processors than on others.
+    exact = features.astype(np.float64)
+    reference = LogisticRegression(C=strength, max_iter=10_000, tol=1e-10).fit(exact, y_true)
     logits = head.logits(features).astype(np.float64)
     y_prob = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     if num_classes == 2:  # two columns share the penalty that scikit-learn puts on one
-        assert (y_prob.argmax(axis=1) == reference.predict(features)).mean() > 0.98
+        assert (y_prob.argmax(axis=1) == reference.predict(exact)).mean() > 0.98
     else:
-        np.testing.assert_allclose(y_prob, reference.predict_proba(features), atol=1e-2)
+        np.testing.assert_allclose(y_prob, reference.predict_proba(exact), atol=5e-3)
 
 
 def test_a_class_without_images_is_never_predicted() -> None:
@@ -191,7 +194,7 @@ def test_dense_layers_learn_to_tell_classes_apart(units: int) -> None:
 def test_the_best_epoch_on_validation_is_the_one_returned() -> None:
     heads: list[Head] = []
     best, features, y_true = dense(
-        dense_units=32, learning_rate=0.05, epochs=25, on_epoch=lambda epoch, head: heads.append(head)
+        dense_units=32, learning_rate=0.05, epochs=25, on_epoch=lambda progress: heads.append(progress.head)
     )
     losses = [scores(head.logits(features), y_true).loss for head in heads]
     assert len(losses) == 25
@@ -202,7 +205,7 @@ def test_the_best_epoch_on_validation_is_the_one_returned() -> None:
 def test_dense_layers_stop_when_validation_does_not_improve() -> None:
     heads: list[Head] = []
     _, features, y_true = dense(
-        learning_rate=0.5, epochs=40, patience=2, on_epoch=lambda epoch, head: heads.append(head)
+        learning_rate=0.5, epochs=40, patience=2, on_epoch=lambda progress: heads.append(progress.head)
     )
     losses = [scores(head.logits(features), y_true).loss for head in heads]
     assert len(losses) == int(np.argmin(losses)) + 3 < 40
@@ -213,6 +216,18 @@ def test_dense_layers_hang_on_their_seed_alone() -> None:
     first, again, other = (dense(**settings, seed=seed)[0] for seed in (1, 1, 2))
     np.testing.assert_allclose(first.kernel, again.kernel, atol=1e-6)
     assert np.abs(first.kernel - other.kernel).max() > 0.01
+
+
+def test_dense_layers_go_on_from_any_epoch_as_if_nothing_had_happened() -> None:
+    told: list[DenseProgress] = []
+    settings = {"dense_units": 8, "dropout": 0.4, "epochs": 9, "patience": 4, "learning_rate": 0.05}
+    whole, _, _ = dense(**settings, on_epoch=told.append)
+    for progress in told:
+        rest: list[DenseProgress] = []
+        head, _, _ = dense(**settings, begin=progress, on_epoch=rest.append)
+        assert [one.epoch for one in rest] == [one.epoch for one in told if one.epoch > progress.epoch]
+        np.testing.assert_allclose(head.kernel, whole.kernel, atol=1e-6)
+        np.testing.assert_allclose(head.hidden_kernel, whole.hidden_kernel, atol=1e-6)
 
 
 def test_every_step_is_told_and_can_be_the_last() -> None:

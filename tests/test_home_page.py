@@ -119,7 +119,7 @@ def test_a_finished_run_shows_its_score_and_sends_to_the_evaluation_page(
 ) -> None:
     run = finished_run(workspace, birds, [("owl", "wren")])
     app = visit("home", run=run.id)
-    assert "83.3\u00a0% right on 6 test pictures (95 % interval 44\u00a0% to 97\u00a0%)." in words(app)
+    assert "83.3\u00a0% right on 6 test pictures (95\u00a0% interval 44\u00a0% to 97\u00a0%)." in words(app)
     app.button(key="continue").click().run()
     assert app.title[0].value == "Evaluation"
     assert current(app)["run"] == run.id

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from core import queue, recipes, runs
-from core.errors import DeviceError, JobError, NotFound
+from core.errors import DeviceError, JobError, NotFound, WorkspaceError
 from core.queue import Device
 from core.recipes import Recipe
 from core.words import sentence
@@ -171,6 +171,41 @@ def test_a_running_job_hears_that_it_is_to_stop(workspace: Workspace, held: None
     assert queue.get(workspace, job.id).state == "cancelled"
     with pytest.raises(JobError, match="Cancelled"):
         queue.wait(workspace, job.id)
+
+
+def test_whoever_waits_bears_a_database_that_is_locked_for_a_while_but_not_for_good(
+    workspace: Workspace, held: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.workspace.BUSY_TIMEOUT_S", 0.05)
+    job = queue.submit(workspace, "predict", {"paths": ["a"]})
+    queue.claim(workspace, "cpu", "answer", "me")
+    queue.finish(workspace, job, "done", result={"predictions": []})
+    locked = threading.Event()
+
+    def lock(seconds: float) -> None:
+        with workspace.db() as db:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")  # shuts out readers too
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("UPDATE jobs SET created = created")
+            locked.set()
+            time.sleep(seconds)
+            db.execute("ROLLBACK")
+
+    other = threading.Thread(target=lock, args=(0.5,))
+    other.start()
+    assert locked.wait(10)
+    with pytest.raises(WorkspaceError, match="database is locked"):
+        queue.get(workspace, job.id)
+    assert queue.wait(workspace, job.id).state == "done"
+    other.join()
+    locked.clear()
+    monkeypatch.setattr("core.queue.jobs.LOST_S", 0.1)
+    other = threading.Thread(target=lock, args=(0.5,))
+    other.start()
+    assert locked.wait(10)
+    with pytest.raises(WorkspaceError, match="database is locked"):
+        queue.wait(workspace, job.id)
+    other.join()
 
 
 def test_a_finished_job_keeps_its_result(workspace: Workspace, held: None) -> None:

@@ -219,7 +219,7 @@ def test_a_cancelled_training_stops_at_once_keeps_its_best_model_and_the_session
     assert run.state == "done" and run.metrics["test"]["accuracy"] > 0
     assert run.stage_2["stopped"] == "cancelled" and 0 < run.stage_2["epochs"] < 1000
     assert "note.cancelled" in [note.key for note in run.notes]
-    assert not (runs.folder(home, run.id) / "checkpoint.npz").exists()
+    assert not runs.has_checkpoint(home, run.id)
     assert train(home, dataset).state == "done"
 
 
@@ -333,9 +333,10 @@ def test_a_head_is_cross_validated_by_all_images(home: Workspace, run: runs.Run)
     assert found is not None
     assert found["num_images"] == sum(run.num_images.values())
     assert len(found["fold_accuracies"]) == found["num_folds"] == 5
-    arrays = runs.load_arrays(home, run.id, "cross-validation")
-    right = arrays["logits"].argmax(axis=1) == arrays["y_true"]
-    assert found["accuracy"] == pytest.approx(right.mean())
+    each = runs.out_of_fold(home, run)
+    assert sorted(each["path"]) == sorted(runs.load_split(home, run.id)["path"])
+    assert found["accuracy"] == pytest.approx(1 - each["wrong"].mean())
+    assert each.groupby("sha256")["fold"].nunique().eq(1).all() and set(each["fold"]) == set(range(5))
 
 
 def test_the_command_line_tells_the_same(
@@ -483,7 +484,8 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_as_if_nothing_h
     assert queue.session_status(home).pid not in (0, killed)
     assert again.run_id == job.run_id
     resumed = [event for event in runs.events(home, job.run_id) if event["kind"] == "resumed"]
-    assert len(resumed) == 1 and resumed[0]["epoch"] >= 2
+    assert [event["history"][0]["stage"] for event in resumed] == ["head", "fine_tune"]
+    assert resumed[1]["epoch"] >= 2
     log = [event.get("text") for event in runs.events(home, job.run_id)]
     assert "Features: 0 computed, 28 taken from the cache." in log
     for split in runs.SPLITS:
@@ -493,7 +495,8 @@ def test_a_killed_training_goes_on_after_its_last_epoch_and_ends_as_if_nothing_h
             atol=1e-5,
         )
     done = runs.get(home, job.run_id)
-    assert 0 < done.stage_2["earlier_s"] < done.seconds["fine_tune"]
+    for told, stage in ((done.stage_1, "head"), (done.stage_2, "fine_tune")):
+        assert 0 < told["earlier_s"] < done.seconds[stage]
     epochs = runs.epochs(home, job.run_id)
     assert list(epochs["epoch"][epochs["stage"] == "fine_tune"]) == list(range(1, 9))
 

@@ -331,6 +331,97 @@ def test_folds_deal_every_image_once_and_never_part_duplicates(
     assert fold.groupby(table["sha256"]).nunique().max() == 1
 
 
+def in_groups(rows: list[tuple[str, int, int]], given_split: list[str] | None = None) -> pd.DataFrame:
+    """Return an audited table of (label, content, group) rows; content c of group g has other bytes in another g."""
+    table = make_table([(label, 100 * group + content) for label, content, group in rows], given_split)
+    groups = [f"group {group}" for _, _, group in rows]
+    return table.assign(group=table["sha256"].groupby(groups).transform("min").to_numpy())
+
+
+# Few contents in few groups, so that most have copies and near-duplicates, also in other classes.
+grouped = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.integers(0, 3), st.integers(0, 15)), max_size=40
+).map(lambda rows: [(label, 0, content) for label, content in ENOUGH] + rows)
+
+
+@settings(deadline=None, max_examples=50)
+@given(grouped, fractions, st.integers(0, 5))
+def test_near_duplicates_never_straddle_a_split(
+    rows: list[tuple[str, int, int]], shares: tuple[float, ...], seed: int
+) -> None:
+    table = in_groups(rows)
+    split = splits.assign(table, shares, seed)
+    assert (split.groupby(table["group"]).nunique() == 1).all()
+    assert set(split) <= set(splits.SPLITS)
+
+
+@settings(deadline=None, max_examples=50)
+@given(grouped, st.integers(2, 6), st.integers(0, 5))
+def test_near_duplicates_share_a_fold(rows: list[tuple[str, int, int]], num_folds: int, seed: int) -> None:
+    table = in_groups(rows)
+    assert splits.folds(table, num_folds, seed).groupby(table["group"]).nunique().max() == 1
+
+
+@settings(deadline=None, max_examples=50)
+@given(grouped, st.data())
+def test_of_near_duplicates_in_a_given_split_only_those_that_judge_are_used(
+    rows: list[tuple[str, int, int]], data: st.DataObject
+) -> None:
+    judges = [("a", 0, 2000), ("b", 0, 2001)]
+    others = len(rows) - len(ENOUGH)
+    drawn = data.draw(st.lists(st.sampled_from(["train", "val", "test"]), min_size=others, max_size=others))
+    table = in_groups(rows + judges, ["train"] * len(ENOUGH) + drawn + ["test", "val"])
+    split = splits.assign(table)
+    assert (split[split != ""].groupby(table["group"]).nunique() == 1).all()
+    used = split != ""
+    assert (split[used] == table["given_split"][used]).all()
+    reasons = splits.left_out(table, split)
+    assert ((reasons == "") == used).all()
+    for row in table.index[reasons.isin(["copy", "near_copy"])]:
+        together = "sha256" if reasons[row] == "copy" else "group"
+        others_of_it = table["given_split"][table[together] == table.loc[row, together]]
+        assert set(others_of_it) & {"val", "test"} - {table.loc[row, "given_split"]}
+
+
+@settings(deadline=None, max_examples=50)
+@given(anything, st.integers(0, 5))
+def test_without_near_duplicates_the_split_is_by_bytes_as_it_always_was(
+    rows: list[tuple[str, int]], seed: int
+) -> None:
+    table = make_table(rows)
+    alone = table.assign(group=table["sha256"])
+    assert splits.assign(alone, seed=seed).equals(splits.assign(table, seed=seed))
+    assert splits.folds(alone, 3, seed).equals(splits.folds(table, 3, seed))
+
+
+def test_copies_and_near_copies_of_what_judges_are_told_apart() -> None:
+    rows = [("a", 0, 1), ("a", 0, 1), ("a", 1, 1), ("a", 2, 1)]
+    table = in_groups(
+        [(label, 0, content) for label, content in ENOUGH] + rows + [("b", 0, 2), ("a", 0, 3)],
+        ["train"] * len(ENOUGH) + ["test", "train", "train", "val", "val", "val"],
+    )
+    split = splits.assign(table)
+    assert split.tolist()[len(ENOUGH) :] == ["test", "", "", "", "val", "val"]
+    assert splits.left_out(table, split).tolist()[len(ENOUGH) :] == [
+        "",
+        "copy",
+        "near_copy",
+        "near_copy",
+        "",
+        "",
+    ]
+    said = [str(note) for note in splits.notes(table, split)]
+    assert "Left out because the same bytes stand in a split that judges: 1 file." in said
+    assert "Left out because a near-duplicate stands in a split that judges: 2 files." in said
+
+
+def test_near_duplicates_of_several_classes_may_judge_as_one() -> None:
+    rows = [(label, index, group) for group in range(60) for index, label in enumerate("ab")]
+    split = splits.assign(in_groups(rows), (0.4, 0.3, 0.3))
+    assert set(split) == set(splits.SPLITS)
+    assert (split.to_numpy().reshape(-1, 2)[:, 0] == split.to_numpy().reshape(-1, 2)[:, 1]).all()
+
+
 def test_folds_share_out_each_class_and_are_of_one_size() -> None:
     table = distinct({"a": 21, "b": 10, "c": 4})
     fold = splits.folds(table, 5)

@@ -55,7 +55,7 @@ def test_stage_1_learns_and_tells_every_epoch(
     recipe = replace(RECIPE, head_solver=solver, head_learning_rate=0.01)
     heard = Heard()
     features = features_of(backbone, images)
-    head = training.train_head(features, truth_of(images), 2, recipe, heard)
+    head = training.train_head(features, truth_of(images), 2, recipe, heard).head
     assert (head.logits(features["val"]).argmax(axis=1) == images["val"].y_true).all()
     epochs = heard.of("epoch")
     assert [epoch["epoch"] for epoch in epochs] == list(range(1, len(epochs) + 1))
@@ -71,11 +71,11 @@ def test_stage_1_gets_all_that_the_recipe_says_of_the_head(
     recipe = replace(RECIPE, head_solver="adam", dense_units=5, head_epochs=2, dropout=0.5)
     heard = Heard()
     features, y_true = features_of(backbone, images), truth_of(images)
-    head = training.train_head(features, y_true, 2, recipe, heard)
+    head = training.train_head(features, y_true, 2, recipe, heard).head
     assert head.hidden_kernel is not None
     assert head.hidden_kernel.shape == (64, 5) and head.kernel.shape == (5, 2)
     assert [epoch["learning_rate"] for epoch in heard.of("epoch")] == [recipe.head_learning_rate] * 2
-    other = training.train_head(features, y_true, 2, replace(recipe, seed=1), Heard())
+    other = training.train_head(features, y_true, 2, replace(recipe, seed=1), Heard()).head
     assert not np.array_equal(head.kernel, other.kernel)
 
 
@@ -84,8 +84,8 @@ def test_views_that_are_the_pictures_themselves_change_nothing(
 ) -> None:
     features, y_true = features_of(backbone, images), truth_of(images)
     recipe = replace(RECIPE, head_epochs=200)
-    plain = training.train_head(features, y_true, 2, recipe, Heard())
-    seen = training.train_head(features, y_true, 2, recipe, Heard(), [features["train"]] * 2)
+    plain = training.train_head(features, y_true, 2, recipe, Heard()).head
+    seen = training.train_head(features, y_true, 2, recipe, Heard(), [features["train"]] * 2).head
     np.testing.assert_allclose(
         seen.logits(features["val"]), plain.logits(features["val"]), rtol=0.02, atol=0.02
     )
@@ -98,8 +98,8 @@ def test_stage_1_learns_from_the_views_and_leaves_out_what_could_not_be_read() -
     }
     y_true = {split: np.array([0, 1]) for split in features}
     view = np.array([[-5.0], [np.nan]], np.float32)  # speaks against the picture itself, and louder
-    plain = training.train_head(features, y_true, 2, RECIPE, Heard())
-    seen = training.train_head(features, y_true, 2, RECIPE, Heard(), [view])
+    plain = training.train_head(features, y_true, 2, RECIPE, Heard()).head
+    seen = training.train_head(features, y_true, 2, RECIPE, Heard(), [view]).head
     assert plain.kernel[0, 0] > plain.kernel[0, 1]
     assert seen.kernel[0, 0] < seen.kernel[0, 1] and np.isfinite(seen.kernel).all()
 
@@ -112,7 +112,7 @@ def test_both_kinds_of_balance_weigh_the_classes_in_l_bfgs(balance: str) -> None
     splits = {"train": rows, "val": rows}
     head = training.train_head(
         splits, dict.fromkeys(splits, y_true), 2, replace(RECIPE, balance=balance), Heard()
-    )
+    ).head
     weights = class_weights(y_true, 2)[y_true]
     expected = fit_probe(rows, y_true, 2, 1.0, RECIPE.head_epochs, sample_weight=weights)
     np.testing.assert_allclose(head.kernel, expected.kernel, atol=1e-4)

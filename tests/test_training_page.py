@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -386,17 +387,18 @@ def test_a_training_that_ended_badly_says_so_and_goes_on_as_the_same_run(
     assert has_button(app, f"cancel_{again.id}")
 
 
-def test_where_an_epoch_of_fine_tuning_was_finished_it_goes_on_after_it(
-    workspace: Workspace, birds: Dataset
+@pytest.mark.parametrize("stage", runs.STAGES)
+def test_where_an_epoch_was_finished_it_goes_on_after_it(
+    workspace: Workspace, birds: Dataset, stage: str
 ) -> None:
     job = begin_training(workspace, birds)
     queue.finish(workspace, job, "interrupted", message=queue.INTERRUPTED)
     app = visit("training", run=job.run_id)
     assert app.button(key=f"retry_{job.id}").label == "Try again"
-    (runs.folder(workspace, job.run_id) / "checkpoint.npz").write_bytes(b"")
+    runs.checkpoint_path(workspace, job.run_id, stage).write_bytes(b"")
     app.run()
     assert app.button(key=f"retry_{job.id}").label == "Go on"
-    assert "Goes on after the last finished epoch of fine-tuning." in words(app)
+    assert "Goes on after the last finished epoch." in words(app)
 
 
 def test_a_run_without_a_job_goes_on_too(workspace: Workspace, birds: Dataset) -> None:
@@ -573,15 +575,23 @@ def test_cross_validation_is_asked_for_watched_and_shown_also_after_a_reload(
         "fold_accuracies": [0.8, 1.0, 0.9, 0.9, 0.9],
     }
     runs.save_cross_validation(workspace, run.id, found)
+    num_images = sum(run.num_images.values())
+    y_prob = np.full((num_images, 3), 1 / 3)
+    runs.save_out_of_fold(
+        workspace, run.id, rows=np.arange(num_images), fold=np.arange(num_images) % 5, y_prob=y_prob
+    )
     queue.finish(workspace, job, "done")
     for _ in range(2):
         app = visit("training", run=run.id)
         said = words(app)
         assert "**90.0\u00a0% right over all 30 pictures**" in said
-        assert "(95 % interval 74.0\u00a0% to 97.0\u00a0%)" in said
+        assert "(95\u00a0% interval 74.0\u00a0% to 97.0\u00a0%)" in said
         assert "The 5 folds lie between 80.0\u00a0% and 100.0\u00a0%." in said
         assert "without fine-tuning" in said and "It used the test pictures too" in said
         assert not has_button(app, "cross_validate")
+        assert [button.label for button in app.get("download_button")] == ["Every picture's answer (CSV)"]
+    each = runs.out_of_fold(workspace, run)
+    assert len(each) == num_images and set(each["fold"]) == set(range(5))
 
 
 def test_a_cross_validation_that_failed_says_why_and_can_be_tried_again(

@@ -102,4 +102,4 @@ def head_of(backbone: Backbone, images: Mapping[str, Images], recipe: Recipe = R
     features = features_of(backbone, images, recipe)
     noise = np.random.default_rng(1).normal(size=features["train"].shape).astype(np.float32)
     views = [features["train"] + 0.01 * noise] if recipe.views else []
-    return training.train_head(features, truth_of(images), 2, recipe, Heard(), views)
+    return training.train_head(features, truth_of(images), 2, recipe, Heard(), views).head

@@ -136,12 +136,24 @@ def _exact_duplicate(table: pd.DataFrame, class_names: Sequence[str], layout: st
     return _duplicates(table)["path"]
 
 
+def _near_duplicate(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
+    return _near_duplicates(table)["path"]
+
+
 def _label_conflict(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return _disagreeing(_duplicates(table), "label")
+    return _disagreeing(_duplicates(table), "sha256", "label")
+
+
+def _near_label_conflict(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
+    return _disagreeing(_near_duplicates(table), "group", "label")
 
 
 def _leak(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
-    return _disagreeing(_duplicates(table), "given_split")
+    return _disagreeing(_duplicates(table), "sha256", "given_split")
+
+
+def _near_leak(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
+    return _disagreeing(_near_duplicates(table), "group", "given_split")
 
 
 def _duplicates(table: pd.DataFrame) -> pd.DataFrame:
@@ -149,8 +161,13 @@ def _duplicates(table: pd.DataFrame) -> pd.DataFrame:
     return usable[usable.duplicated("sha256", keep=False)]
 
 
-def _disagreeing(duplicates: pd.DataFrame, column: str) -> Iterable[str]:
-    return duplicates.loc[duplicates.groupby("sha256")[column].transform("nunique") > 1, "path"]
+def _near_duplicates(table: pd.DataFrame) -> pd.DataFrame:
+    usable = table[table["usable"]]
+    return usable[usable.groupby("group")["sha256"].transform("nunique") > 1]
+
+
+def _disagreeing(duplicates: pd.DataFrame, together: str, column: str) -> Iterable[str]:
+    return duplicates.loc[duplicates.groupby(together)[column].transform("nunique") > 1, "path"]
 
 
 def _empty_class(table: pd.DataFrame, class_names: Sequence[str], layout: str) -> Iterable[str]:
@@ -183,13 +200,16 @@ def _folded(name: str) -> str:
 
 _CHECKS: dict[str, tuple[str, _Measure]] = {
     "leak": ("error", _leak),
+    "near_leak": ("error", _near_leak),
     "unreadable": ("error", _with_problem("empty", "not_image", "too_large", "unreadable", "missing")),
     "no_permission": ("error", _with_problem("no_permission")),
     "truncated": ("error", _with_problem("truncated")),
     "unsupported_format": ("error", _with_problem("unsupported_format")),
     "bad_name": ("error", _of_kind("bad_name")),
     "label_conflict": ("warning", _label_conflict),
+    "near_label_conflict": ("warning", _near_label_conflict),
     "exact_duplicate": ("warning", _exact_duplicate),
+    "near_duplicate": ("warning", _near_duplicate),
     "empty_class": ("warning", _empty_class),
     "tiny_class": ("warning", _tiny_class),
     "too_small": ("warning", _too_small),

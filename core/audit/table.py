@@ -1,22 +1,31 @@
-"""The measured part of the audit: one row per file, each picture read, hashed and decoded once."""
+"""The measured part of the audit: one row per file, each picture read, hashed and decoded once.
+
+A table holds, beside what pages and splits read, the grey thumbnails by which near-duplicates are told; they are not
+loaded with it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from core import datasets, images
+from core.audit import near_duplicates
+from core.audit.hashes import THUMBNAIL_SIDE
 from core.datasets import Dataset, Layout
 from core.errors import UnreadableImage, WorkspaceError
 from core.progress import Progress, no_progress
 from core.workspace import Workspace, read_json, replacing, write_json
 
-AUDIT_VERSION = f"1.{images.DECODE_VERSION}"
+AUDIT_VERSION = f"2.{images.DECODE_VERSION}"
 """Rows written by another version are measured again."""
 
 SAVE_EVERY = 2000
@@ -43,10 +52,13 @@ class _Measures:
     problem: str = ""
     why: str = ""
     examined_ns: int = 0
+    thumbnail: bytes = b""
 
 
 _MEASURES = [field.name for field in fields(_Measures)]
+_DTYPES = {"str": object, "bytes": object, "int": np.int64}
 _IDENTITY = ["path", "size", "mtime_ns", "inode"]
+_GROUPING = ["group", "likeness"]
 
 
 def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progress) -> pd.DataFrame:
@@ -64,7 +76,9 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
         The columns of :func:`core.datasets.list_files` and: ``sha256`` of the file's bytes (``""`` if not
         opened); ``width`` and ``height`` as shown, in pixels; ``format`` and ``mode`` as Pillow calls them;
         ``problem`` (``""``, or the kind of UnreadableImage) and ``why``; ``usable`` (a picture of a class,
-        without a problem); ``examined_ns`` and ``version``.
+        without a problem); ``examined_ns`` and ``version``; and, of usable pictures, ``group``, the lowest
+        ``sha256`` of its near-duplicates and copies (its own where it has none), and ``likeness``, how alike the
+        picture of other bytes is that is most like it, 0…1 (0 where none is near).
 
     Raises:
         DataError: The dataset's folder is gone.
@@ -74,17 +88,24 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
     folder.mkdir(parents=True, exist_ok=True)
     layout = datasets.read_layout(dataset.root)
     files = datasets.list_files(dataset.root)
-    measures = _examine_all(folder, dataset.root, files, progress)
-    table = _joined(files, measures)
+    found = _Found(files, _stored(folder))
+    found.examine(folder, dataset.root, progress)
+    table = found.table()
+    table = (
+        table.assign(**_grouping(table, found.stored))
+        .drop(columns="thumbnail")
+        .assign(thumbnail=table["thumbnail"])
+    )
     write_json(folder / "layout.json", asdict(layout))
     _save(table, folder / "files.parquet")
     _partial_path(folder).unlink(missing_ok=True)
-    return table
+    return table.drop(columns="thumbnail")
 
 
 def load_table(workspace: Workspace, dataset_id: str) -> pd.DataFrame | None:
     """Return the table of the last finished audit, or None where there is none that can be read."""
-    return _load(workspace.datasets_dir / dataset_id / "files.parquet")
+    table = _load(workspace.datasets_dir / dataset_id / "files.parquet")
+    return None if table is None else table.drop(columns="thumbnail")
 
 
 def load_layout(workspace: Workspace, dataset_id: str) -> Layout | None:
@@ -97,27 +118,87 @@ def load_layout(workspace: Workspace, dataset_id: str) -> Layout | None:
         return None
 
 
-def _examine_all(folder: Path, root: Path, files: pd.DataFrame, progress: Progress) -> dict[int, _Measures]:
-    """Return the measures of all pictures by row number; reused where the file is the same as before."""
-    pictures = [row for row, kind in enumerate(files["kind"]) if kind in datasets.CLASS_KINDS]
-    measures = _reusable(folder, files, pictures)
-    waiting = [row for row in pictures if row not in measures]
-    paths = files["path"].tolist()
-    num_saved = 0
-    progress(len(measures), len(pictures))
-    results = images.map_in_threads(_examine, (root / paths[row] for row in waiting))
-    try:
-        for row, result in zip(waiting, results, strict=True):
-            measures[row] = result
-            if len(measures) - num_saved >= SAVE_EVERY:
-                num_saved = len(measures)
-                _save_partial(folder, files, measures)
-            progress(len(measures), len(pictures))
-    finally:
-        results.close()
-        if len(measures) < len(pictures):
-            _save_partial(folder, files, measures)
-    return measures
+class _Found:
+    """What is known of the files of a folder: measures from earlier audits where nothing changed, and new ones."""
+
+    def __init__(self, files: pd.DataFrame, stored: pd.DataFrame) -> None:
+        self.files = files
+        self.stored = stored
+        self._is_picture = files["kind"].isin(datasets.CLASS_KINDS).to_numpy()
+        row = _row_of_same_file(files, stored)
+        self._known = self._is_picture & (row >= 0)
+        default = asdict(_Measures())
+        self._columns = {}
+        for field in fields(_Measures):
+            column = np.full(len(files), default[field.name], dtype=_DTYPES[str(field.type)])
+            column[self._known] = stored[field.name].to_numpy()[row[self._known]]
+            self._columns[field.name] = column
+
+    def examine(self, folder: Path, root: Path, progress: Progress) -> None:
+        """Measure what is not known yet; an unfinished measurement is saved in the folder of the table."""
+        waiting = np.flatnonzero(self._is_picture & ~self._known).tolist()
+        num_pictures, paths = int(self._is_picture.sum()), self.files["path"].tolist()
+        num_done = num_saved = num_pictures - len(waiting)
+        progress(num_done, num_pictures)
+        results = images.map_in_threads(_examine, (root / paths[row] for row in waiting))
+        try:
+            for row, measures in zip(waiting, results, strict=True):
+                self._note(row, measures)
+                num_done += 1
+                if num_done - num_saved >= SAVE_EVERY:
+                    num_saved = num_done
+                    _save(self._done(), _partial_path(folder))
+                progress(num_done, num_pictures)
+        finally:
+            results.close()
+            if num_done < num_pictures:
+                _save(self._done(), _partial_path(folder))
+
+    def _note(self, row: int, measures: _Measures) -> None:
+        for name in _MEASURES:
+            self._columns[name][row] = getattr(measures, name)
+        self._known[row] = True
+
+    def _done(self) -> pd.DataFrame:
+        return self.table()[self._known].assign(group="", likeness=0.0)
+
+    def table(self) -> pd.DataFrame:
+        """Return the files with what was measured."""
+        kind = self.files["kind"]
+        columns = dict(self._columns)
+        for name, why in _FOLDER_PROBLEMS.items():
+            columns["problem"] = np.where(kind == name, name, columns["problem"])
+            columns["why"] = np.where(kind == name, why, columns["why"])
+        measured = pd.DataFrame(columns, index=self.files.index)
+        measured = measured.astype({field.name: str for field in fields(_Measures) if field.type == "str"})
+        usable = kind.isin(datasets.CLASS_KINDS) & (measured["problem"] == "")
+        return self.files.join(measured).assign(usable=usable, version=AUDIT_VERSION)
+
+
+def _grouping(table: pd.DataFrame, stored: pd.DataFrame) -> dict[str, Any]:
+    """Return the columns that tell near-duplicates, as they were where the pictures are the same as before."""
+    usable = table["usable"].to_numpy()
+    group = np.full(len(table), "", dtype=object)
+    likeness = np.zeros(len(table), dtype=np.float32)
+    before = stored[stored["usable"] & (stored["group"] != "")]
+    pictures = table[usable].drop_duplicates("sha256").sort_values("sha256")
+    if set(before["sha256"]) != set(pictures["sha256"]):
+        before = pictures.assign(**_regrouped(pictures["sha256"].to_numpy(), pictures["thumbnail"].tolist()))
+    known = before.drop_duplicates("sha256").set_index("sha256")[_GROUPING]
+    rows = known.index.get_indexer(pd.Index(table["sha256"][usable]))
+    group[usable] = known["group"].to_numpy()[rows]
+    likeness[usable] = known["likeness"].to_numpy()[rows]
+    return {"group": pd.array(group, dtype=str), "likeness": likeness}
+
+
+def _regrouped(sha256: npt.NDArray[np.object_], thumbnails: Sequence[bytes]) -> dict[str, Any]:
+    """Group pictures, each with other bytes than the rest; a group is called by its lowest checksum."""
+    group, likeness = sha256.copy(), np.zeros(len(sha256), dtype=np.float32)
+    shown = np.flatnonzero([len(thumbnail) > 0 for thumbnail in thumbnails])
+    pixels = np.frombuffer(b"".join(thumbnails), dtype=np.uint8)
+    lowest, likeness[shown] = near_duplicates.group(pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    group[shown] = sha256[shown][lowest]
+    return {"group": group, "likeness": likeness}
 
 
 def _examine(path: Path) -> _Measures:
@@ -126,57 +207,48 @@ def _examine(path: Path) -> _Measures:
     try:
         data = images.read_bytes(path)
         sha256 = hashlib.sha256(data).hexdigest()
-        info = images.verify(data)
+        info, picture = images.verify_reduced(data)
     except UnreadableImage as error:
         return _Measures(sha256=sha256, problem=error.kind, why=str(error), examined_ns=now)
-    return _Measures(sha256, info.width, info.height, info.format, info.mode, examined_ns=now)
-
-
-def _reusable(folder: Path, files: pd.DataFrame, pictures: list[int]) -> dict[int, _Measures]:
-    known: dict[tuple[Any, ...], _Measures] = {}
-    for path in (folder / "files.parquet", _partial_path(folder)):
-        table = _load(path)
-        if table is None:
-            continue
-        settled = table["mtime_ns"] + RACY_NS < table["examined_ns"]
-        # Permissions can be given without any other change of the file.
-        lasting = ~table["problem"].isin(["no_permission", "missing"])
-        table = table[settled & lasting & (table["version"] == AUDIT_VERSION)]
-        values = table[_MEASURES].itertuples(index=False, name=None)
-        for key, measured in zip(_identities(table), values, strict=True):
-            known[key] = _Measures(*measured)
-    keys = list(_identities(files))
-    return {row: known[keys[row]] for row in pictures if keys[row] in known}
-
-
-def _identities(table: pd.DataFrame) -> Any:
-    return table[_IDENTITY].itertuples(index=False, name=None)
-
-
-def _joined(files: pd.DataFrame, measures: dict[int, _Measures]) -> pd.DataFrame:
-    rows = []
-    for row, kind in enumerate(files["kind"]):
-        unopened = (
-            _Measures(problem=kind, why=_FOLDER_PROBLEMS[kind]) if kind in _FOLDER_PROBLEMS else _Measures()
-        )
-        rows.append(asdict(measures.get(row, unopened)))
-    measured = pd.DataFrame(rows, columns=_MEASURES, index=files.index).astype(
-        {"width": "int64", "height": "int64", "examined_ns": "int64"}
-        | dict.fromkeys(("sha256", "format", "mode", "problem", "why"), str)
+    return _Measures(
+        sha256,
+        info.width,
+        info.height,
+        info.format,
+        info.mode,
+        examined_ns=now,
+        thumbnail=near_duplicates.thumbnail(picture),
     )
-    table = files.join(measured)
-    table["usable"] = table["kind"].isin(datasets.CLASS_KINDS) & (table["problem"] == "")
-    return table.assign(version=AUDIT_VERSION)
+
+
+def _stored(folder: Path) -> pd.DataFrame:
+    """Return the rows of earlier audits that still hold if the file is the same, the newest of each path."""
+    tables = [_load(path) for path in (folder / "files.parquet", _partial_path(folder))]
+    rows = [_lasting(table) for table in tables if table is not None]
+    if not rows:
+        return pd.DataFrame({name: [] for name in (*_IDENTITY, *_MEASURES, *_GROUPING, "usable")})
+    return pd.concat(rows).drop_duplicates("path", keep="last")
+
+
+def _lasting(table: pd.DataFrame) -> pd.DataFrame:
+    settled = table["mtime_ns"] + RACY_NS < table["examined_ns"]
+    # Permissions can be given without any other change of the file.
+    lasting = ~table["problem"].isin(["no_permission", "missing"])
+    return table[settled & lasting & (table["version"] == AUDIT_VERSION)]
+
+
+def _row_of_same_file(files: pd.DataFrame, stored: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Return for each file the row of the stored table that is of the same, unchanged file, or -1."""
+    row = pd.Index(stored["path"]).get_indexer(pd.Index(files["path"].to_numpy()))
+    for name in _IDENTITY[1:]:
+        same = np.zeros(len(files), dtype=bool)
+        same[row >= 0] = files[name].to_numpy()[row >= 0] == stored[name].to_numpy()[row[row >= 0]]
+        row[~same] = -1
+    return np.asarray(row, dtype=np.int64)
 
 
 def _partial_path(folder: Path) -> Path:
     return folder / "files.partial.parquet"
-
-
-def _save_partial(folder: Path, files: pd.DataFrame, measures: dict[int, _Measures]) -> None:
-    done = sorted(measures)
-    some = {position: measures[row] for position, row in enumerate(done)}
-    _save(_joined(files.iloc[done].reset_index(drop=True), some), _partial_path(folder))
 
 
 def _save(table: pd.DataFrame, path: Path) -> None:
@@ -189,4 +261,4 @@ def _load(path: Path) -> pd.DataFrame | None:
         table = pd.read_parquet(path)
     except (OSError, ValueError):
         return None
-    return table if {*_IDENTITY, *_MEASURES, "version", "usable"} <= set(table.columns) else None
+    return table if {*_IDENTITY, *_MEASURES, *_GROUPING, "version", "usable"} <= set(table.columns) else None

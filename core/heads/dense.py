@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,6 +14,27 @@ from core.heads.epochs import HEAD_STAGE, class_weights, epoch_rows, generator, 
 from core.heads.head import Head, random_head
 from core.heads.scores import scores
 from core.progress import Progress, no_progress
+
+
+@dataclass(frozen=True, eq=False)
+class DenseProgress:
+    """How far :func:`fit_dense` is: all that the next epoch needs.
+
+    Args:
+        epoch: The last finished one, from 1.
+        head: As it is now.
+        optimizer: Moments, counters and all.
+        best_epoch: The one with the lowest loss on val so far.
+        best_loss: That loss, nats.
+        best: The head of that epoch.
+    """
+
+    epoch: int
+    head: Head
+    optimizer: list[np.ndarray]
+    best_epoch: int
+    best_loss: float
+    best: Head
 
 
 def fit_dense(
@@ -31,7 +53,8 @@ def fit_dense(
     patience: int = 0,
     balance: str = "none",
     seed: int = 0,
-    on_epoch: Callable[[int, Head], None] = lambda epoch, head: None,
+    begin: DenseProgress | None = None,
+    on_epoch: Callable[[DenseProgress], None] = lambda progress: None,
     on_step: Progress = no_progress,
 ) -> Head:
     """Train a head by Adam and keep its best epoch on val.
@@ -52,7 +75,8 @@ def fit_dense(
         patience: Epochs without a lower loss on val after which it stops; 0 never stops early.
         balance: ``"class_weights"``, ``"sampling"`` or ``"none"``; see :class:`core.recipes.Recipe`.
         seed: Of the initial weights, the order and the dropout.
-        on_epoch: Called with the number of the epoch (from 1) and the head so far; may raise to stop.
+        begin: Where an earlier call with the same arguments was; it ends where that one would have ended.
+        on_epoch: Called after each epoch with how far it is; may raise to stop.
         on_step: Called after each step with rows done and rows in all; may raise to stop.
 
     Returns:
@@ -62,35 +86,56 @@ def fit_dense(
         JobError: The weights are no numbers any more.
     """
     batch_size = min(batch_size, len(features))
-    model = _model(features.shape[1], num_classes, dense_units, dropout)
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
+    model, optimizer = _compiled(
+        features.shape[1], num_classes, dense_units, dropout, learning_rate, label_smoothing
     )
     head = random_head(features.shape[1], num_classes, dense_units, generator(seed, HEAD_STAGE, 0))
-    write_head(model, head)
+    progress = begin or DenseProgress(0, head, _values(optimizer), 0, np.inf, head)
+    write_head(model, progress.head)
+    for variable, value in zip(optimizer.variables, progress.optimizer, strict=True):
+        variable.assign(value)
     targets = np.eye(num_classes, dtype=np.float32)
     weights = np.ones(num_classes, np.float32)
     if balance == "class_weights":
         weights = class_weights(y_true, num_classes)
-    best_loss, best_epoch = np.inf, 0
-    for epoch in range(1, epochs + 1):
+    while progress.epoch < epochs and not 0 < patience <= progress.epoch - progress.best_epoch:
+        epoch = progress.epoch + 1
         rng = generator(seed, HEAD_STAGE, epoch)
         seed_dropout(model, rng)
         order = epoch_rows(y_true, batch_size, balance, rng)
-        for begin in range(0, len(order), batch_size):
-            rows = order[begin : begin + batch_size]
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
             model.train_on_batch(features[rows], targets[y_true[rows]], weights[y_true[rows]])
-            on_step((epoch - 1) * len(order) + begin + batch_size, epochs * len(order))
+            on_step((epoch - 1) * len(order) + first + batch_size, epochs * len(order))
         current = read_head(model)
         check_converges(current, "head_learning_rate", learning_rate)
         loss = scores(current.logits(val_features), val_y_true).loss
-        if loss < best_loss:
-            best_loss, best_epoch, head = loss, epoch, current
-        on_epoch(epoch, current)
-        if patience and epoch - best_epoch >= patience:
-            break
-    return head
+        best = (epoch, loss, current)
+        if loss >= progress.best_loss:
+            best = (progress.best_epoch, progress.best_loss, progress.best)
+        progress = DenseProgress(epoch, current, _values(optimizer), *best)
+        on_epoch(progress)
+    return progress.best
+
+
+def _compiled(
+    num_features: int,
+    num_classes: int,
+    dense_units: int,
+    dropout: float,
+    learning_rate: float,
+    label_smoothing: float,
+) -> tuple[Any, Any]:
+    model = _model(num_features, num_classes, dense_units, dropout)
+    optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer.build(model.trainable_variables)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+    model.compile(optimizer, loss)
+    return model, optimizer
+
+
+def _values(optimizer: Any) -> list[np.ndarray]:
+    return [variable.value.numpy() for variable in optimizer.variables]
 
 
 def _model(num_features: int, num_classes: int, dense_units: int, dropout: float) -> Any:

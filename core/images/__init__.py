@@ -16,6 +16,7 @@ from core.images.decoding import (
     inspect_image,
     thumbnail,
     verify,
+    verify_reduced,
 )
 from core.images.files import MAX_FILE_BYTES, read_bytes
 from core.images.formats import EXTENSIONS, FORMATS, sniff, suffixes_of
@@ -40,4 +41,5 @@ __all__ = [
     "suffixes_of",
     "thumbnail",
     "verify",
+    "verify_reduced",
 ]

@@ -29,6 +29,9 @@ CROP_SHARE = 0.875
 PAD_GREY = 127
 """Fill of the "pad" rule: the middle of 0..255, near the mean that preprocessing subtracts."""
 
+REDUCED_SIDE = 224
+"""Pixels of the longer side that a reduced picture keeps at least: the usual input of a network."""
+
 RESIZE_RULES = ("stretch", "crop", "pad")
 
 _UPRIGHT = {
@@ -84,11 +87,25 @@ def verify(data: bytes) -> ImageInfo:
     Raises:
         UnreadableImage: The bytes are no picture in a readable format, too large, cut short or damaged.
     """
+    return verify_reduced(data)[0]
+
+
+def verify_reduced(data: bytes) -> tuple[ImageInfo, npt.NDArray[np.uint8]]:
+    """Decode a whole picture and keep a reduced one to measure: upright, as RGB, not resampled.
+
+    Returns:
+        What the picture says of itself, and RGB, uint8 0..255, shape ``(height, width, 3)``: the pixels averaged in
+        squares, as few of them as leave the longer side :data:`REDUCED_SIDE` pixels or more, where it has as many.
+
+    Raises:
+        UnreadableImage: The bytes are no picture in a readable format, too large, cut short or damaged.
+    """
     with opened(data) as image:
         size, mode = image.size, image.mode
+        side = REDUCED_SIDE // OVERSAMPLING
         # JPEG unpacks every block also at an eighth of the size, so a missing end is noticed all the same.
-        _load_rgb(image, lambda _: (16, 16))
-        return _describe(image, size, mode, _orientation(image))
+        picture = _load_rgb(image, lambda size: _scaled_size(size, (side, side), "pad"))
+        return _describe(image, size, mode, _orientation(image)), np.asarray(picture)
 
 
 def decode(data: bytes, image_size: tuple[int, int], resize: str = "stretch") -> npt.NDArray[np.uint8]:

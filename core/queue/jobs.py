@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core import catalog, recipes, runs
-from core.errors import GraftError, JobError, NotFound
+from core.errors import GraftError, JobError, NotFound, WorkspaceError
 from core.queue.devices import default_device
 from core.queue.endings import CANCELLED_WAITING, move_run
 from core.queue.sessions import tend
@@ -29,6 +29,10 @@ LANES: Mapping[str, str] = {
 
 ACTIVE_STATES = ("queued", "running", "cancelling")
 FINAL_STATES = ("done", "failed", "cancelled", "interrupted")
+
+LOST_S = 60.0
+"""Seconds for which whoever waits for a job bears a database that cannot be used: on a busy machine it may be locked
+for longer than one call takes, and the job goes on meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -301,11 +305,22 @@ def wait(
 
     Raises:
         JobError: It failed, was cancelled or was interrupted; the message says why.
+        WorkspaceError: The database could not be used for :data:`LOST_S` seconds.
     """
     seen: tuple[Any, ...] = ()
-    tended = time.monotonic()
+    tended = read = time.monotonic()
     while True:
-        job = get(workspace, job_id)
+        try:
+            job = get(workspace, job_id)
+            if time.monotonic() - tended > 1:
+                tend(workspace)
+                tended = time.monotonic()
+            read = time.monotonic()
+        except WorkspaceError:
+            if time.monotonic() - read > LOST_S:
+                raise
+            time.sleep(poll_s)
+            continue
         if (job.state, job.progress) != seen:
             seen = (job.state, job.progress)
             on_change(job)
@@ -313,9 +328,6 @@ def wait(
             return job
         if not job.active:
             raise JobError(job.error.get("message") or f"The {job.kind} job was {job.state}.")
-        if time.monotonic() - tended > 1:
-            tend(workspace)
-            tended = time.monotonic()
         time.sleep(poll_s)
 
 

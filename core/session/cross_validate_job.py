@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core import datasets, evaluation, features, recipes, runs, splits, training
-from core.errors import JobError
+from core.errors import Cancelled, JobError
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
@@ -23,8 +23,8 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     """Fit stage 1 of a run's recipe on four fifths of its images, five times, and judge it by the other fifth.
 
     The head sits on the network that the recipe begins with: fine-tuning five times would take five times as long.
-    Images with the same bytes share a fold. All splits are used, so the test images are no longer unseen afterwards
-    by whoever chooses by this number; the page says so.
+    Near-duplicates and images with the same bytes share a fold. All splits are used, so the test images are no longer
+    unseen afterwards by whoever chooses by this number; the page says so.
     """
     run = runs.get(context.workspace, job.args["run_id"])
     if run.state != "done":
@@ -50,9 +50,8 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     )
     read = np.ones(len(table), dtype=bool)
     read[sorted(extracted.unreadable)] = False
-    table, matrix = table[read].reset_index(drop=True), extracted.matrix[read]
     context.stage("cross_validate")
-    summary = _cross_validate(context, recipe, run, table, matrix)
+    summary = _cross_validate(context, recipe, run, table[read], extracted.matrix[read])
     runs.save_cross_validation(context.workspace, run.id, summary)
     return {"run_id": run.id}
 
@@ -70,17 +69,20 @@ def _cross_validate(
         context.progress(number, NUM_FOLDS)
         judged, val = fold == number, fold == (number + VAL_FOLD) % NUM_FOLDS
         train = ~judged if recipe.head_solver == "lbfgs" else ~judged & ~val
-        head = training.train_head(
+        trained = training.train_head(
             {"train": matrix[train], "val": matrix[val]},
             {"train": y_true[train], "val": y_true[val]},
             len(run.class_names),
             recipe,
             quiet,
         )
-        logits[judged] = head.logits(matrix[judged])
+        if trained.stopped:
+            raise Cancelled
+        logits[judged] = trained.head.logits(matrix[judged])
     context.progress(NUM_FOLDS, NUM_FOLDS)
-    runs.save_arrays(context.workspace, run.id, "cross-validation", logits=logits, fold=fold, y_true=y_true)
-    scores = evaluation.evaluate(y_true, evaluation.softmax(logits), list(run.class_names)).to_json()
+    y_prob = _calibrated(logits, y_true, fold)
+    runs.save_out_of_fold(context.workspace, run.id, rows=table.index.to_numpy(), fold=fold, y_prob=y_prob)
+    scores = evaluation.evaluate(y_true, y_prob, list(run.class_names)).to_json()
     right = logits.argmax(axis=1) == y_true
     return {
         "num_folds": NUM_FOLDS,
@@ -90,6 +92,16 @@ def _cross_validate(
         "macro_f1": scores["macro_f1"],
         "fold_accuracies": [float(right[fold == number].mean()) for number in np.unique(fold)],
     }
+
+
+def _calibrated(logits: np.ndarray, y_true: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Return probabilities, (images, classes); the temperature of a fold is fitted on all the others."""
+    y_prob = np.empty(logits.shape)
+    for number in np.unique(fold):
+        judged = fold == number
+        temperature = evaluation.fit_temperature(logits[~judged], y_true[~judged])
+        y_prob[judged] = evaluation.softmax(logits[judged], temperature)
+    return y_prob
 
 
 class _Quiet:

@@ -26,7 +26,7 @@ class Material:
     Args:
         dataset_id: Where they come from.
         root: The dataset's folder.
-        table: One row per image: ``path`` (below root), ``sha256``, ``label``, ``split``.
+        table: One row per image: ``path`` (below root), ``sha256``, ``label``, ``split``, ``group``.
         class_names: What the model learns to tell apart; the labels of all rows are among them.
         notes: What was left out and what bears on the scores.
     """
@@ -79,7 +79,7 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
     if table is None:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
     table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
-    columns = ["path", "sha256", "label", "split"]
+    columns = ["path", "sha256", "label", "split", "group"]
     used = table.loc[table["split"] != "", columns].sort_values("path", ignore_index=True)
     class_names = sorted(used["label"].unique())
     return Material(dataset.id, dataset.root, used, class_names, _notes(table, dataset))

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,43 +13,27 @@ import numpy as np
 from core import engines, evaluation, runs, training
 from core.backbones import Backbone
 from core.errors import Cancelled
-from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
 from core.session.executor import Context
 from core.session.leavable import LeftBehind, run_leavable
 from core.session.material import Material
+from core.session.stages import Course, Model, fingerprint, listener, note_stop
 from core.training import FineTuned
 from core.words import Sentence, sentence
 
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """What a training ends with.
-
-    Args:
-        head: The classifier.
-        weights: All weights of the backbone where they are not those it began with.
-        logits: Per split: float32, shape (images, classes); NaN rows for files that could not be read any more. After
-            fine-tuning only those of val, until :func:`with_predictions` adds the others.
-    """
-
-    head: Head
-    weights: list[np.ndarray] | None
-    logits: Mapping[str, np.ndarray]
+STAGE = "fine_tune"
 
 
-class _Course:
-    """Hears stage 2, and knows whether it builds the network or compiles a step: it cannot hear then that it should
-    stop."""
+class _Course(Course):
+    """Knows also whether stage 2 builds the network or compiles a step: it cannot hear then that it should stop."""
 
     def __init__(self, listen: training.Listen) -> None:
-        self._listen = listen
+        super().__init__(listen)
         self._hears = threading.Event()
         self._has_model = threading.Event()
         self.left = threading.Event()
-        self.earlier_s = 0.0
 
     def listen(self, kind: str, **values: Any) -> None:
         if self.left.is_set():
@@ -63,11 +44,8 @@ class _Course:
             self._hears.set()
         if kind in ("resumed", "epoch"):
             self._has_model.set()  # which is kept when the user asks to stop
-        if kind == "compiling":
-            return
-        if kind == "resumed":
-            self.earlier_s = sum(epoch["seconds"] for epoch in values["history"])
-        self._listen(kind, **values)
+        if kind != "compiling":
+            super().listen(kind, **values)
 
     def may_be_left(self) -> bool:
         return not self._hears.is_set() and not self._has_model.is_set()
@@ -85,7 +63,7 @@ def fine_tune(
     epoch_seconds: list[float],
 ) -> tuple[Model, dict[str, Any]]:
     """Fine-tune; return the better model of both stages on val, and how stage 2 went (``runs.Run.stage_2``)."""
-    context.stage("fine_tune")
+    context.stage(STAGE)
     course = _Course(listener(context, material.notes, epoch_seconds))
 
     def work() -> FineTuned:
@@ -96,8 +74,8 @@ def fine_tune(
             len(material.class_names),
             recipe,
             course.listen,
-            checkpoint=checkpoint_path(context, run),
-            fingerprint=_fingerprint(recipe, material, backbone),
+            checkpoint=runs.checkpoint_path(context.workspace, run.id, STAGE),
+            fingerprint=fingerprint(recipe, material, backbone),
             deadline=deadline,
             scratch=runs.folder(context.workspace, run.id),
             engine_of=functools.partial(engines.fastest, context.workspace),
@@ -112,10 +90,10 @@ def fine_tune(
         stopped = "time" if isinstance(stop, training.TimeIsUp) else "cancelled"
         if probe is None:
             raise
-        _note_stop(context, material, stopped)
+        note_stop(context, material, stopped)
         material.notes.append(sentence("note.tuning_stopped"))
         return probe, {"epochs": 0, "planned": recipe.fine_tune_epochs, "stopped": stopped}
-    _note_stop(context, material, tuned.stopped)
+    note_stop(context, material, tuned.stopped)
     told: dict[str, Any] = {
         "epochs": tuned.num_epochs,
         "planned": recipe.fine_tune_epochs,
@@ -149,14 +127,6 @@ def with_predictions(
     return replace(model, logits={**model.logits, **said})
 
 
-def _note_stop(context: Context, material: Material, stopped: str) -> None:
-    if stopped == "cancelled":
-        context.finish_anyway()
-        material.notes.append(sentence("note.cancelled"))
-    if stopped == "time":
-        material.notes.append(sentence("note.time_limit"))
-
-
 def _compare(tuned: FineTuned, head_logits: np.ndarray, y_true: np.ndarray) -> dict[str, Any]:
     """Hold both stages against each other on the val images that both have read."""
     read = ~np.isnan(tuned.val_logits).any(axis=1)
@@ -181,38 +151,3 @@ def _decision(kept: bool, epoch: int, comparison: Mapping[str, Any]) -> Sentence
         accuracy=100 * comparison["accuracy"],
         accuracy_before=100 * comparison["head_accuracy"],
     )
-
-
-def checkpoint_path(context: Context, run: runs.Run) -> Path:
-    """Return where stage 2 of a run keeps how far it is."""
-    return runs.folder(context.workspace, run.id) / "checkpoint.npz"
-
-
-def _fingerprint(recipe: Recipe, material: Material, backbone: Backbone) -> str:
-    """Return a hash of all that must be the same for stage 2 to go on where it was."""
-    parts = [recipe.to_json(), material.fingerprint(), backbone.weights_sha256]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def listener(
-    context: Context, notes: list[Sentence] | None = None, epoch_seconds: list[float] | None = None
-) -> training.Listen:
-    """Return what hears a stage: progress goes to the job, all else to the run's events.
-
-    Args:
-        context: Of the job.
-        notes: Where it is noted that the batch had to be halved.
-        epoch_seconds: Where the seconds of each epoch are added.
-    """
-
-    def listen(kind: str, **values: Any) -> None:
-        if kind == "progress":
-            context.progress(values["done"], values["total"])
-            return
-        context.emit(kind, **values)
-        if kind == "epoch" and "seconds" in values and epoch_seconds is not None:
-            epoch_seconds.append(values["seconds"])
-        if kind == "batch_halved" and notes is not None:
-            notes.append(sentence("note.batch_halved", batch_size=values["batch_size"]))
-
-    return listen

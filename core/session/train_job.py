@@ -10,26 +10,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import psutil
 
-from core import backbones, evaluation, features, recipes, runs, training
+from core import evaluation, recipes, runs
 from core.backbones import Backbone
-from core.errors import Cancelled, JobError
-from core.progress import Progress
+from core.errors import Cancelled
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
 from core.session.controls import control
 from core.session.executor import Context
 from core.session.forgetting import measure_forgetting
-from core.session.material import Material, gather, without_lost
-from core.session.stage_2 import Model, checkpoint_path, fine_tune, listener, with_predictions
+from core.session.material import Material, gather
+from core.session.stage_1 import extract, train_head
+from core.session.stage_2 import fine_tune, with_predictions
+from core.session.stages import Model
 from core.words import sentence
 
 MIN_MEASURED = 200
 """Images below which the speed of extracting features says more about starting than about going on."""
-MEMORY_SHARE = 0.5
-"""Share of the free memory that the features of a training may take; fitting needs about as much again."""
 
 
 @dataclass
@@ -48,21 +46,6 @@ class Clock:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
 
 
-@dataclass(frozen=True, eq=False)
-class Extracted:
-    """The features of a run's images.
-
-    Args:
-        matrix: float32, shape (images, features).
-        views: The same of variations of the training images, each of shape (training images, features).
-        num_computed: Pictures that went through the network now.
-    """
-
-    matrix: np.ndarray
-    views: list[np.ndarray]
-    num_computed: int
-
-
 def do_train(context: Context, job: Job) -> dict[str, Any]:
     """Train a run from its dataset to its predictions; one that was interrupted goes on where it was."""
     workspace, clock = context.workspace, Clock({})
@@ -79,14 +62,14 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     model, num_computed = None, 0
     if recipe.head_epochs:
         with clock.measure("features"):
-            context.stage("features")
-            material, extracted = _extract(context, recipe, backbone, material)
+            material, extracted = extract(context, recipe, backbone, material)
             num_computed = extracted.num_computed
         with clock.measure("head"):
-            context.stage("head")
-            model = _train_head(context, recipe, material, extracted)
+            model, told = train_head(context, run, recipe, backbone, material, extracted, deadline)
+        clock.seconds["head"] += told["earlier_s"]
+        run = replace(run, stage_1=told)
     epoch_seconds: list[float] = []
-    if recipe.fine_tune_epochs:
+    if recipe.fine_tune_epochs and not run.stopped:
         with clock.measure("fine_tune"):
             model, told = fine_tune(
                 context, job, run, recipe, backbone, material, model, deadline, epoch_seconds
@@ -118,80 +101,8 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
         notes=tuple(material.notes),
     )
     runs.save(workspace, run)
-    checkpoint_path(context, run).unlink(missing_ok=True)
+    runs.remove_checkpoints(workspace, run.id)
     return {"run_id": run.id}
-
-
-def _extract(
-    context: Context, recipe: Recipe, backbone: Backbone, material: Material
-) -> tuple[Material, Extracted]:
-    """Compute the features of all images, and of variations of those of train."""
-    train = material.rows("train")
-    num_plain, num_train = len(train), int(train.sum())
-    total = num_plain + recipe.views * num_train
-    _check_memory(backbone, recipe, total)
-    plain = features.extract(
-        context.workspace,
-        backbone,
-        material.paths,
-        material.hashes,
-        resize=recipe.resize,
-        progress=_part(context.progress, 0, total),
-        pooling=recipe.pooling,
-    )
-    num_computed, num_cached = plain.num_computed, plain.num_cached
-    material, matrix = without_lost(material, plain)
-    images = material.images("train")
-    hashes = list(material.table["sha256"][material.rows("train")])
-    views = []
-    for index in range(recipe.views):
-        view = features.extract(
-            context.workspace,
-            backbone,
-            images.paths,
-            hashes,
-            resize=recipe.resize,
-            progress=_part(context.progress, num_plain + index * num_train, total),
-            pooling=recipe.pooling,
-            view=features.View(recipe.augment, index, recipe.seed),
-        )
-        num_computed, num_cached = num_computed + view.num_computed, num_cached + view.num_cached
-        views.append(view.matrix)
-    by = f" by {plain.engine.precision}" if num_computed else ""
-    why = f" ({plain.engine.reason})" if num_computed and plain.engine.reason else ""
-    context.log(f"Features: {num_computed} computed{by}{why}, {num_cached} taken from the cache.")
-    return material, Extracted(matrix, views, num_computed)
-
-
-def _part(progress: Progress, before: int, total: int) -> Progress:
-    """Return a progress callback for a part of a larger count."""
-    return lambda done, _: progress(before + done, total)
-
-
-def _check_memory(backbone: Backbone, recipe: Recipe, num_rows: int) -> None:
-    width = backbones.num_features(backbone, recipe.pooling)
-    needed, free = 4 * width * num_rows, psutil.virtual_memory().available
-    if needed > MEMORY_SHARE * free:
-        raise JobError(
-            f"The features of this training would take {needed / 1e9:.1f} GB ({num_rows:,} pictures and variations "
-            f"with {width:,} numbers each); {free / 1e9:.1f} GB of memory are free. Choose average pooling instead "
-            "of flatten, fewer variations (views), or a smaller image size."
-        )
-
-
-def _train_head(context: Context, recipe: Recipe, material: Material, extracted: Extracted) -> Model:
-    """Stage 1."""
-    y_true, matrix = material.y_true, extracted.matrix
-    rows = {split: material.rows(split) for split in runs.SPLITS}
-    head = training.train_head(
-        {split: matrix[rows[split]] for split in ("train", "val")},
-        {split: y_true[rows[split]] for split in ("train", "val")},
-        len(material.class_names),
-        recipe,
-        listener(context),
-        views=extracted.views,
-    )
-    return Model(head, None, {split: head.logits(matrix[rows[split]]) for split in runs.SPLITS})
 
 
 def _controls(
@@ -202,7 +113,7 @@ def _controls(
         return {}
     context.stage("controls")
     try:
-        if run.stage_2.get("stopped") == "cancelled":
+        if run.stopped == "cancelled":
             raise Cancelled
         return control(context, recipe, backbone, material)
     except Cancelled:

@@ -12,7 +12,7 @@ from core.heads import Scores, scores
 from core.training.batches import Images
 from core.training.events import Listen, TimeIsUp
 from core.training.fine_tuning import FineTuned, fine_tune
-from core.training.head_stage import train_head
+from core.training.head_stage import TrainedHead, train_head
 from core.training.prediction import predict
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Listen",
     "Scores",
     "TimeIsUp",
+    "TrainedHead",
     "fine_tune",
     "predict",
     "scores",

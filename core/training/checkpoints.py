@@ -1,4 +1,4 @@
-"""What stage 2 leaves behind after each epoch, so that a killed one goes on from there."""
+"""What a stage leaves behind after each epoch, so that a killed one goes on from there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFil
 
 @dataclass
 class Record:
-    """How far stage 2 is and what it has reached.
+    """How far a stage is and what it has reached.
 
     Args:
         batch_size: Images per step, which shrinks where memory does not do.
@@ -43,7 +43,7 @@ class Best:
 
     Args:
         weights: Of what learns.
-        val_logits: float32, shape (images, classes).
+        val_logits: float32, shape (images, classes); no rows in stage 1, where they are computed in no time.
     """
 
     weights: list[np.ndarray]

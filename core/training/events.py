@@ -3,7 +3,7 @@
 - ``progress``: ``done``, ``total`` say how far the stage is.
 - ``epoch``: ``stage`` (``"head"`` or ``"fine_tune"``), ``epoch`` (from 1), ``epochs``, ``loss``, ``accuracy``,
   ``val_loss``, ``val_accuracy``, ``seconds``; where a stage goes in batches also ``learning_rate``.
-- ``resumed``: ``epoch`` is the last one of stage 2 that had been finished before; ``history`` are the values of its
+- ``resumed``: ``epoch`` is the last one of the stage that had been finished before; ``history`` are the values of its
   ``epoch`` events so far.
 - ``compiling``: the first step follows, which cannot hear that it should stop until it is compiled.
 - ``log``: ``text`` is a line for the run's log.

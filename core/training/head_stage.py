@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.heads import Head, class_weights, fit_dense, fit_probe, log_loss, scores
+from core.errors import Cancelled
+from core.heads import DenseProgress, Head, class_weights, fit_dense, fit_probe, log_loss, scores
 from core.recipes import Recipe
-from core.training.events import Listen
+from core.training import checkpoints
+from core.training.checkpoints import Best, Checkpoint, Record
+from core.training.events import Listen, TimeIsUp, check_time
+from core.training.learner import State
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedHead:
+    """What stage 1 made.
+
+    Args:
+        head: The classifier.
+        num_epochs: Finished epochs.
+        stopped: Why it ended before its time: ``"time"`` or ``"cancelled"``; else empty.
+    """
+
+    head: Head
+    num_epochs: int
+    stopped: str = ""
 
 
 def train_head(
@@ -20,8 +41,15 @@ def train_head(
     recipe: Recipe,
     listen: Listen,
     views: Sequence[np.ndarray] = (),
-) -> Head:
+    *,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    deadline: float | None = None,
+) -> TrainedHead:
     """Fit the head on the features of train, watching those of val.
+
+    ``"lbfgs"`` is fitted to convergence and val chooses nothing; of ``"adam"`` the best epoch on val is kept.
+    Cancelled, or out of time, it returns the best head so far if an epoch has finished.
 
     Args:
         features: float32 of shape (images, features) for ``"train"`` and ``"val"``.
@@ -31,43 +59,93 @@ def train_head(
         listen: Told of every step and epoch.
         views: Features of random variations of the training images, each a matrix like that of train. Rows with NaN,
             of files that could not be read any more, are left out.
-
-    Returns:
-        The fitted head. ``"lbfgs"`` is fitted to convergence and val chooses nothing; of ``"adam"`` it is the best
-        epoch on val.
+        checkpoint: File that keeps what is needed to go on after a kill; it stays when this returns. ``"adam"``
+            writes it after every epoch, ``"lbfgs"`` at its end only: it takes seconds, and SciPy does not give out
+            the memory of earlier steps without which it would end elsewhere.
+        fingerprint: Of all that the training depends on; a checkpoint with another one is not taken up.
+        deadline: When to stop, of the clock :func:`time.monotonic`. The first epoch of ``"adam"``, and ``"lbfgs"``,
+            are finished in any case, so that there is something to keep.
 
     Raises:
+        Cancelled: ``listen`` raised it before any epoch had finished.
         JobError: Adam diverged.
+        WorkspaceError: The checkpoint cannot be written.
     """
-    train, truth = _with_views(features["train"], y_true["train"], views)
-    began = time.monotonic()
+    stage = _Stage(features, y_true, num_classes, recipe, listen, deadline)
+    stage.keep_in(checkpoint, fingerprint)
+    return stage.run(*_with_views(features["train"], y_true["train"], views))
 
-    def tell(epoch: int, head: Head, **further: Any) -> None:
-        nonlocal began
-        logits = head.logits(features["train"])
-        val = scores(head.logits(features["val"]), y_true["val"])
-        now = time.monotonic()
-        listen(
-            "epoch",
-            stage="head",
-            epoch=epoch,
-            epochs=recipe.head_epochs,
-            loss=log_loss(logits, y_true["train"]),
-            accuracy=float((logits.argmax(axis=1) == y_true["train"]).mean()),
-            val_loss=val.loss,
-            val_accuracy=val.accuracy,
-            seconds=now - began,
-            **further,
+
+class _Stage:
+    """The course of one stage 1."""
+
+    def __init__(
+        self,
+        features: Mapping[str, np.ndarray],
+        y_true: Mapping[str, np.ndarray],
+        num_classes: int,
+        recipe: Recipe,
+        listen: Listen,
+        deadline: float | None,
+    ) -> None:
+        self._features, self._y_true, self._num_classes = features, y_true, num_classes
+        self._recipe, self._listen, self._deadline = recipe, listen, deadline
+        self._record = Record(batch_size=recipe.batch_size)
+        self._best: Head | None = None
+        self._began = time.monotonic()
+        self._checkpoint: Path | None = None
+        self._fingerprint = ""
+
+    def keep_in(self, checkpoint: Path | None, fingerprint: str) -> None:
+        """Say where the state is kept."""
+        self._checkpoint, self._fingerprint = checkpoint, fingerprint
+
+    def run(self, rows: np.ndarray, truth: np.ndarray) -> TrainedHead:
+        """Fit the head on rows of features and their classes, from where an earlier process was."""
+        stopped = ""
+        try:
+            found = self._resume()
+            fit = self._dense if self._recipe.head_solver == "adam" else self._probe
+            self._best = fit(rows, truth, found)
+        except Cancelled as error:
+            if self._best is None:
+                raise
+            stopped = "time" if isinstance(error, TimeIsUp) else "cancelled"
+        assert self._best is not None  # the recipe has at least one epoch
+        return TrainedHead(self._best, self._record.epoch, stopped)
+
+    def _resume(self) -> DenseProgress | None:
+        found = checkpoints.load(self._checkpoint, self._fingerprint) if self._checkpoint else None
+        if found is None:
+            return None
+        record, head, best = found.record, Head(*found.state.weights), Head(*found.best.weights)
+        self._record, self._best = record, best
+        self._listen("resumed", epoch=record.epoch, history=list(record.history))
+        return DenseProgress(
+            record.epoch, head, found.state.optimizer, record.best_epoch, record.best_loss, best
         )
-        began = now
 
-    if recipe.head_solver == "adam":
+    def _dense(self, rows: np.ndarray, truth: np.ndarray, begin: DenseProgress | None) -> Head:
+        recipe, record = self._recipe, self._record
+
+        def on_epoch(progress: DenseProgress) -> None:
+            told = self._told(progress.epoch, progress.head, learning_rate=recipe.head_learning_rate)
+            record.best_epoch, record.best_loss = progress.best_epoch, progress.best_loss
+            self._note(told, progress.best)
+            self._save(progress.head, progress.optimizer)
+            self._listen("epoch", **told)
+
+        def on_step(done: int, total: int) -> None:
+            self._listen("progress", done=done, total=total)
+            if self._best is not None:
+                check_time(self._deadline)
+
         return fit_dense(
-            train,
+            rows,
             truth,
-            features["val"],
-            y_true["val"],
-            num_classes,
+            self._features["val"],
+            self._y_true["val"],
+            self._num_classes,
             dense_units=recipe.dense_units,
             dropout=recipe.dropout,
             learning_rate=recipe.head_learning_rate,
@@ -77,26 +155,71 @@ def train_head(
             patience=recipe.patience,
             balance=recipe.balance,
             seed=recipe.seed,
-            on_epoch=lambda epoch, head: tell(epoch, head, learning_rate=recipe.head_learning_rate),
-            on_step=lambda done, total: listen("progress", done=done, total=total),
+            begin=begin,
+            on_epoch=on_epoch,
+            on_step=on_step,
         )
 
-    def on_epoch(epoch: int, head: Head) -> None:
-        listen("progress", done=epoch, total=recipe.head_epochs)
-        tell(epoch, head)
+    def _probe(self, rows: np.ndarray, truth: np.ndarray, finished: DenseProgress | None) -> Head:
+        recipe, record = self._recipe, self._record
+        if finished is not None:
+            return finished.best
 
-    # All images at once leave nothing to draw; weights do what drawing all classes equally often does on average.
-    weights = None if recipe.balance == "none" else class_weights(truth, num_classes)[truth]
-    return fit_probe(
-        train,
-        truth,
-        num_classes,
-        recipe.head_strength,
-        recipe.head_epochs,
-        on_epoch,
-        sample_weight=weights,
-        num_images=len(features["train"]),
-    )
+        def on_epoch(epoch: int, head: Head) -> None:
+            self._listen("progress", done=epoch, total=recipe.head_epochs)
+            told = self._told(epoch, head)
+            record.best_epoch, record.best_loss = epoch, told["val_loss"]
+            self._note(told, head)
+            self._listen("epoch", **told)
+
+        # All images at once leave nothing to draw; weights do what drawing all classes equally often does on average.
+        weights = None if recipe.balance == "none" else class_weights(truth, self._num_classes)[truth]
+        head = fit_probe(
+            rows,
+            truth,
+            self._num_classes,
+            recipe.head_strength,
+            recipe.head_epochs,
+            on_epoch,
+            sample_weight=weights,
+            num_images=len(self._features["train"]),
+        )
+        self._best = head
+        self._save(head, [])
+        return head
+
+    def _told(self, epoch: int, head: Head, **further: Any) -> dict[str, Any]:
+        """Return the values of an ``epoch`` event."""
+        logits = head.logits(self._features["train"])
+        val = scores(head.logits(self._features["val"]), self._y_true["val"])
+        began, self._began = self._began, time.monotonic()
+        return {
+            "stage": "head",
+            "epoch": epoch,
+            "epochs": self._recipe.head_epochs,
+            "loss": log_loss(logits, self._y_true["train"]),
+            "accuracy": float((logits.argmax(axis=1) == self._y_true["train"]).mean()),
+            "val_loss": val.loss,
+            "val_accuracy": val.accuracy,
+            "seconds": self._began - began,
+            **further,
+        }
+
+    def _note(self, told: dict[str, Any], best: Head) -> None:
+        """Note a finished epoch and the best head so far."""
+        self._record.epoch, self._best = told["epoch"], best
+        self._record.history.append(told)
+
+    def _save(self, head: Head, optimizer: list[np.ndarray]) -> None:
+        """Keep how far it is, before anybody hears of it."""
+        if self._checkpoint and self._best:
+            best = Best(_arrays(self._best), np.empty((0, self._num_classes), np.float32))
+            state = State(_arrays(head), optimizer)
+            checkpoints.save(self._checkpoint, self._fingerprint, Checkpoint(self._record, state, best))
+
+
+def _arrays(head: Head) -> list[np.ndarray]:
+    return list(head.to_arrays().values())
 
 
 def _with_views(

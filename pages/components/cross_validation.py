@@ -29,6 +29,8 @@ def show_cross_validation(run: Run) -> None:
         job_view.watch(job.id, lambda job: _draw(run, job))
     if found is not None:
         _result(found)
+        if runs.has_out_of_fold(shell.workspace(), run.id):
+            _answers(run)
     elif job is None or job.state == "done":  # done, but its file was lost
         _offer(run)
 
@@ -80,3 +82,15 @@ def _result(found: Mapping[str, Any]) -> None:
         t("cross_validation.spread", n=len(folds), lowest=percent(min(folds)), highest=percent(max(folds)))
     )
     st.caption(t("cross_validation.means"))
+
+
+def _answers(run: Run) -> None:
+    st.download_button(
+        t("cross_validation.each"),
+        lambda: runs.out_of_fold(shell.workspace(), run).to_csv(index=False),
+        file_name=f"{run.id}-cross-validation.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key="out_of_fold",
+        on_click="ignore",
+    )

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.audit import Check
+from pages.components import data_facts
 from pages.components.data_facts import Facts, flagged_files
 from pages.components.text import t, told
 
@@ -21,7 +22,7 @@ SEVERITIES = {
 OF_CLASSES = frozenset({"empty_class", "tiny_class", "split_like_class", "similar_class_names"})
 """Checks that flag classes, not files."""
 
-OF_SAME_BYTES = frozenset({"exact_duplicate", "label_conflict", "leak"})
+OF_GROUPS = data_facts.OF_SAME_BYTES | data_facts.OF_NEAR_DUPLICATES
 """Checks whose files belong together in groups."""
 
 
@@ -78,7 +79,7 @@ def _file_table(facts: Facts, check: Check) -> None:
     }
     rows = rows.assign(pixels=rows["width"].astype(str) + " × " + rows["height"].astype(str))
     useless = {
-        "group": check.name not in OF_SAME_BYTES,
+        "group": check.name not in OF_GROUPS,
         "label": not rows["label"].any(),
         "pixels": not rows["width"].any(),
         "why": not rows["why"].any(),

@@ -26,6 +26,9 @@ CHANGES_TTL_S = 60
 SIDE_STEPS = (0, 32, 64, 128, 224, 512, 1024, 2048)
 """Pixels; lower ends of the ranges of sizes. 32 is the least, 224 the usual input of a network."""
 
+OF_SAME_BYTES = frozenset({"exact_duplicate", "label_conflict", "leak"})
+OF_NEAR_DUPLICATES = frozenset({"near_duplicate", "near_label_conflict", "near_leak"})
+
 MAX_COMMON_SIZES = 8
 _IDENTITY = ["path", "size", "mtime_ns", "inode"]
 
@@ -226,8 +229,8 @@ def flagged_files(facts: Facts, check: Check) -> pd.DataFrame:
     """Return the files that a check flagged, with what is known of them.
 
     Returns:
-        ``path``, ``label``, ``width``, ``height``, ``size`` (bytes), ``why`` and ``group``, the number of the
-        files with the same bytes.
+        ``path``, ``label``, ``width``, ``height``, ``size`` (bytes), ``why`` and ``group``, a number that files with
+        the same bytes share, or near-duplicates where the check is about them.
     """
     return _flagged_files(*_key(facts), check.name, check.paths, facts.dataset)
 
@@ -238,7 +241,8 @@ def _flagged_files(
 ) -> pd.DataFrame:
     table = _table(_dataset)
     rows = table[table["path"].isin(paths)]
-    rows = rows.assign(group=pd.factorize(rows["sha256"])[0] + 1).sort_values(
+    together = "group" if name in OF_NEAR_DUPLICATES else "sha256"
+    rows = rows.assign(group=pd.factorize(rows[together])[0] + 1).sort_values(
         ["group", "path"], kind="stable"
     )
     return rows[["path", "label", "width", "height", "size", "why", "group"]].reset_index(drop=True)

@@ -18,7 +18,6 @@ from pages.components.text import code, plain, t
 SHOWN = "●"
 IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "seed"}
 """Fields that have a column of their own, or are chosen with the dataset."""
-STOPS = ("cancelled", "time")
 """What ended stage 2 before the recipe would have; stopping early by the recipe's own patience is no stop."""
 
 
@@ -104,8 +103,7 @@ def _recipe(run: Run, sample: str) -> str:
 
 
 def _state(run: Run) -> str:
-    stopped = run.stage_2.get("stopped") in STOPS
-    return t("runs.stopped") if stopped and run.state == "done" else t(f"state.{run.state}")
+    return t("runs.stopped") if run.stopped and run.state == "done" else t(f"state.{run.state}")
 
 
 def _actions(run: Run, current: Run | None) -> None:

@@ -76,7 +76,7 @@ def _scores(run: Run) -> None:
 
 
 def _badge(run: Run) -> None:
-    stopped = run.stage_2.get("stopped", "")
+    stopped = run.stopped or run.stage_2.get("stopped", "")
     if stopped in STOPS:
         icon, color = STOPS[stopped]
         st.badge(t(f"stopped.{stopped}"), icon=icon, color=color, help=t(f"stopped.{stopped}_help"))

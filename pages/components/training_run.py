@@ -105,7 +105,7 @@ def _device_memory(device: str) -> DeviceMemory | None:
 
 
 def _ended_badly(run: Run, job: Job | None) -> None:
-    goes_on = _has_checkpoint(run)
+    goes_on = runs.has_checkpoint(shell.workspace(), run.id)
     then = t("training.goes_on" if goes_on else "training.begins_again")
     label = t("training.go_on" if goes_on else "job.retry")
     sample = str(job.args.get("sample", "")) if job else ""
@@ -114,10 +114,6 @@ def _ended_badly(run: Run, job: Job | None) -> None:
     elif run.state in runs.FINAL_STATES:
         st.error(plain(run.error), title=t("job.failed"), icon=":material/error:")
         job_view.again(f"retry_{run.id}", lambda: _go_on(run, sample), label, then)
-
-
-def _has_checkpoint(run: Run) -> bool:
-    return (runs.folder(shell.workspace(), run.id) / "checkpoint.npz").exists()
 
 
 def _go_on(run: Run, sample: str) -> None:

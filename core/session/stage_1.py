@@ -1,0 +1,132 @@
+"""Stage 1 of a training job: features of all images, kept for later, and the head that is fitted on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+
+from core import backbones, features, runs, training
+from core.backbones import Backbone
+from core.errors import JobError
+from core.progress import Progress
+from core.recipes import Recipe
+from core.session.executor import Context
+from core.session.material import Material, without_lost
+from core.session.stages import Course, Model, fingerprint, listener, note_stop
+
+STAGE = "head"
+MEMORY_SHARE = 0.5
+"""Share of the free memory that the features of a training may take; fitting needs about as much again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """The features of a run's images.
+
+    Args:
+        matrix: float32, shape (images, features).
+        views: The same of variations of the training images, each of shape (training images, features).
+        num_computed: Pictures that went through the network now.
+    """
+
+    matrix: np.ndarray
+    views: list[np.ndarray]
+    num_computed: int
+
+
+def extract(
+    context: Context, recipe: Recipe, backbone: Backbone, material: Material
+) -> tuple[Material, Extracted]:
+    """Compute the features of all images, and of variations of those of train."""
+    context.stage("features")
+    train = material.rows("train")
+    num_plain, num_train = len(train), int(train.sum())
+    total = num_plain + recipe.views * num_train
+    _check_memory(backbone, recipe, total)
+    plain = features.extract(
+        context.workspace,
+        backbone,
+        material.paths,
+        material.hashes,
+        resize=recipe.resize,
+        progress=_part(context.progress, 0, total),
+        pooling=recipe.pooling,
+    )
+    num_computed, num_cached = plain.num_computed, plain.num_cached
+    material, matrix = without_lost(material, plain)
+    images = material.images("train")
+    hashes = list(material.table["sha256"][material.rows("train")])
+    views = []
+    for index in range(recipe.views):
+        view = features.extract(
+            context.workspace,
+            backbone,
+            images.paths,
+            hashes,
+            resize=recipe.resize,
+            progress=_part(context.progress, num_plain + index * num_train, total),
+            pooling=recipe.pooling,
+            view=features.View(recipe.augment, index, recipe.seed),
+        )
+        num_computed, num_cached = num_computed + view.num_computed, num_cached + view.num_cached
+        views.append(view.matrix)
+    by = f" by {plain.engine.precision}" if num_computed else ""
+    why = f" ({plain.engine.reason})" if num_computed and plain.engine.reason else ""
+    context.log(f"Features: {num_computed} computed{by}{why}, {num_cached} taken from the cache.")
+    return material, Extracted(matrix, views, num_computed)
+
+
+def _part(progress: Progress, before: int, total: int) -> Progress:
+    """Return a progress callback for a part of a larger count."""
+    return lambda done, _: progress(before + done, total)
+
+
+def _check_memory(backbone: Backbone, recipe: Recipe, num_rows: int) -> None:
+    width = backbones.num_features(backbone, recipe.pooling)
+    needed, free = 4 * width * num_rows, psutil.virtual_memory().available
+    if needed > MEMORY_SHARE * free:
+        raise JobError(
+            f"The features of this training would take {needed / 1e9:.1f} GB ({num_rows:,} pictures and variations "
+            f"with {width:,} numbers each); {free / 1e9:.1f} GB of memory are free. Choose average pooling instead "
+            "of flatten, fewer variations (views), or a smaller image size."
+        )
+
+
+def train_head(
+    context: Context,
+    run: runs.Run,
+    recipe: Recipe,
+    backbone: Backbone,
+    material: Material,
+    extracted: Extracted,
+    deadline: float | None,
+) -> tuple[Model, dict[str, Any]]:
+    """Fit the head; return the model and how stage 1 went (``runs.Run.stage_1``)."""
+    context.stage(STAGE)
+    y_true, matrix = material.y_true, extracted.matrix
+    rows = {split: material.rows(split) for split in runs.SPLITS}
+    course = Course(listener(context))
+    trained = training.train_head(
+        {split: matrix[rows[split]] for split in ("train", "val")},
+        {split: y_true[rows[split]] for split in ("train", "val")},
+        len(material.class_names),
+        recipe,
+        course.listen,
+        views=extracted.views,
+        checkpoint=runs.checkpoint_path(context.workspace, run.id, STAGE),
+        fingerprint=fingerprint(recipe, material, backbone),
+        deadline=deadline,
+    )
+    note_stop(context, material, trained.stopped)
+    told = {
+        "epochs": trained.num_epochs,
+        "planned": recipe.head_epochs,
+        "stopped": trained.stopped,
+        "earlier_s": course.earlier_s,
+    }
+    return Model(
+        trained.head, None, {split: trained.head.logits(matrix[rows[split]]) for split in runs.SPLITS}
+    ), told
