@@ -30,9 +30,8 @@ def pictures(n: int, side: int = 32) -> np.ndarray:
 @settings(deadline=None, max_examples=20)
 @given(n=st.integers(1, 70))
 def test_features_are_the_mean_of_the_last_feature_map(tiny: Backbone, n: int) -> None:
-    one_more = pictures(n + 1)  # Keras itself refuses an empty batch
-    images = one_more[:n]
-    expected = np.asarray(tiny.model(one_more.astype(np.float32), training=False)).mean(axis=(1, 2))[:n]
+    images = pictures(n)
+    expected = np.asarray(tiny.model(images.astype(np.float32), training=False)).mean(axis=(1, 2))
     received = engines.forward(tiny)(images)
     assert received.dtype == np.float32 and received.shape == (n, 64)
     np.testing.assert_allclose(received, expected, atol=1e-5)
