@@ -1,8 +1,9 @@
 // Names of classes come from folders: they enter the page through textContent and setAttribute only.
 
 const NOTHING = "·"; // quieter than a 0, of which most matrices are full
-const PADDING = 14; // pixels left and right of a text, together
-const NARROWEST = 34; // pixels of a column, also of one with nothing but small numbers
+const PADDING = 14; // pixels left and right of a name, together
+const CELL_PADDING = 10; // the same of a number
+const NARROWEST = 28; // pixels of a column; a finger needs 24
 const WIDEST_NAME = 116; // pixels of a name that lies above its column; 20 letters fit in two lines
 const ROOMY = 96; // pixels beyond which a column is not widened
 const ROOMY_UPRIGHT = 56; // the same where the names stand
@@ -131,7 +132,7 @@ function make(tag, className) {
 
 // --- size ----------------------------------------------------------------------------------------------------------
 
-// Names lie above their columns where all of them fit, otherwise they stand.
+// Names lie above their columns where all of them fit, or where they are no wider than the numbers; else they stand.
 function fit(root) {
   if (!root.data || !root.clientWidth) return;
   const { scroller } = parts(root);
@@ -149,7 +150,7 @@ function lay(root, needs, room, bar) {
   const num = root.data.names.length;
   const names = Math.min(needs.row, Math.max(CORNER, Math.floor(room * MOST_FOR_NAMES)));
   const share = Math.floor((room - names) / num);
-  const upright = share < needs.lying;
+  const upright = share < needs.lying && needs.cell < needs.lying;
   const column = upright
     ? Math.max(needs.cell, Math.min(share, ROOMY_UPRIGHT))
     : Math.min(share, Math.max(needs.lying, ROOMY));
@@ -169,7 +170,7 @@ function measure(root) {
   const width = (text) => pen.measureText(text).width;
   const { fontSize, fontFamily } = getComputedStyle(table);
   pen.font = `600 ${fontSize} ${fontFamily}`;
-  const cell = Math.max(NARROWEST, widest(longest(data[data.show].flat()), width) + PADDING);
+  const cell = Math.max(NARROWEST, widest(longest(data[data.show].flat()), width) + CELL_PADDING);
   const lying = Math.min(WIDEST_NAME, widest(data.shown, (name) => inTwoLines(name, width))) + PADDING;
   return { cell, lying: Math.max(cell, lying), row: Math.max(CORNER, widest(data.shown, width) + PADDING + 6) };
 }

@@ -15,6 +15,7 @@ from tests.browser.conftest import settle
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "<img src=https://evil.example/x.png> ![x](https://evil.example/y.png)"  # as in widgets_app.py
+ROOM = 770  # pixels of the matrix beside the most confused pairs on a page of 1440
 SLOW_MS = 30_000  # for 14,400 cells on a busy machine
 CELLS = [(row, column) for row in range(4) for column in range(4)]
 
@@ -227,6 +228,24 @@ def test_names_stand_only_where_they_do_not_fit_above_their_columns(
     assert (name["height"] > name["width"]) == upright
     expect(page.locator(".graft-matrix .scrolls")).to_be_hidden()
     assert sideways(page) <= 0
+
+
+@pytest.mark.parametrize("length", [3, 11, 60])
+def test_12_classes_fit_beside_the_most_confused_pairs(
+    widgets_url: str, open_page: Callable[..., Page], length: int
+) -> None:
+    page = open_page(f"{widgets_url}?classes=12&length={length}")
+    grid = page.get_by_role("grid")
+    expect(grid).to_be_visible()
+    expect(page.locator(".graft-matrix .scrolls")).to_be_hidden()
+    box = grid.bounding_box()
+    assert box is not None and box["width"] <= ROOM
+    names = grid.locator("th.column .name").all()
+    clipped = [
+        name.evaluate("e => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1")
+        for name in names
+    ]
+    assert not any(clipped)
 
 
 def sideways(page: Page) -> int:
