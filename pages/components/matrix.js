@@ -16,8 +16,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".graft-matrix");
   root.send = (place) => setTriggerValue("choose", place ?? []);
   const { chosen, ...drawn } = data;
-  const shown = JSON.stringify(drawn);
-  if (root.shown !== shown) draw(root, data);
+  const dark = isDark(root);
+  const shown = JSON.stringify([dark, drawn]); // it is also called when only the theme has changed
+  if (root.shown !== shown) draw(root, { ...data, colors: data.colors[dark ? "dark" : "light"] });
   root.shown = shown;
   if (!root.observer) listen(root);
   mark(root, chosen);
@@ -58,6 +59,13 @@ function draw(root, data) {
   scrolls.textContent = data.scrolls;
   fit(root);
   if (held) cellAt(root, held)?.focus({ preventScroll: true });
+}
+
+function isDark(root) {
+  const pen = brush();
+  pen.fillStyle = getComputedStyle(root).getPropertyValue("--st-background-color");
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(pen.fillStyle.slice(at, at + 2), 16));
+  return red + green + blue < 1.5 * 255;
 }
 
 function makeHeader(data) {
@@ -165,7 +173,7 @@ function lay(root, needs, room, bar) {
 function measure(root) {
   const { data } = root;
   const { table } = parts(root);
-  const pen = (measure.pen ??= document.createElement("canvas").getContext("2d"));
+  const pen = brush();
   const widest = (texts, ask) => Math.ceil(Math.max(...texts.map(ask)));
   const width = (text) => pen.measureText(text).width;
   const { fontSize, fontFamily } = getComputedStyle(table);
@@ -173,6 +181,10 @@ function measure(root) {
   const cell = Math.max(NARROWEST, widest(longest(data[data.show].flat()), width) + CELL_PADDING);
   const lying = Math.min(WIDEST_NAME, widest(data.shown, (name) => inTwoLines(name, width))) + PADDING;
   return { cell, lying: Math.max(cell, lying), row: Math.max(CORNER, widest(data.shown, width) + PADDING + 6) };
+}
+
+function brush() {
+  return (brush.pen ??= document.createElement("canvas").getContext("2d"));
 }
 
 // Measuring 14,400 texts would take longer than drawing them.
