@@ -169,8 +169,10 @@ def test_the_colour_of_a_cell_is_the_share_of_its_class_in_counts_too() -> None:
 
 
 def test_a_dark_page_has_colours_of_its_own() -> None:
-    assert sent(run())["colors"] == [list(pair) for pair in charts.shade_colors(dark=False)]
-    assert charts.shade_colors(dark=True) != charts.shade_colors(dark=False)
+    colors = sent(run())["colors"]
+    for theme in ("light", "dark"):
+        assert colors[theme] == [list(pair) for pair in charts.shade_colors(dark=theme == "dark")]
+    assert colors["light"] != colors["dark"]
 
 
 def test_the_mark_of_the_chosen_cell_has_a_colour_that_no_cell_has() -> None:

@@ -1,8 +1,9 @@
 // Names of classes come from folders: they enter the page through textContent and setAttribute only.
 
 const NOTHING = "·"; // quieter than a 0, of which most matrices are full
-const PADDING = 14; // pixels left and right of a text, together
-const NARROWEST = 34; // pixels of a column, also of one with nothing but small numbers
+const PADDING = 14; // pixels left and right of a name, together
+const CELL_PADDING = 10; // the same of a number
+const NARROWEST = 28; // pixels of a column; a finger needs 24
 const WIDEST_NAME = 116; // pixels of a name that lies above its column; 20 letters fit in two lines
 const ROOMY = 96; // pixels beyond which a column is not widened
 const ROOMY_UPRIGHT = 56; // the same where the names stand
@@ -15,8 +16,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".graft-matrix");
   root.send = (place) => setTriggerValue("choose", place ?? []);
   const { chosen, ...drawn } = data;
-  const shown = JSON.stringify(drawn);
-  if (root.shown !== shown) draw(root, data);
+  const dark = isDark(root);
+  const shown = JSON.stringify([dark, drawn]); // it is also called when only the theme has changed
+  if (root.shown !== shown) draw(root, { ...data, colors: data.colors[dark ? "dark" : "light"] });
   root.shown = shown;
   if (!root.observer) listen(root);
   mark(root, chosen);
@@ -57,6 +59,13 @@ function draw(root, data) {
   scrolls.textContent = data.scrolls;
   fit(root);
   if (held) cellAt(root, held)?.focus({ preventScroll: true });
+}
+
+function isDark(root) {
+  const pen = brush();
+  pen.fillStyle = getComputedStyle(root).getPropertyValue("--st-background-color");
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(pen.fillStyle.slice(at, at + 2), 16));
+  return red + green + blue < 1.5 * 255;
 }
 
 function makeHeader(data) {
@@ -131,7 +140,7 @@ function make(tag, className) {
 
 // --- size ----------------------------------------------------------------------------------------------------------
 
-// Names lie above their columns where all of them fit, otherwise they stand.
+// Names lie above their columns where all of them fit, or where they are no wider than the numbers; else they stand.
 function fit(root) {
   if (!root.data || !root.clientWidth) return;
   const { scroller } = parts(root);
@@ -149,7 +158,7 @@ function lay(root, needs, room, bar) {
   const num = root.data.names.length;
   const names = Math.min(needs.row, Math.max(CORNER, Math.floor(room * MOST_FOR_NAMES)));
   const share = Math.floor((room - names) / num);
-  const upright = share < needs.lying;
+  const upright = share < needs.lying && needs.cell < needs.lying;
   const column = upright
     ? Math.max(needs.cell, Math.min(share, ROOMY_UPRIGHT))
     : Math.min(share, Math.max(needs.lying, ROOMY));
@@ -164,14 +173,18 @@ function lay(root, needs, room, bar) {
 function measure(root) {
   const { data } = root;
   const { table } = parts(root);
-  const pen = (measure.pen ??= document.createElement("canvas").getContext("2d"));
+  const pen = brush();
   const widest = (texts, ask) => Math.ceil(Math.max(...texts.map(ask)));
   const width = (text) => pen.measureText(text).width;
   const { fontSize, fontFamily } = getComputedStyle(table);
   pen.font = `600 ${fontSize} ${fontFamily}`;
-  const cell = Math.max(NARROWEST, widest(longest(data[data.show].flat()), width) + PADDING);
+  const cell = Math.max(NARROWEST, widest(longest(data[data.show].flat()), width) + CELL_PADDING);
   const lying = Math.min(WIDEST_NAME, widest(data.shown, (name) => inTwoLines(name, width))) + PADDING;
   return { cell, lying: Math.max(cell, lying), row: Math.max(CORNER, widest(data.shown, width) + PADDING + 6) };
+}
+
+function brush() {
+  return (brush.pen ??= document.createElement("canvas").getContext("2d"));
 }
 
 // Measuring 14,400 texts would take longer than drawing them.

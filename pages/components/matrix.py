@@ -112,7 +112,7 @@ def _cells(matrix: npt.NDArray[np.integer], normalize: bool) -> dict[str, Any]:
         "totals": [f"{total:,}" for total in totals.tolist()],
         "show": "shares" if normalize else "counts",
         "shades": confusion_shades(matrix).tolist(),
-        "colors": shade_colors(dark=st.context.theme.type == "dark"),
+        "colors": {"light": shade_colors(dark=False), "dark": shade_colors(dark=True)},
     }
 
 

@@ -11,10 +11,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 import scripts.browser
+from core import charts
 from tests.browser.conftest import settle
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "<img src=https://evil.example/x.png> ![x](https://evil.example/y.png)"  # as in widgets_app.py
+ROOM = 770  # pixels of the matrix beside the most confused pairs on a page of 1440
 SLOW_MS = 30_000  # for 14,400 cells on a busy machine
 CELLS = [(row, column) for row in range(4) for column in range(4)]
 
@@ -194,6 +196,36 @@ def test_what_is_chosen_elsewhere_is_not_undone_by_what_was_clicked_before(
     expect(cell(page, 3, 0)).to_have_attribute("tabindex", "0")
 
 
+def test_the_matrix_keeps_its_choice_and_the_focus_when_the_theme_changes(
+    widgets_url: str, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(widgets_url)
+    cell(page, 3, 3).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Chosen (3, 3)")).to_be_visible()
+    settle(page)
+    light, dark = (dict(charts.shade_colors(is_dark)) for is_dark in (False, True))
+    before = background(cell(page, 3, 3))
+    assert before in light
+    page.emulate_media(color_scheme="dark")
+    expect(cell(page, 3, 3)).not_to_have_css("background-color", rgb(before))
+    settle(page)
+    assert background(cell(page, 3, 3)) in dark
+    expect(cell(page, 3, 3)).to_be_focused()
+    expect(cell(page, 3, 3)).to_have_attribute("aria-selected", "true")
+
+
+def background(shown: Locator) -> str:
+    """Return a cell's colour as ``#rrggbb``."""
+    parts = str(shown.evaluate("e => getComputedStyle(e).backgroundColor"))[4:-1].split(",")
+    return "#" + "".join(f"{int(part):02x}" for part in parts)
+
+
+def rgb(color: str) -> str:
+    """Return ``#rrggbb`` as browsers write it."""
+    return f"rgb({', '.join(str(int(color[at : at + 2], 16)) for at in (1, 3, 5))})"
+
+
 def test_the_matrix_says_what_stands_in_a_cell_with_names_as_written(
     widgets_url: str, open_page: Callable[..., Page]
 ) -> None:
@@ -227,6 +259,24 @@ def test_names_stand_only_where_they_do_not_fit_above_their_columns(
     assert (name["height"] > name["width"]) == upright
     expect(page.locator(".graft-matrix .scrolls")).to_be_hidden()
     assert sideways(page) <= 0
+
+
+@pytest.mark.parametrize("length", [3, 11, 60])
+def test_12_classes_fit_beside_the_most_confused_pairs(
+    widgets_url: str, open_page: Callable[..., Page], length: int
+) -> None:
+    page = open_page(f"{widgets_url}?classes=12&length={length}")
+    grid = page.get_by_role("grid")
+    expect(grid).to_be_visible()
+    expect(page.locator(".graft-matrix .scrolls")).to_be_hidden()
+    box = grid.bounding_box()
+    assert box is not None and box["width"] <= ROOM
+    names = grid.locator("th.column .name").all()
+    clipped = [
+        name.evaluate("e => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1")
+        for name in names
+    ]
+    assert not any(clipped)
 
 
 def sideways(page: Page) -> int:

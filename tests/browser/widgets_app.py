@@ -44,7 +44,8 @@ if num_classes == len(NAMES):
     class_names = NAMES
     counts = np.array([[9, 1, 0, 0], [0, 8, 2, 0], [0, 0, 0, 0], [1, 0, 0, 20]])
 else:
-    class_names = [f"species {number}" for number in range(num_classes)]
+    length = int(st.query_params.get("length", 11))
+    class_names = [f"{number:03}".ljust(length, "x") for number in range(num_classes)]
     counts = 12 * np.eye(num_classes, dtype=int) + np.eye(num_classes, k=1, dtype=int)
 shares = st.checkbox("Shares")
 chosen = confusion_matrix(
