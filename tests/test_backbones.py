@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -119,6 +120,19 @@ def test_a_step_trains_the_last_block_and_the_head_but_no_batch_norm(whole: Back
     assert "head" in changed
     assert changed & set(whole.blocks[-1].layer_names)
     assert changed - {"head"} <= set(whole.blocks[-1].layer_names) - batch_norms
+
+
+def test_split_where_it_begins_to_learn_a_network_computes_what_it_did_as_a_whole(whole: Backbone) -> None:
+    parts = backbones.split(whole, math.ceil(0.34 * len(whole.blocks)))
+    if parts is None:
+        assert whole.spec.family == "NASNet", "whose cells look back at two"
+        return
+    lower, upper = parts
+    assert [*lower.blocks, *upper.blocks] == list(whole.blocks)
+    pixels = np.random.default_rng(1).uniform(0, 255, (2, *whole.image_size, 3)).astype(np.float32)
+    expected = np.asarray(whole.model(pixels, training=False))
+    received = np.asarray(upper.model(lower.model(pixels, training=False), training=False))
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
 def see(model: keras.Model, pixels: np.ndarray) -> None:
