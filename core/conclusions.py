@@ -21,6 +21,9 @@ UNDERFIT_ACCURACY = 0.9
 FEW_TEST_IMAGES = 100
 """Test images below which one score says little, and cross-validation is offered."""
 
+NOTHING = 1e-4
+"""Points below which a difference is rounding."""
+
 KINDS = ("warning", "good", "note", "next")
 """What a conclusion may be, in the order in which they are said."""
 
@@ -52,7 +55,11 @@ def conclude(run: Run) -> list[Conclusion]:
 
 def points(share: float) -> str:
     """Return a difference of accuracies in percentage points, with its sign."""
-    signed = f"{round(100 * share, 1) + 0.0:+.1f}"  # + 0.0: there is no minus nothing
+    number = 100 * share
+    if abs(number) < NOTHING:
+        number = 0.0  # there is no minus nothing
+    # On which side of 0 a bound lies is what is read from it.
+    signed = f"{number:+.1f}" if not number or abs(number) >= 0.05 else f"{number:+.1g}"
     return signed.replace("-", "\N{MINUS SIGN}")
 
 
@@ -140,5 +147,5 @@ def _fit(run: Run) -> Iterator[Conclusion]:
 
 def _size(run: Run) -> Iterator[Conclusion]:
     num_test = run.num_images.get("test", 0)
-    if 0 < num_test < FEW_TEST_IMAGES:
+    if 0 < num_test < FEW_TEST_IMAGES and run.recipe.get("head_epochs", 1):
         yield Conclusion("next", sentence("conclusion.few_test_images", n=num_test))

@@ -116,7 +116,16 @@ def test_few_test_pictures_call_for_cross_validation() -> None:
 
 @pytest.mark.parametrize(
     ("share", "said"),
-    [(0.0214, "+2.1"), (-0.05, "\u22125.0"), (0.0, "+0.0"), (-0.0, "+0.0"), (-0.0004, "+0.0")],
+    [
+        (0.0214, "+2.1"),
+        (-0.05, "\u22125.0"),
+        (0.0, "+0.0"),
+        (-0.0, "+0.0"),
+        (-0.0004, "\u22120.04"),
+        (0.00049, "+0.05"),
+        (-6.56e-7, "+0.0"),
+        (-6.56e-6, "\u22120.0007"),
+    ],
 )
 def test_points_have_a_sign_and_nothing_is_never_negative(share: float, said: str) -> None:
     assert conclusions.points(share) == said

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from core import queue, recipes, runs
-from core.errors import DeviceError, JobError, NotFound, WorkspaceError
+from core.errors import DeviceError, JobError, NotFound, RecipeError, WorkspaceError
 from core.queue import Device
 from core.recipes import Recipe
 from core.words import sentence
@@ -435,3 +435,25 @@ def test_what_a_session_notes_can_be_said(workspace: Workspace, stored: object, 
             (json.dumps({"state": "idle", "note": stored}),),
         )
     assert str(queue.session_status(workspace).note).startswith(said)
+
+
+def test_a_training_that_cannot_go_on_from_a_run_is_refused_at_once(workspace: Workspace, held: None) -> None:
+    unfinished = runs.create(workspace, "d", "D", RECIPE.to_json())
+    done = replace(runs.create(workspace, "d", "D", RECIPE.to_json()), state="done")
+    runs.save(workspace, done)
+    refused = {
+        "run:nothing": (NotFound, "is not the id of a run"),
+        "run:20200101-000000-abcd": (NotFound, "There is no run"),
+        f"run:{unfinished.id}": (RecipeError, "is queued, so there is nothing to go on from"),
+    }
+    for weights, (kind, message) in refused.items():
+        with pytest.raises(kind, match=message):
+            queue.submit_training(workspace, "d", "D", replace(RECIPE, weights=weights))
+    other = Recipe(backbone="mobilenet-v2", weights=f"run:{done.id}")
+    with pytest.raises(RecipeError, match="has the backbone tiny .*Choose the same for both"):
+        queue.submit_training(workspace, "d", "D", other)
+    assert queue.list_jobs(workspace) == []
+    assert (
+        queue.submit_training(workspace, "d", "D", replace(RECIPE, weights=f"run:{done.id}")).state
+        == "queued"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_a_sample_gets_what_fits_it_and_a_probe_stays_a_probe() -> None:
     ("changes", "message"),
     [
         ({"backbone": "mobilnet-v2"}, r'"mobilnet-v2".*mobilenet-v2'),
-        ({"image_size": 3}, r"image_size is 3\. Expected \d+ to 1024 pixels"),
+        ({"image_size": 3}, r"image_size is 3\. Expected a whole number from \d+ to 1024 pixels"),
         ({"resize": "squash"}, r'resize is "squash"\. Expected one of: stretch, crop, pad'),
         (
             {"augment": Augmentation(rotation=200.0)},
@@ -96,3 +97,14 @@ def test_a_recipe_of_a_newer_graft_is_refused() -> None:
 def test_an_unknown_preset_names_the_known_ones() -> None:
     with pytest.raises(RecipeError, match="two-stages, linear-probe"):
         recipes.preset("magic")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"batch_size": 1.5}, {"seed": 1.5}, {"patience": 0.5}, {"batch_size": "8"}]
+)
+def test_what_has_to_be_a_whole_number_is_refused_where_it_is_none(changes: dict[str, Any]) -> None:
+    (name, value), *_ = changes.items()
+    with pytest.raises(
+        RecipeError, match=f"{name} is {re.escape(repr(value))}. Expected a whole number from"
+    ):
+        recipes.validate(replace(Recipe(), **changes))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core import catalog, recipes, runs
-from core.errors import GraftError, JobError, NotFound, WorkspaceError
+from core.errors import GraftError, JobError, NotFound, RecipeError, WorkspaceError
 from core.queue.devices import default_device
 from core.queue.endings import CANCELLED_WAITING, move_run
 from core.queue.sessions import tend
@@ -112,9 +112,11 @@ def submit_training(
         forecast_s: About how many seconds it will take, for those who wait behind it; 0 for unknown.
 
     Raises:
+        NotFound: The run to go on from is not there.
         RecipeError: The recipe cannot be used.
     """
     recipe = recipes.validate(recipe)
+    check_parent(workspace, recipe)
     run = runs.create(workspace, dataset_id, dataset_name, recipe.to_json())
     args = {"sample": sample, "keras_home": _keras_home(), "forecast_s": forecast_s}
     try:
@@ -122,6 +124,29 @@ def submit_training(
     except GraftError:  # without its job it would wait for ever
         remove_directory(runs.folder(workspace, run.id))
         raise
+
+
+def check_parent(workspace: Workspace, recipe: Recipe) -> None:
+    """Check that the run whose network a recipe goes on from, if any, can be gone on from.
+
+    Raises:
+        NotFound: There is no such run.
+        RecipeError: It is not finished, or has another backbone.
+    """
+    parent_id = recipes.parent_run(recipe)
+    if not parent_id:
+        return
+    parent = runs.get(workspace, parent_id)
+    if parent.state != "done":
+        raise RecipeError(
+            f"The run {parent.id} is {parent.state}, so there is nothing to go on from. Choose a finished run."
+        )
+    theirs = recipes.from_json(parent.recipe)
+    if (theirs.backbone, theirs.depth) != (recipe.backbone, recipe.depth):
+        raise RecipeError(
+            f"The run {parent.id} has the backbone {theirs.backbone} at depth {theirs.depth:g}, the recipe "
+            f"{recipe.backbone} at depth {recipe.depth:g}. Choose the same for both."
+        )
 
 
 def retry_training(workspace: Workspace, run_id: str) -> Job:

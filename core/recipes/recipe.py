@@ -189,6 +189,9 @@ _RANGES: Mapping[str, tuple[float, float, str]] = {
 }
 
 
+_DEFAULTS = Recipe()
+
+
 def _fits_together(recipe: Recipe) -> None:
     """Refuse what no training could do, with the reason."""
     if not recipe.head_epochs and not recipe.fine_tune_epochs:
@@ -271,8 +274,13 @@ def _weights(given: str) -> str:
 
 
 def _between(name: str, value: float, low: float, high: float, unit: str = "") -> None:
-    if isinstance(value, bool) or not low <= value <= high:
-        raise RecipeError(f"{name} is {value!r}. Expected {low:.10g} to {high:.10g} {unit}".rstrip() + ".")
+    is_whole = isinstance(getattr(_DEFAULTS, name), int)
+    is_number = isinstance(value, int if is_whole else int | float) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        kind = "a whole number from " if is_whole else ""
+        raise RecipeError(
+            f"{name} is {value!r}. Expected {kind}{low:.10g} to {high:.10g} {unit}".rstrip() + "."
+        )
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

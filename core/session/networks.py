@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core import backbones, catalog, recipes, runs
+from core import backbones, catalog, queue, recipes, runs
 from core.backbones import Backbone
-from core.errors import JobError, RecipeError
+from core.errors import JobError
 from core.queue import Job
 from core.recipes import Recipe
 from core.session.executor import Context
@@ -58,16 +58,7 @@ def build_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
 
 def _of_run(context: Context, parent: runs.Run, recipe: Recipe, keras_home: Path) -> Backbone:
     """Build the network of an earlier run."""
-    if parent.state != "done":
-        raise JobError(
-            f"The run {parent.id} is {parent.state}, so there is nothing to go on from. Choose a finished run."
-        )
-    theirs = recipes.from_json(parent.recipe)
-    if (theirs.backbone, theirs.depth) != (recipe.backbone, recipe.depth):
-        raise RecipeError(
-            f"The run {parent.id} has the backbone {theirs.backbone} at depth {theirs.depth:g}, the recipe "
-            f"{recipe.backbone} at depth {recipe.depth:g}. Choose the same for both."
-        )
+    queue.check_parent(context.workspace, recipe)
     arrays = own_weights(context, parent)
     if arrays is None:  # its backbone is the published one
         return backbones.build(

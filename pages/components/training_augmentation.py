@@ -120,7 +120,7 @@ def _set(settings: Augmentation, key: str) -> None:
 def _take_preset(key: str, on_change: Callable[[], None]) -> None:
     """Set the strengths as the preset has them; one's own begin with those that were there."""
     name = st.session_state[_key(key, "preset")]
-    if name != OWN:
+    if name in augmentation.PRESETS:  # not one's own, nor nothing, as while the widget is being drawn anew
         _set(augmentation.PRESETS[name], key)
     on_change()
 
