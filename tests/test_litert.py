@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import backbones, engines, recipes
+from core import backbones, catalog, engines, recipes
 from core.backbones import Backbone
 from core.engines import conversions, litert
 from core.workspace import Workspace
@@ -31,6 +31,7 @@ def pictures(n: int, side: int = 32) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def no_graphics_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "has_gpu", lambda: False)
+    monkeypatch.setattr(engines, "CONVERT_FROM_GMACS", 0.0)  # a tiny network never has enough to do
 
 
 def converted_files(workspace: Workspace) -> list[Path]:
@@ -89,6 +90,17 @@ def test_few_pictures_are_not_worth_a_conversion_but_use_one_that_is_there(
     assert converted_files(workspace) == []
     fastest(workspace)
     assert engines.fastest(workspace, tiny, num_images=1).precision == "litert-float32"
+
+
+@pytest.mark.parametrize(("side", "converts"), [(224, True), (32, False)])
+def test_small_pictures_are_done_before_a_network_is_converted(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, side: int, converts: bool
+) -> None:
+    monkeypatch.setattr(engines, "CONVERT_FROM_GMACS", 60.0)
+    lite = catalog.get("efficientnet-lite0")
+    backbone = replace(backbones.build(workspace, "tiny"), spec=lite, image_size=(side, side))
+    assert engines._pays(backbone, 1_000) == converts
+    assert not engines._pays(backbone, engines.CONVERT_FROM - 1)
 
 
 def test_a_network_is_converted_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
