@@ -8,8 +8,8 @@
 
 REQUIREMENTS = $(if $(GPU),requirements-gpu.txt,requirements.txt)
 IN_VENV = .venv/bin/python
-# Which tests stay together is said in tests/conftest.py. Each worker may start a TensorFlow of 1 GB.
-AT_ONCE = --dist loadgroup -n $(or $(WORKERS),logical --maxprocesses 4)
+# A file's tests share what is slow to start, so a file stays with one worker. Each worker may start a TensorFlow of 1 GB.
+AT_ONCE = --dist loadfile -n $(or $(WORKERS),logical --maxprocesses 4)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow check screenshots clean
