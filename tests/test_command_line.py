@@ -96,9 +96,15 @@ def test_an_audit_says_why_a_folder_cannot_be_split(tmp_path: Path, birds: Path,
     ("arguments", "message"),
     [
         (["--image-size", "0"], "image_size is 0. Expected a whole number from 16 to 1024 pixels for Tiny."),
-        (["--image-size", "-5"], "image_size is -5. Expected a whole number from 16 to 1024 pixels for Tiny."),
+        (
+            ["--image-size", "-5"],
+            "image_size is -5. Expected a whole number from 16 to 1024 pixels for Tiny.",
+        ),
         (["--head-epochs", "-1"], "head_epochs is -1. Expected a whole number from 0 to 10000 epochs."),
-        (["--fine-tune-epochs", "-1"], "fine_tune_epochs is -1. Expected a whole number from 0 to 1000 epochs."),
+        (
+            ["--fine-tune-epochs", "-1"],
+            "fine_tune_epochs is -1. Expected a whole number from 0 to 1000 epochs.",
+        ),
         (["--seed", "-1"], "seed is -1. Expected a whole number from 0 to 2147483647."),
         (["--split", "1,0,0"], "Expected three shares above 0"),
     ],
