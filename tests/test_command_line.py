@@ -294,3 +294,14 @@ def test_a_terminal_that_is_not_utf8_is_told_what_to_set(workspace: Workspace, b
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "Python reads the names of files as ascii here. Expected UTF-8" in answer.stderr
     assert "Set PYTHONUTF8=1" in answer.stderr
+
+
+def test_progress_in_a_file_is_a_line_a_stage_and_then_one_every_few_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = output.ProgressLine()
+    for done in (1, 2, 3):
+        show("features", done, 9, 4.0)
+    monkeypatch.setattr(output, "REPORT_EVERY_S", 0.0)
+    show("features", 4, 9)
+    assert capsys.readouterr().err.splitlines() == ["features 1/9, 4 s left", "features 4/9"]

@@ -236,6 +236,30 @@ def test_a_training_cancelled_before_its_first_epoch_keeps_the_head(
     assert run.state == "done" and run.stage_2["stopped"] == "cancelled"
 
 
+def test_a_head_that_is_cancelled_is_kept_and_fine_tuning_left_out(home: Workspace, dataset: Dataset) -> None:
+    recipe = replace(RECIPE, head_solver="adam", head_epochs=10_000, patience=0, max_minutes=0)
+    job = queue.submit_training(home, dataset.id, dataset.name, recipe)
+    eventually(lambda: not runs.epochs(home, job.run_id).empty)
+    queue.cancel(home, job.id)
+    assert queue.wait(home, job.id).state == "done"
+    run = runs.get(home, job.run_id)
+    assert (run.state, run.stopped, run.stage_2, run.fine_tuned) == ("done", "cancelled", {}, False)
+    assert 0 < run.stage_1["epochs"] < 10_000 and run.metrics["test"]["accuracy"] > 0
+    assert not runs.has_checkpoint(home, run.id)
+    assert "conclusion.head_stopped_cancelled" in [one.sentence.key for one in conclusions.conclude(run)]
+
+
+def test_a_time_limit_ends_a_head_in_batches_too(home: Workspace, dataset: Dataset) -> None:
+    recipe = replace(RECIPE, head_solver="adam", head_epochs=10_000, patience=0, max_minutes=0.02)
+    run = runs.get(home, train(home, dataset, recipe).run_id)
+    assert (run.stopped, run.stage_1["stopped"], run.stage_2) == ("time", "time", {})
+
+
+def test_the_session_says_what_it_keeps_without_a_path(home: Workspace, run: runs.Run) -> None:
+    assert [name for name in queue.session_status(home).loaded if os.sep in name] == []
+    assert "Tiny, 32 px" in queue.session_status(home).loaded
+
+
 def test_a_time_limit_ends_stage_2_and_keeps_the_best(home: Workspace, dataset: Dataset) -> None:
     recipe = replace(RECIPE, fine_tune_epochs=1000, patience=0, max_minutes=0.05)
     run = runs.get(home, train(home, dataset, recipe).run_id)

@@ -15,7 +15,6 @@ from core.errors import JobError
 MAX_LISTED = 5
 """Paths shown per check, and errors shown per evaluation, where a person reads."""
 
-
 REPORT_EVERY_S = 10.0
 """Seconds between two lines of progress of one stage in a file."""
 

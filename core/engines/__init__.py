@@ -33,7 +33,6 @@ CONVERT_FROM = 200
 """Pictures from which on a conversion pays. With its check it takes 4 s of one processor, where tracing for TensorFlow
 takes 1.3 s; LiteRT then saves 12 ms of a processor per picture (MobileNetV2, 224 px) to 22 ms (EfficientNet-Lite0)."""
 
-
 CONVERT_FROM_GMACS = 60.0
 """Billions of multiply-adds from which on it pays: LiteRT saves some 40 ms of a processor per billion. Small pictures
 go through the network sooner than it is converted."""

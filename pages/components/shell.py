@@ -73,19 +73,37 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
     st.html(_STYLE)
     st.logo(ASSETS_DIR / "logo.svg", icon_image=ASSETS_DIR / "mark.svg", size="large")
     st.set_option("client.showSidebarNavigation", True)  # off at first, see .streamlit/config.toml
+    # The URL is followed before the navigation, which puts page and query into the browser's history: afterwards each
+    # would be an entry of its own, and which of the two the browser sees first is a race.
+    opened = _open()
     page = st.navigation([_page(name) for name in ICONS])
     st.set_page_config(page_title=f"{page.title} · Graft")
+    if not opened:
+        return
     with errors():
-        workspace()
-        _follow_url()
         if page.url_path != "evaluation":
-            written = [name for name in EVALUATION_PARAMETERS if f"_written_{name}" in st.session_state]
-            address.write(dict.fromkeys(written))  # left behind by that page
-            for name in written:
-                del st.session_state[f"_written_{name}"]
+            _forget_evaluation()
         st.session_state[_GUARD] = True
         page.run()
         sidebar()
+
+
+def _open() -> bool:
+    """Open the workspace and follow the URL; where that fails, say why and return False."""
+    opened = False
+    with errors():
+        workspace()
+        _follow_url()
+        opened = True
+    return opened
+
+
+def _forget_evaluation() -> None:
+    """Take out of the URL what the Evaluation page left behind there."""
+    written = [name for name in EVALUATION_PARAMETERS if f"_written_{name}" in st.session_state]
+    address.write(dict.fromkeys(written))
+    for name in written:
+        del st.session_state[f"_written_{name}"]
 
 
 def _page(name: str) -> st.Page:

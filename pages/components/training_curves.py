@@ -59,9 +59,9 @@ def _stage(run: Run, trained: list[str]) -> str:
 
 
 def _caption(run: Run, stage: str) -> str:
-    if stage == "head" and run.recipe.get("head_solver") == "adam":
-        return t("training.curves_head_adam")
-    return t(f"training.curves_{stage}")
+    by_adam = stage == "head" and run.recipe.get("head_solver") == "adam"
+    said = t("training.curves_head_adam") if by_adam else t(f"training.curves_{stage}")
+    return f"{said} {t('training.curves_losses')}"
 
 
 def _head_alone(run: Run, epochs: pd.DataFrame) -> dict[str, float]:
