@@ -10,7 +10,7 @@ from __future__ import annotations
 from core.curation.csv_file import from_csv, to_csv
 from core.curation.decisions import BEARING, KINDS, Decision, fingerprint, require_class
 from core.curation.journal import Action, Curation, decide, load, redo, undo, version, without
-from core.curation.overlay import STATES, apply, as_found, decide_on, holding, standing
+from core.curation.overlay import STATES, apply, as_found, decide_on, holding, made, standing
 
 __all__ = [
     "BEARING",
@@ -27,6 +27,7 @@ __all__ = [
     "from_csv",
     "holding",
     "load",
+    "made",
     "redo",
     "require_class",
     "standing",

@@ -85,6 +85,17 @@ def apply(table: pd.DataFrame, decisions: Sequence[Decision], class_names: Colle
     )
 
 
+def made(table: pd.DataFrame) -> list[Decision]:
+    """Return the decisions to exclude and relabel that a table was made by; ``table``: as :func:`apply` returns it."""
+    excluded, relabelled = table["excluded"], table["label"] != table["given_label"]
+    columns = ("path", "label", "sha256")
+    found = []
+    for rows, kind in ((table[excluded], "exclude"), (table[relabelled], "relabel")):
+        for path, label, sha256 in zip(*(rows[name].tolist() for name in columns), strict=True):
+            found.append(Decision(path, kind, label if kind == "relabel" else "", sha256))
+    return found
+
+
 def as_found(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table without any decision laid over it."""
     if "given_label" not in table.columns:
