@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from core.curation.csv_file import from_csv, to_csv
 from core.curation.decisions import BEARING, KINDS, Decision, fingerprint, require_class
-from core.curation.journal import Action, Curation, decide, load, redo, undo, version, without
+from core.curation.journal import (
+    Action,
+    Curation,
+    decide,
+    decide_about,
+    load,
+    redo,
+    undo,
+    version,
+    without,
+)
 from core.curation.overlay import STATES, apply, as_found, decide_on, holding, made, standing
 
 __all__ = [
@@ -22,6 +32,7 @@ __all__ = [
     "apply",
     "as_found",
     "decide",
+    "decide_about",
     "decide_on",
     "fingerprint",
     "from_csv",

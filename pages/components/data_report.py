@@ -9,7 +9,17 @@ import streamlit as st
 from core import queue
 from core.datasets import Dataset
 from core.queue import Job
-from pages.components import data_checks, data_choice, data_facts, data_photos, data_sizes, data_split, shell
+from pages.components import (
+    data_checks,
+    data_choice,
+    data_decisions,
+    data_facts,
+    data_health,
+    data_photos,
+    data_sizes,
+    data_split,
+    shell,
+)
 from pages.components import job as job_view
 from pages.components.data_facts import Facts, SplitFacts
 from pages.components.text import code, plain, t, told
@@ -30,6 +40,8 @@ def show(dataset: Dataset) -> None:
     is_there = dataset.root.is_dir()
     _verdict(facts, found, is_there)
     _figures(facts, found, is_there)
+    data_health.show(facts)
+    data_checks.history(facts)
     _sections(facts, found)
     with notice:  # last, since it walks through the folder
         _changes(facts)
@@ -147,7 +159,8 @@ def _sections(facts: Facts, found: SplitFacts) -> None:
     parts: dict[str, Callable[[], None]] = {
         t("data.tabs.photos"): lambda: data_photos.show(facts, found),
         t("data.tabs.split"): lambda: data_split.show(facts, found),
-        _checks_label(facts): lambda: data_checks.show(facts),
+        t("data.tabs.checks"): lambda: data_checks.show(facts),
+        t("data.tabs.decisions"): lambda: data_decisions.show(facts),
         t("data.tabs.sizes"): lambda: data_sizes.show(facts),
     }
     tabs = st.tabs(list(parts), key="data_tab", on_change="rerun")
@@ -155,10 +168,6 @@ def _sections(facts: Facts, found: SplitFacts) -> None:
         if tab.open:
             with tab:
                 draw()
-
-
-def _checks_label(facts: Facts) -> str:
-    return t("data.tabs.checks_found", n=len(facts.flagged)) if facts.flagged else t("data.tabs.checks")
 
 
 def _changes(facts: Facts) -> None:
