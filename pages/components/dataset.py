@@ -37,9 +37,14 @@ class SplitSummary:
     num_classes: int
 
 
+def files_path(dataset: Dataset) -> Path:
+    """Return where the audited table of a dataset's files stands once there is one."""
+    return shell.workspace().datasets_dir / dataset.id / "files.parquet"
+
+
 def files(dataset: Dataset) -> pd.DataFrame | None:
     """Return the audited table of a dataset's files, or None where it has not been audited."""
-    path = shell.workspace().datasets_dir / dataset.id / "files.parquet"
+    path = files_path(dataset)
     try:
         written = path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -85,7 +90,7 @@ def split_summary(dataset: Dataset) -> SplitSummary | None:
     if table is None:
         return None
     fractions, seed = split_choice(dataset)
-    path = shell.workspace().datasets_dir / dataset.id / "files.parquet"
+    path = files_path(dataset)
     return _split_summary(str(path), path.stat().st_mtime_ns, fractions, seed, table)
 
 
