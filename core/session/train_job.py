@@ -164,6 +164,7 @@ def _evaluated(run: runs.Run, recipe: Recipe, material: Material, model: Model) 
         num_images={split: int(material.rows(split).sum()) for split in runs.SPLITS},
         metrics=metrics,
         split_fingerprint=material.fingerprint(),
+        curation_fingerprint=material.curation_fingerprint,
         temperature=temperature,
     )
 
