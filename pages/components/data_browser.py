@@ -34,8 +34,7 @@ def open_dialog(title: str, use: Use, *, label: str = "", text: str = "") -> Non
         label: Of the button that takes the folder.
         text: Said on top.
     """
-    st.session_state.pop(_FAILURE, None)
-    st.dialog(title, width="large")(_draw)(use, label or t("browse.use"), text)
+    st.dialog(title, width="medium")(_draw)(use, label or t("browse.use"), text)
 
 
 def _draw(use: Use, label: str, text: str) -> None:
@@ -49,26 +48,30 @@ def _draw(use: Use, label: str, text: str) -> None:
         st.error(plain(error), icon=":material/folder_off:")
         return
     _around(listing)
-    if failure := st.session_state.pop(_FAILURE, ""):
+    failure = st.session_state.pop(_FAILURE, "")
+    if failure:
         st.error(failure, icon=":material/error:")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(t("browse.here", what=_counts(listing.here)), width="content")
-        chosen = st.button(label, key="browse_use", type="primary", icon=":material/check:")
-    if chosen and _taken(use, listing.here.path):
+        chosen = st.button(
+            label,
+            key="browse_use",
+            type="primary",
+            icon=":material/check:",
+            on_click=_take,
+            args=(use, listing.here.path),
+        )
+    if chosen and not failure:
         st.rerun()
-    if chosen:
-        st.rerun(scope="fragment")
     _folders(listing)
     st.caption(t("browse.hint"))
 
 
-def _taken(use: Use, path: Path) -> bool:
+def _take(use: Use, path: Path) -> None:
     try:
         use(str(path))
     except DataError as error:
         st.session_state[_FAILURE] = plain(error)
-        return False
-    return True
 
 
 def _go(path: Path) -> None:
@@ -122,9 +125,8 @@ def _row(number: int, folder: Folder) -> None:
             on_click=_go,
             args=(folder.path,),
         )
-        st.caption(_counts(folder), width="content")
-        if folder.looks_like_dataset:
-            st.badge(t("browse.dataset"), icon=":material/photo_library:", color="green")
+        mark = f" :green-badge[:material/photo_library: {t('browse.dataset')}]"
+        st.caption(_counts(folder) + (mark if folder.looks_like_dataset else ""), width="content")
 
 
 def _counts(folder: Folder) -> str:

@@ -217,10 +217,12 @@ def _folder() -> None:
             placeholder=t("data.choice.path_placeholder"),
             help=t("data.choice.path_help"),
         )
-        submitted = st.form_submit_button(
-            t("data.choice.submit"), key="data_folder_submit", icon=":material/folder_open:"
-        )
-    if st.button(t("browse.open"), key="data_browse", icon=":material/folder:"):
+        with st.container(horizontal=True, gap="small"):
+            submitted = st.form_submit_button(
+                t("data.choice.submit"), key="data_folder_submit", icon=":material/folder_open:"
+            )
+            browsing = st.form_submit_button(t("browse.open"), key="data_browse", icon=":material/search:")
+    if browsing:
         data_browser.open_dialog(t("browse.title"), _use_folder)
     if submitted:
         try:
