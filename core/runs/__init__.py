@@ -8,7 +8,8 @@ runs/<run_id>/
 ├── backbone.npz             all weights of the backbone, where they are not its pretrained ones
 ├── checkpoint-<stage>.npz   while the training is under way: where to go on after an interruption
 ├── cross-validation.json    where it was asked for (:func:`cross_validation`); its answers in out-of-fold.npz
-└── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
+├── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
+└── head-alone.npz           the same of the head of stage 1, where the run's model is the fine-tuned one
 """
 
 from __future__ import annotations
@@ -43,9 +44,11 @@ from core.runs.said import (
     answers,
     cross_validation,
     has_out_of_fold,
+    head_alone,
     out_of_fold,
     predictions,
     save_cross_validation,
+    save_head_alone,
     save_out_of_fold,
 )
 
@@ -70,6 +73,7 @@ __all__ = [
     "get_state",
     "has_checkpoint",
     "has_out_of_fold",
+    "head_alone",
     "list_runs",
     "load_arrays",
     "load_split",
@@ -79,6 +83,7 @@ __all__ = [
     "save",
     "save_arrays",
     "save_cross_validation",
+    "save_head_alone",
     "save_out_of_fold",
     "save_split",
     "set_state",

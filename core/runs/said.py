@@ -46,15 +46,58 @@ def predictions(workspace: Workspace, run_id: str, split: str) -> Predictions:
         raise NotFound(
             f"The run {run_id} is {run.state}, so it has no model to evaluate. {remedy}, or choose a finished run."
         )
+    if split not in run.metrics:
+        judged = ", ".join(name for name in SPLITS if name in run.metrics)
+        raise NotFound(
+            f"The training of the run {run_id} was stopped, so its model was not asked about {split}. Choose one of: "
+            f"{judged}."
+        )
     logits = load_arrays(workspace, run_id, f"predictions-{split}")["logits"]
-    images = load_split(workspace, run_id)
+    return Predictions(*_images(workspace, run, split, len(logits)), softmax(logits, run.temperature))
+
+
+def save_head_alone(
+    workspace: Workspace, run_id: str, logits: Mapping[str, np.ndarray], temperature: float
+) -> None:
+    """Keep what the head of stage 1 says, where the run's model is the fine-tuned one.
+
+    Args:
+        workspace: Where to.
+        run_id: The run.
+        logits: Per split: float32, shape (images, classes).
+        temperature: By which they are calibrated.
+    """
+    save_arrays(workspace, run_id, "head-alone", temperature=np.array(temperature), **logits)
+
+
+def head_alone(workspace: Workspace, run: Run, split: str) -> Predictions | None:
+    """Return what the head of stage 1 says about the images of a split, or None where the run's model is that head.
+
+    Also None for a run without stage 1, or of an older Graft.
+
+    Raises:
+        WorkspaceError: Its files are damaged.
+    """
+    try:
+        kept = load_arrays(workspace, run.id, "head-alone")
+    except NotFound:
+        return None
+    images, y_true = _images(workspace, run, split, len(kept[split]))
+    return Predictions(images, y_true, softmax(kept[split], float(kept["temperature"])))
+
+
+def _images(
+    workspace: Workspace, run: Run, split: str, num_predictions: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the images of a split and their true classes."""
+    images = load_split(workspace, run.id)
     images = images[images["split"] == split].drop(columns="split").reset_index(drop=True)
-    if len(images) != len(logits):
+    if len(images) != num_predictions:
         raise WorkspaceError(
-            f"The run {run_id} has {len(logits)} predictions for {len(images)} images of {split}: "
+            f"The run {run.id} has {num_predictions} predictions for {len(images)} images of {split}: "
             "its files are damaged. Train it again."
         )
-    return Predictions(images, _indices(run, images), softmax(logits, run.temperature))
+    return images, _indices(run, images)
 
 
 def _indices(run: Run, images: pd.DataFrame) -> np.ndarray:

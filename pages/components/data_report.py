@@ -15,6 +15,7 @@ from pages.components import (
     data_decisions,
     data_facts,
     data_health,
+    data_locate,
     data_photos,
     data_sizes,
     data_split,
@@ -31,6 +32,7 @@ METRIC_WIDTH = 112
 def show(dataset: Dataset) -> None:
     """Draw the current dataset: the job that looks at it, and what was found."""
     _bar(dataset)
+    data_locate.tell(dataset)
     facts = data_facts.load(dataset)
     _job(dataset, facts)
     if facts is None:
@@ -177,5 +179,7 @@ def _changes(facts: Facts) -> None:
     if changes.problem:
         text = f"{plain(changes.problem)} {t('data.vanished_text')}"
         st.warning(text, title=t("data.vanished"), icon=":material/folder_off:")
+        if not facts.dataset.root.is_dir():
+            data_locate.offer(facts.dataset)
     elif what:
         st.info(t("data.change.text", what=what), icon=":material/update:")
