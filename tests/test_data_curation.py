@@ -15,7 +15,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import audit, curation, datasets
+from core import audit, curation, datasets, queue
 from core.audit import Thresholds
 from core.datasets import Dataset
 from core.workspace import Workspace
@@ -309,3 +309,37 @@ def test_hostile_names_stay_data(app: AppTest, workspace: Workspace, tmp_path: P
         assert "![" not in "".join(texts(app).split("`")[::2])
         assert not [label for label in labels(app) if "![" in label]
     assert os.path.exists(folder / hostile / f"{hostile}.png")
+
+
+# --- the cleaned copy
+
+
+def copied(app: AppTest, dataset: Dataset, path: Path) -> AppTest:
+    show(app, dataset, tab="Decisions")
+    app.text_input(key=f"data_cleaned_path_{dataset.id}").set_value(str(path))
+    app.button(key="data_cleaned_submit").click().run()
+    assert not app.exception
+    return app
+
+
+def test_a_cleaned_copy_is_a_job_whose_end_is_told(
+    app: AppTest, workspace: Workspace, birds: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAFT_ROOTS", str(tmp_path))
+    copied(app, birds, tmp_path / "clean")
+    job = queue.claim(workspace, "cpu", "data", "a-session")
+    assert job is not None
+    assert (job.kind, job.args["target"], job.args["way"]) == ("clean_copy", str(tmp_path / "clean"), "copy")
+    assert app.run().button(key=f"cancel_{job.id}")
+    assert "data_cleaned_submit" not in [button.key for button in app.button]
+    queue.finish(workspace, job, "done", result={"target": str(tmp_path / "clean"), "num_images": 25})
+    app.run()
+    assert f"25 pictures were written to `{tmp_path / 'clean'}`." in [said.value for said in app.success]
+
+
+def test_a_copy_outside_of_the_allowed_folders_is_refused(
+    app: AppTest, workspace: Workspace, birds: Dataset
+) -> None:
+    copied(app, birds, Path("/etc/clean"))
+    assert "outside of the folders that may be chosen" in app.error[0].value
+    assert queue.list_jobs(workspace) == []

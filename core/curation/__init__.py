@@ -7,6 +7,7 @@ bytes that the file had; when the file changes it is suspended, and :func:`stand
 
 from __future__ import annotations
 
+from core.curation.copies import WAYS, copy_target, plan_copy, write_copy
 from core.curation.csv_file import from_csv, to_csv
 from core.curation.decisions import BEARING, KINDS, Decision, fingerprint, require_class
 from core.curation.journal import (
@@ -26,11 +27,13 @@ __all__ = [
     "BEARING",
     "KINDS",
     "STATES",
+    "WAYS",
     "Action",
     "Curation",
     "Decision",
     "apply",
     "as_found",
+    "copy_target",
     "decide",
     "decide_about",
     "decide_on",
@@ -39,6 +42,7 @@ __all__ = [
     "holding",
     "load",
     "made",
+    "plan_copy",
     "redo",
     "require_class",
     "standing",
@@ -46,4 +50,5 @@ __all__ = [
     "undo",
     "version",
     "without",
+    "write_copy",
 ]

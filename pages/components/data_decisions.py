@@ -8,7 +8,7 @@ import streamlit as st
 from core import curation
 from core.curation import KINDS
 from core.errors import DataError
-from pages.components import data_flagged, shell
+from pages.components import data_cleaned, data_flagged, shell
 from pages.components import dataset as dataset_view
 from pages.components.data_facts import Facts
 from pages.components.text import plain, t
@@ -25,6 +25,7 @@ def show(facts: Facts) -> None:
     else:
         _list(facts, rows)
     _files(facts, rows)
+    data_cleaned.show(facts.dataset)
 
 
 def _list(facts: Facts, rows: pd.DataFrame) -> None:
