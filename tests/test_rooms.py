@@ -32,9 +32,9 @@ ABOVE_THE_LINE = (
     "charts",
     "runs",
     "conclusions",
+    "ranking",
     "forecast",
     "queue",
-    "forecast",
 )
 """From the ground up; a room may import the rooms before it. Pages may import these."""
 

@@ -28,6 +28,7 @@ from core.queue.jobs import (
     submit,
     submit_cross_validation,
     submit_prediction,
+    submit_ranking,
     submit_training,
     wait,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "submit",
     "submit_cross_validation",
     "submit_prediction",
+    "submit_ranking",
     "submit_training",
     "tend",
     "wait",

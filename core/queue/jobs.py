@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core import catalog, recipes, runs
+from core import catalog, datasets, recipes, runs
 from core.errors import GraftError, JobError, NotFound, RecipeError, WorkspaceError
 from core.queue.devices import default_device
 from core.queue.endings import CANCELLED_WAITING, move_run
@@ -24,6 +24,7 @@ LANES: Mapping[str, str] = {
     "audit": "data",
     "train": "train",
     "cross_validate": "train",
+    "rank": "train",
     "predict": "answer",
 }
 """Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time."""
@@ -181,6 +182,34 @@ def submit_cross_validation(workspace: Workspace, run: runs.Run) -> Job:
     """
     args = {"run_id": run.id, "keras_home": _keras_home()}
     return submit(workspace, "cross_validate", args, dataset_id=run.dataset_id)
+
+
+def submit_ranking(
+    workspace: Workspace,
+    dataset_id: str,
+    backbones: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+) -> Job:
+    """Put the question which of some backbones suits a dataset in the queue.
+
+    Args:
+        workspace: Where to.
+        dataset_id: The dataset.
+        backbones: Names in the catalog.
+        fractions: Shares of train, val and test by which the dataset is split; test stays out of it.
+        seed: Of that split.
+
+    Raises:
+        NotFound: There is no such dataset.
+        RecipeError: A backbone is not in the catalog, or there is none.
+    """
+    datasets.get(workspace, dataset_id)
+    names = [catalog.get(name).name for name in backbones]
+    if not names:
+        raise RecipeError("No backbone was chosen. Choose at least one to be ranked.")
+    args = {"backbones": names, "fractions": list(fractions), "seed": seed, "keras_home": _keras_home()}
+    return submit(workspace, "rank", args, dataset_id=dataset_id)
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
