@@ -22,6 +22,7 @@ LANES: Mapping[str, str] = {
     "sample": "data",
     "upload": "data",
     "audit": "data",
+    "clean_copy": "data",
     "train": "train",
     "cross_validate": "train",
     "rank": "train",

@@ -42,6 +42,7 @@ HANDLERS: Mapping[str, str] = {
     "sample": "core.session.data_jobs:do_sample",
     "upload": "core.session.data_jobs:do_upload",
     "audit": "core.session.data_jobs:do_audit",
+    "clean_copy": "core.session.data_jobs:do_clean_copy",
     "train": "core.session.train_job:do_train",
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",
     "rank": "core.session.rank_job:do_rank",
