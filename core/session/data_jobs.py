@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core import audit, datasets
+from core import audit, datasets, metadata
 from core.datasets import Dataset
 from core.queue import Job
 from core.session.executor import Context
@@ -38,4 +38,5 @@ def audit_dataset(context: Context, dataset: Dataset) -> dict[str, Any]:
     """Bring the table of a dataset's files up to date."""
     context.stage("audit")
     table = audit.audit(context.workspace, dataset, context.progress)
+    metadata.update(context.workspace, dataset, table["path"].tolist())
     return {"dataset_id": dataset.id, "num_files": len(table), "num_images": int(table["usable"].sum())}
