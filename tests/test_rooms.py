@@ -23,6 +23,7 @@ ABOVE_THE_LINE = (
     "images",
     "augmentation",
     "datasets",
+    "metadata",
     "curation",
     "audit",
     "splits",
