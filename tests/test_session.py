@@ -21,7 +21,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import augmentation, catalog, conclusions, datasets, feature_store, queue, recipes, runs
+from core import (
+    audit,
+    augmentation,
+    catalog,
+    conclusions,
+    curation,
+    datasets,
+    feature_store,
+    queue,
+    recipes,
+    runs,
+)
 from core.__main__ import main
 from core.datasets import Dataset
 from core.errors import JobError, NotFound
@@ -119,6 +130,8 @@ def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_
     (tmp_path / "set" / "train" / "crow").mkdir()
     shutil.copy(tmp_path / "set" / "test" / "owl" / "0.png", tmp_path / "set" / "train" / "owl" / "copy.png")
     dataset = datasets.add_folder(home, tmp_path / "set")
+    decided = curation.decide_on(audit.audit(home, dataset), ["train/owl/7.png"], "exclude")
+    curation.decide(home, dataset.id, decided)
     run = runs.get(home, train(home, dataset, replace(RECIPE, fine_tune_epochs=0)).run_id)
     told = " ".join(map(str, run.notes))
     assert 'Only learnt from, because none of their pictures is in validation or test: "kite".' in told
@@ -128,6 +141,8 @@ def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_
     assert run.seconds["fine_tune"] == 0.0
     used = runs.load_split(home, run.id)
     assert used["sha256"].is_unique
+    assert "train/owl/7.png" not in set(used["path"])
+    assert run.curation_fingerprint == curation.fingerprint(decided)
 
 
 def test_the_record_holds_what_its_predictions_say(home: Workspace, run: runs.Run) -> None:

@@ -41,6 +41,8 @@ class Run:
         images_per_s: Speed of ``features`` and ``fine_tune`` where images went through the network.
         metrics: Per split: ``accuracy``, ``macro_f1``, their intervals, ``log_loss``.
         split_fingerprint: Hash of which image is in which split under which label.
+        curation_fingerprint: Hash of the decisions that were obeyed (:func:`core.curation.fingerprint`); ``""`` where
+            there were none.
         temperature: Divides the logits before the softmax; fitted on val.
         fine_tuned: Whether stage 2 was kept.
         weights_sha256: Hash of the weights that the backbone began with.
@@ -73,6 +75,7 @@ class Run:
     images_per_s: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     split_fingerprint: str = ""
+    curation_fingerprint: str = ""
     temperature: float = 1.0
     fine_tuned: bool = False
     weights_sha256: str = ""

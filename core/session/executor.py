@@ -40,6 +40,7 @@ Item = TypeVar("Item")
 
 HANDLERS: Mapping[str, str] = {
     "sample": "core.session.data_jobs:do_sample",
+    "upload": "core.session.data_jobs:do_upload",
     "audit": "core.session.data_jobs:do_audit",
     "train": "core.session.train_job:do_train",
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",

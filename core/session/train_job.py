@@ -166,6 +166,7 @@ def _evaluated(context: Context, run: runs.Run, recipe: Recipe, material: Materi
         num_images={split: int(material.rows(split).sum()) for split in runs.SPLITS},
         metrics=metrics,
         split_fingerprint=material.fingerprint(),
+        curation_fingerprint=material.curation_fingerprint,
         temperature=temperature,
     )
 

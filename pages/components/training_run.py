@@ -12,7 +12,7 @@ from core.queue import DeviceMemory, Job
 from core.runs import Run
 from pages.components import job as job_view
 from pages.components import shell
-from pages.components.dataset import files_path
+from pages.components.dataset import version
 from pages.components.text import code, plain, t
 from pages.components.training_curves import show_curves, show_log
 from pages.components.training_result import show_result
@@ -42,7 +42,7 @@ def _what_is_there(run: Run) -> tuple[bool, bool]:
         dataset = datasets.get(shell.workspace(), run.dataset_id)
     except NotFound:
         return False, False
-    return True, files_path(dataset).exists()
+    return True, version(dataset) is not None
 
 
 def _fresh(run: Run) -> Run:
