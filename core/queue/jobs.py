@@ -27,6 +27,7 @@ LANES: Mapping[str, str] = {
     "cross_validate": "train",
     "rank": "train",
     "predict": "answer",
+    "explain": "answer",
 }
 """Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time."""
 
@@ -217,6 +218,19 @@ def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]
     """Put the question what a run sees in some files in the queue."""
     args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
     return submit(workspace, "predict", args)
+
+
+def submit_explanation(workspace: Workspace, run: runs.Run, path: Path, class_names: Sequence[str]) -> Job:
+    """Put the question in the queue where a run looked in a picture for some classes, and what it resembles.
+
+    Args:
+        workspace: Where to.
+        run: A finished run.
+        path: The picture.
+        class_names: The classes to explain, such as the true and the predicted one.
+    """
+    args = {"run_id": run.id, "path": str(path), "classes": list(class_names), "keras_home": _keras_home()}
+    return submit(workspace, "explain", args)
 
 
 def _keras_home() -> str:

@@ -47,6 +47,7 @@ HANDLERS: Mapping[str, str] = {
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",
     "rank": "core.session.rank_job:do_rank",
     "predict": "core.session.predict_job:do_predict",
+    "explain": "core.session.explain_job:do_explain",
 }
 """Which function does which kind of job. Imported when first needed, since some bring TensorFlow."""
 
