@@ -31,6 +31,7 @@ ABOVE_THE_LINE = (
     "evaluation",
     "charts",
     "runs",
+    "exports",
     "conclusions",
     "forecast",
     "queue",

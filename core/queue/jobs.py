@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core import catalog, recipes, runs
+from core import catalog, exports, recipes, runs
 from core.errors import GraftError, JobError, NotFound, RecipeError, WorkspaceError
 from core.queue.devices import default_device
 from core.queue.endings import CANCELLED_WAITING, move_run
@@ -23,6 +23,7 @@ LANES: Mapping[str, str] = {
     "audit": "data",
     "train": "train",
     "cross_validate": "train",
+    "export": "train",
     "predict": "answer",
 }
 """Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time."""
@@ -186,6 +187,21 @@ def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]
     """Put the question what a run sees in some files in the queue."""
     args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
     return submit(workspace, "predict", args)
+
+
+def submit_export(workspace: Workspace, run: runs.Run, formats: Sequence[str]) -> Job:
+    """Put the export of a run's model in the queue.
+
+    Args:
+        workspace: Where to.
+        run: Whose model; its job carries it in ``args`` only, since how an export ends is not how the run ended.
+        formats: Keys of :data:`core.exports.FORMATS`.
+
+    Raises:
+        RecipeError: A format is unknown, or a package for it is missing.
+    """
+    args = {"run_id": run.id, "formats": list(exports.validate(formats)), "keras_home": _keras_home()}
+    return submit(workspace, "export", args, dataset_id=run.dataset_id)
 
 
 def _keras_home() -> str:

@@ -43,6 +43,7 @@ HANDLERS: Mapping[str, str] = {
     "train": "core.session.train_job:do_train",
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",
     "predict": "core.session.predict_job:do_predict",
+    "export": "core.session.export_job:do_export",
 }
 """Which function does which kind of job. Imported when first needed, since some bring TensorFlow."""
 

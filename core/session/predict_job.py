@@ -40,7 +40,7 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         raise JobError(
             f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run."
         )
-    predictor = context.warm.get(f"run {run.id}", lambda: _predictor(context, run, job))
+    predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job))
     paths = [Path(path) for path in job.args["paths"]]
     recipe, size = predictor.recipe, predictor.backbone.image_size
     context.stage("predict")
@@ -52,7 +52,12 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
     return {"predictions": answers}
 
 
-def _predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
+def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
+    """Build the model of a finished run.
+
+    Raises:
+        JobError: Its weights are not those that it was trained with.
+    """
     context.stage("prepare")
     recipe = recipes.from_json(run.recipe)
     weights = networks.own_weights(context, run)
