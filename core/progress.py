@@ -10,3 +10,8 @@ Progress = Callable[[int, int], None]
 
 def no_progress(done: int, total: int) -> None:
     """Listen to nothing and never stop."""
+
+
+def part(progress: Progress, before: int, total: int) -> Progress:
+    """Return what a part of a larger count tells: ``before`` are done when it begins, ``total`` at the very end."""
+    return lambda done, _: progress(before + done, total)

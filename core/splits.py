@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from core import curation
 from core.errors import DataError
 from core.words import Sentence, quoted, sentence
 
@@ -88,9 +89,13 @@ def assign(
     since no model could name them. Which pictures go where depends on the seed and on their content and class only,
     not on their order or names.
 
+    Sides are taken before decisions are looked at, so that excluding or relabelling never moves another picture, and
+    none from test or beside it to train: what is excluded leaves its split, what is relabelled stays in it.
+
     Args:
-        table: Columns ``sha256``, ``label``, ``given_split``, ``usable`` and ``group`` of :func:`core.audit.audit`;
-            without ``group`` only files with the same bytes stay together.
+        table: Columns ``sha256``, ``label``, ``given_split``, ``usable`` and ``group`` of :func:`core.audit.audit`,
+            with decisions laid over them or not (:func:`core.curation.apply`); without ``group`` only files with the
+            same bytes stay together.
         fractions: Shares of train, val, test; not negative, together 1, train above 0.
         seed: Chooses among equally good splits.
 
@@ -103,29 +108,49 @@ def assign(
             is empty.
     """
     shares = _checked_fractions(fractions)
-    groups = _groups(table)
-    present = set(table["given_split"][table["usable"]]) - {""}
+    found = curation.as_found(table)
+    groups = _groups(found)
+    sides = _sides(found, groups, shares, seed)
+    contradictory, usable = _contradictory(table), table["usable"].tolist()
+    splits = [
+        "" if not usable[row] or (side in SPLIT_WORDS and contradictory[row]) else side
+        for row, side in enumerate(sides)
+    ]
+    result = pd.Series(splits, index=table.index, name="split", dtype=str)
+    result[~table["label"].isin(set(table["label"][result == "train"]))] = ""
+    _require_usable_splits(table, result, pd.Series(sides, index=table.index), shares)
+    return result
+
+
+def _sides(found: pd.DataFrame, groups: list[_Group], shares: dict[str, float], seed: int) -> list[str]:
+    """Return the split in which each row would be used, were it clear of which class it is; ``""`` for none."""
+    present = set(found["given_split"][found["usable"]]) - {""}
     carved = {name: shares[name] for name in ("val", "test") if name not in present}
     # What is carved from a given train leaves the given val or test its own share.
     pool_share = shares["train"] + sum(carved.values())
     carved = {name: share / pool_share for name, share in carved.items()}
-    splits = [""] * len(table)
-    given = table["given_split"].tolist()
     chosen = _carve([group for group in groups if not group.judging], carved, seed)
+    sides, given = [""] * len(found), found["given_split"].tolist()
     for group in groups:
         for picture in group.pictures:
-            if picture.contradictory and picture.judging:
-                continue
             for row in picture.rows:
-                if not group.judging:
-                    splits[row] = chosen.get(group.key, "train")
-                elif given[row] == group.judging:
-                    # A copy on another side would let the model be judged by what it has learnt.
-                    splits[row] = group.judging
-    result = pd.Series(splits, index=table.index, name="split", dtype=str)
-    result[~table["label"].isin(set(table["label"][result == "train"]))] = ""
-    _require_usable_splits(table, result, shares)
-    return result
+                sides[row] = _side(group, picture, given[row], chosen)
+    return sides
+
+
+def _side(group: _Group, picture: _Picture, given: str, chosen: dict[str, str]) -> str:
+    if picture.judging and not group.judging:  # contradictory: it judges only once a decision says what it is
+        return given if given == picture.judging and len(group.pictures) == 1 else ""
+    if not group.judging:
+        return chosen.get(group.key, "train")
+    # A copy on another side would let the model be judged by what it has learnt.
+    return group.judging if given == group.judging else ""
+
+
+def _contradictory(table: pd.DataFrame) -> list[bool]:
+    """Return of which rows the same bytes stand in another class too."""
+    labels = table["label"].where(table["usable"]).groupby(table["sha256"]).transform("nunique")
+    return (table["usable"] & (labels > 1)).tolist()
 
 
 def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
@@ -141,17 +166,20 @@ def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
         (its class has no training picture), or ``""``, with the index of the table.
     """
     reasons = [""] * len(table)
-    given, splits = table["given_split"].tolist(), split.tolist()
-    for group in _groups(table):
+    given, splits, usable = table["given_split"].tolist(), split.tolist(), table["usable"].tolist()
+    contradictory = _contradictory(table)
+    for group in _groups(curation.as_found(table)):
         for picture in group.pictures:
             for row in picture.rows:
-                if not splits[row]:
-                    reasons[row] = _reason(group, picture, given[row])
+                if usable[row] and not splits[row]:
+                    reasons[row] = _reason(group, picture, given[row], contradictory[row])
     return pd.Series(reasons, index=table.index, name="left_out", dtype=str)
 
 
-def _reason(group: _Group, picture: _Picture, given: str) -> str:
-    if picture.contradictory and picture.judging:
+def _reason(group: _Group, picture: _Picture, given: str, contradictory: bool) -> str:
+    if contradictory and (picture.judging or not group.judging):
+        return "conflict"
+    if picture.judging and not group.judging:
         return "conflict"
     if group.judging in ("", given):
         return "unseen"
@@ -309,7 +337,9 @@ def _counts(num_groups: int, shares: dict[str, float]) -> dict[str, int]:
     return counts
 
 
-def _require_usable_splits(table: pd.DataFrame, split: pd.Series[str], shares: dict[str, float]) -> None:
+def _require_usable_splits(
+    table: pd.DataFrame, split: pd.Series[str], sides: pd.Series[str], shares: dict[str, float]
+) -> None:
     trained = sorted(set(table["label"][split == "train"]))
     if len(trained) < 2:
         names = f': "{trained[0]}"' if trained else ""
@@ -322,6 +352,11 @@ def _require_usable_splits(table: pd.DataFrame, split: pd.Series[str], shares: d
             continue
         if (given := table["usable"] & (table["given_split"] == name)).any():
             raise DataError(_why_none_is_left(name, table[given], left_out(table, split)[given]))
+        if excluded := int(((sides == name) & ~table["usable"]).sum()):
+            raise DataError(
+                f"No picture is left for {SPLIT_WORDS[name]}: all {excluded:,} that it would have are excluded. "
+                "A decision never brings one over from train. Take some of these decisions back on the Data page."
+            )
         raise DataError(
             f"No picture is left for {SPLIT_WORDS[name]}: {int(table['usable'].sum()):,} usable pictures in "
             f"{len(trained):,} classes, and a share of {100 * shares[name]:g} %. "

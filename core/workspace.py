@@ -4,6 +4,7 @@ GRAFT_HOME/
 ├── graft.db     datasets, jobs, device sessions
 ├── datasets/    one folder per dataset: its table of files
 ├── samples/     pictures of the sample datasets
+├── uploads/     pictures that were uploaded, one folder per dataset
 ├── backbones/   converted weights of pretrained networks, and networks converted for LiteRT
 ├── features/    cached feature vectors, one folder per feature space
 ├── runs/        one folder per run: record, events, weights, predictions
@@ -81,6 +82,7 @@ class Workspace:
         self.db_path = self.home / "graft.db"
         self.datasets_dir = self.home / "datasets"
         self.samples_dir = self.home / "samples"
+        self.uploads_dir = self.home / "uploads"
         self.backbones_dir = self.home / "backbones"
         self.features_dir = self.home / "features"
         self.runs_dir = self.home / "runs"
@@ -89,6 +91,7 @@ class Workspace:
         self._folders = (
             self.datasets_dir,
             self.samples_dir,
+            self.uploads_dir,
             self.backbones_dir,
             self.features_dir,
             self.runs_dir,

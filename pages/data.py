@@ -6,7 +6,7 @@ from pages.components import data_choice, data_report, shell
 from pages.components.text import t
 
 shell.guard(__file__)
-data_choice.follow_sample()
+data_choice.follow()
 shell.header(t("data.title"), t("data.question"))
 
 dataset = shell.current("dataset")

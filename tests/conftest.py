@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ def served(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """The app on this workspace, on a server that has had visitors; the device is held, so no session starts."""
     monkeypatch.setenv("GRAFT_HOME", str(workspace.home))
     monkeypatch.setenv("GRAFT_DEVICE", "cpu")
+    monkeypatch.setenv("GRAFT_ROOTS", tempfile.gettempdir())
     monkeypatch.setattr("streamlit.testing.v1.app_test.PagesManager", _WarmPagesManager)
     with queue.hold_device(workspace, "cpu") as held:
         assert held

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from core.evaluation import comparison, paired_difference
+from core.evaluation import comparison, holm, mcnemar, paired_difference
 
 answers = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 
@@ -58,3 +59,24 @@ def test_answers_that_do_not_fit_are_refused() -> None:
 
 def test_the_examples_hold() -> None:
     assert doctest.testmod(comparison).failed == 0
+
+
+@given(answers)
+def test_mcnemar_equals_the_exact_binomial_test_and_does_not_mind_the_sides(
+    drawn: list[tuple[bool, bool]],
+) -> None:
+    first, second = np.array(drawn).T
+    won, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    expected = binomtest(won, won + lost).pvalue if won + lost else 1.0
+    assert mcnemar(first, second) == pytest.approx(expected)
+    assert mcnemar(first, second) == mcnemar(second, first)
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_never_makes_a_difference_clearer_and_keeps_the_order(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(before <= after <= 1 for before, after in zip(p_values, adjusted, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert (np.diff(np.array(adjusted)[order]) >= 0).all()
+    if p_values:
+        assert min(adjusted) == pytest.approx(min(1.0, len(p_values) * min(p_values)))

@@ -171,14 +171,14 @@ def test_a_folder_without_permission_is_explained(app: AppTest) -> None:
 @contextlib.contextmanager
 def _unprivileged_listing() -> Iterator[None]:
     """Look at folders without root's rights, while the workspace stays writable."""
-    original = datasets.registry._require_pictures
+    original = datasets.registry.require_pictures
 
-    def listing(root: Path) -> None:
+    def listing(root: Path, shown: str = "") -> None:
         with unprivileged():
-            original(root)
+            original(root, shown)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.registry, "_require_pictures", listing)
+        patch.setattr(datasets.registry, "require_pictures", listing)
         yield
 
 

@@ -76,6 +76,21 @@ def test_only_new_files_are_computed(workspace: Workspace, tiny: Backbone, photo
     assert (extracted.num_computed, extracted.num_cached) == (10, 30)
 
 
+def test_ten_new_files_cost_ten_though_a_faster_engine_would_pay_by_now(
+    workspace: Workspace, tiny: Backbone, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "has_gpu", lambda: False)
+    monkeypatch.setattr(engines, "CONVERT_FROM_GMACS", 0.0)
+    monkeypatch.setattr(engines, "CONVERT_FROM", 35)
+    assert extract(workspace, tiny, photos[:30]).engine.precision == engines.precision()
+    extracted = extract(workspace, tiny, photos)
+    assert (extracted.num_computed, extracted.num_cached) == (10, 30)
+    assert "has computed most of these pictures before" in extracted.engine.reason
+    monkeypatch.setattr(engines, "CONVERT_FROM", 10)  # now what is new is enough by itself
+    extracted = extract(workspace, tiny, photos[5:], pooling="max")
+    assert (extracted.num_computed, extracted.engine.precision) == (35, "litert-float32")
+
+
 def test_the_same_file_twice_is_computed_once(
     workspace: Workspace, tiny: Backbone, photos: list[Path]
 ) -> None:

@@ -99,8 +99,8 @@ def test_small_pictures_are_done_before_a_network_is_converted(
     monkeypatch.setattr(engines, "CONVERT_FROM_GMACS", 60.0)
     lite = catalog.get("efficientnet-lite0")
     backbone = replace(backbones.build(workspace, "tiny"), spec=lite, image_size=(side, side))
-    assert engines._pays(backbone, 1_000) == converts
-    assert not engines._pays(backbone, engines.CONVERT_FROM - 1)
+    assert engines.pays(backbone, 1_000) == converts
+    assert not engines.pays(backbone, engines.CONVERT_FROM - 1)
 
 
 def test_a_network_is_converted_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,3 +108,27 @@ def test_what_has_to_be_a_whole_number_is_refused_where_it_is_none(changes: dict
         RecipeError, match=f"{name} is {re.escape(repr(value))}. Expected a whole number from"
     ):
         recipes.validate(replace(Recipe(), **changes))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_no_preset_sets_what_has_no_effect(name: str) -> None:
+    assert recipes.without_effect(recipes.preset(name)) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "unused"),
+    [
+        ({"fine_tune_epochs": 0, "learning_rate": 1e-3}, ("learning_rate",)),
+        ({"fine_tune_epochs": 0, "augment": augmentation.PRESETS["strong"]}, ("augment",)),
+        ({"fine_tune_epochs": 0, "augment": augmentation.PRESETS["strong"], "views": 2}, ()),
+        ({"fine_tune_epochs": 0, "batch_size": 8, "patience": 0}, ("batch_size",)),
+        ({"fine_tune_epochs": 0, "batch_size": 8, "head_solver": "adam"}, ()),
+        ({"head_solver": "adam", "head_strength": 9.0}, ("head_strength",)),
+        ({"head_learning_rate": 0.1}, ("head_learning_rate",)),
+        ({"head_epochs": 0, "views": 3, "head_solver": "adam"}, ("views", "head_solver")),
+        ({"optimizer": "sgd", "weight_decay": 0.1}, ("weight_decay",)),
+        ({"optimizer": "adamw", "weight_decay": 0.1, "batch_size": 8}, ()),
+    ],
+)
+def test_a_setting_that_no_stage_uses_is_named(changes: dict[str, Any], unused: tuple[str, ...]) -> None:
+    assert recipes.without_effect(replace(Recipe(), **changes)) == unused

@@ -108,7 +108,9 @@ def test_a_run_under_way_is_not_deleted(workspace: Workspace, run: Run) -> None:
 
 
 def test_predictions_belong_to_the_images_of_their_split(workspace: Workspace, run: Run) -> None:
-    runs.save(workspace, replace(run, state="done", class_names=("a", "b"), temperature=2.0))
+    runs.save(
+        workspace, replace(run, state="done", class_names=("a", "b"), temperature=2.0, metrics={"test": {}})
+    )
     images = pd.DataFrame(
         {"path": ["a/1", "b/1", "a/2"], "sha256": ["1", "2", "3"], "label": ["a", "b", "a"]}
         | {"split": ["test", "train", "test"]}

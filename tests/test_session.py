@@ -21,10 +21,21 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import augmentation, catalog, conclusions, datasets, queue, recipes, runs
+from core import (
+    audit,
+    augmentation,
+    catalog,
+    conclusions,
+    curation,
+    datasets,
+    feature_store,
+    queue,
+    recipes,
+    runs,
+)
 from core.__main__ import main
 from core.datasets import Dataset
-from core.errors import JobError
+from core.errors import JobError, NotFound
 from core.evaluation import evaluate
 from core.queue import Job
 from core.recipes import Recipe
@@ -118,6 +129,8 @@ def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_
     (tmp_path / "set" / "train" / "crow").mkdir()
     shutil.copy(tmp_path / "set" / "test" / "owl" / "0.png", tmp_path / "set" / "train" / "owl" / "copy.png")
     dataset = datasets.add_folder(home, tmp_path / "set")
+    decided = curation.decide_on(audit.audit(home, dataset), ["train/owl/7.png"], "exclude")
+    curation.decide(home, dataset.id, decided)
     run = runs.get(home, train(home, dataset, replace(RECIPE, fine_tune_epochs=0)).run_id)
     told = " ".join(map(str, run.notes))
     assert 'Only learnt from, because none of their pictures is in validation or test: "kite".' in told
@@ -127,6 +140,8 @@ def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_
     assert run.seconds["fine_tune"] == 0.0
     used = runs.load_split(home, run.id)
     assert used["sha256"].is_unique
+    assert "train/owl/7.png" not in set(used["path"])
+    assert run.curation_fingerprint == curation.fingerprint(decided)
 
 
 def test_the_record_holds_what_its_predictions_say(home: Workspace, run: runs.Run) -> None:
@@ -234,6 +249,40 @@ def test_a_training_cancelled_before_its_first_epoch_keeps_the_head(
     queue.wait(home, job.id)
     run = runs.get(home, job.run_id)
     assert run.state == "done" and run.stage_2["stopped"] == "cancelled"
+    assert run.metrics.keys() == {"train", "val", "test"}  # of the head: its features are there
+
+
+def test_a_fine_tuned_model_that_was_cancelled_is_judged_but_not_by_what_it_has_learnt_from(
+    home: Workspace, dataset: Dataset
+) -> None:
+    recipe = replace(RECIPE, head_epochs=0, fine_tune_epochs=1000, patience=0)
+    job = queue.submit_training(home, dataset.id, dataset.name, recipe)
+    eventually(lambda: len(fine_tuned_epochs(home, job.run_id)) >= 2)
+    queue.cancel(home, job.id)
+    assert queue.wait(home, job.id).state == "done"
+    run = runs.get(home, job.run_id)
+    assert run.fine_tuned and run.metrics.keys() == {"val", "test"}
+    assert "note.train_not_judged" in [note.key for note in run.notes]
+    assert len(runs.predictions(home, run.id, "test").y_true) == run.num_images["test"]
+    with pytest.raises(NotFound, match="was not asked about train. Choose one of: val, test"):
+        runs.predictions(home, run.id, "train")
+
+
+def test_what_the_head_alone_says_is_kept_beside_the_fine_tuned_model(
+    home: Workspace, dataset: Dataset, run: runs.Run
+) -> None:
+    recipe = replace(RECIPE, learning_rate=1e-3, fine_tune_epochs=8, head_strength=1e-4)
+    tuned = runs.get(home, train(home, dataset, recipe).run_id)
+    assert tuned.fine_tuned
+    alone = runs.head_alone(home, tuned, "val")
+    assert alone is not None
+    said = runs.predictions(home, tuned.id, "val")
+    np.testing.assert_array_equal(alone.y_true, said.y_true)
+    right = (alone.y_prob.argmax(axis=1) == alone.y_true).mean()
+    assert right == pytest.approx(tuned.stage_2["head_accuracy"])
+    assert not np.allclose(alone.y_prob, said.y_prob)
+    if not run.fine_tuned:
+        assert runs.head_alone(home, run, "val") is None
 
 
 def test_a_head_that_is_cancelled_is_kept_and_fine_tuning_left_out(home: Workspace, dataset: Dataset) -> None:
@@ -361,6 +410,15 @@ def test_a_head_is_cross_validated_by_all_images(home: Workspace, run: runs.Run)
     assert sorted(each["path"]) == sorted(runs.load_split(home, run.id)["path"])
     assert found["accuracy"] == pytest.approx(1 - each["wrong"].mean())
     assert each.groupby("sha256")["fold"].nunique().eq(1).all() and set(each["fold"]) == set(range(5))
+
+
+def test_cross_validation_learns_from_variations_as_the_run_did(home: Workspace, dataset: Dataset) -> None:
+    recipe = replace(RECIPE, views=2, fine_tune_epochs=0)
+    varied = runs.get(home, train(home, dataset, recipe).run_id)
+    before = feature_store.usage(home).num_computed
+    queue.wait(home, queue.submit_cross_validation(home, varied).id)
+    missing = 2 * (varied.num_images["val"] + varied.num_images["test"])
+    assert feature_store.usage(home).num_computed - before == missing
 
 
 def test_the_command_line_tells_the_same(

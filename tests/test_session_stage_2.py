@@ -32,13 +32,12 @@ def course_after(*kinds: str) -> _Course:
         (("log", "progress", "compiling"), True),
         (("compiling", "progress"), False),
         (("compiling", "progress", "batch_halved"), True),  # another batch size is compiled anew
-        (("compiling", "progress", "epoch", "batch_halved"), False),  # there is a model to keep
-        (("resumed", "compiling"), False),
+        (("compiling", "progress", "epoch", "batch_halved"), True),  # its checkpoint holds what is kept
+        (("resumed", "compiling"), True),
+        (("resumed", "compiling", "progress"), False),
     ],
 )
-def test_it_may_be_left_while_it_builds_or_compiles_and_has_nothing_to_keep(
-    kinds: tuple[str, ...], may_be_left: bool
-) -> None:
+def test_it_may_be_left_while_it_builds_or_compiles(kinds: tuple[str, ...], may_be_left: bool) -> None:
     assert course_after(*kinds).may_be_left() is may_be_left
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import datasets, queue, recipes, runs
+from core import audit, datasets, queue, recipes, runs
 from core.datasets import Dataset
 from core.queue import DeviceMemory
 from core.words import say
 from core.workspace import Workspace
+from pages.components import shell, training_run
 from tests.worlds import (
     RECIPE,
     STAGE_2,
@@ -69,6 +70,23 @@ def test_a_training_of_the_sample_is_shown_while_the_sample_is_still_being_made(
     datasets.add_sample(workspace, "digits", build=lambda root, _scratch, _progress: _two_classes(root))
     app.run()
     assert current(app) == {"dataset": "digits", "run": job.run_id}
+
+
+def test_a_page_that_waits_for_the_sample_runs_once_more_when_it_is_there(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = visit("training")
+    app.button(key="train_sample").click().run()
+    (job,) = queue.list_jobs(workspace, kind="train")
+    run = runs.get(workspace, job.run_id)
+    monkeypatch.setattr(shell, "workspace", lambda: workspace)
+    assert training_run._what_is_there(run) == (False, False)
+    sample = datasets.add_sample(
+        workspace, "digits", build=lambda root, _scratch, _progress: _two_classes(root)
+    )
+    assert training_run._what_is_there(run) == (True, False)
+    audit.audit(workspace, sample)
+    assert training_run._what_is_there(run) == (True, True)
 
 
 def _two_classes(root: Path) -> None:
@@ -261,13 +279,15 @@ def test_a_running_training_shows_stage_progress_speed_curves_and_log(
     runs.emit(workspace, job.run_id, "stage", name="fine_tune")
     emit_epochs(workspace, job.run_id, "fine_tune", 2)
     queue.report(
-        workspace, job.id, {"stage": "fine_tune", "done": 30, "total": 40, "rate": 20.4, "eta_s": 12.0}
+        workspace,
+        job.id,
+        {"stage": "fine_tune", "done": 30, "total": 40, "epoch": 2, "epochs": 5, "rate": 20.4, "eta_s": 12.0},
     )
     app = visit("training", run=job.run_id)
     assert not app.exception
     shown = app.get("progress")[0]
     assert shown.value == 75
-    assert shown.text == "Fine-tuning · 30 of 40 · 20 images/s · about 12 s left"
+    assert shown.text == "Fine-tuning · epoch 2 of 5 · 20 images/s · about 12 s left"
     assert ":blue-badge[:material/pending: Fine-tuning]" in words(app)
     assert ":green-badge[:material/check_circle: Training the head]" in words(app)
     for stage in ("Controls", "Evaluating"):
@@ -278,6 +298,16 @@ def test_a_running_training_shows_stage_progress_speed_curves_and_log(
     assert "GB in use on this computer" in words(app)
     (cancel,) = [button for button in app.button if button.key == f"cancel_{job.id}"]
     assert "the best model so far is kept" in cancel.help
+
+
+def test_an_epoch_of_a_head_that_may_end_before_its_last_one_is_told_as_such(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    job = begin_training(workspace, birds)
+    told = {"stage": "head", "done": 7, "total": 100, "epoch": 7, "epochs": 100, "ends_early": True}
+    queue.report(workspace, job.id, {**told, "rate": 3.0, "eta_s": None})
+    shown = visit("training", run=job.run_id).get("progress")[0]
+    assert shown.text == "Training the head · epoch 7 of at most 100"
 
 
 def _figures(app: AppTest) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,53 @@ def test_cancelled_right_after_it_resumed_it_keeps_what_it_had(
     assert (tuned.stopped, tuned.num_epochs) == ("cancelled", 1)
     logits = training.predict(backbone, tuned.weights, tuned.head, images["val"], RECIPE)
     np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-5)
+
+
+def test_the_best_epoch_is_had_from_the_checkpoint_without_a_step_also_by_another_network(
+    backbone: Backbone, images: dict[str, Images], checkpoint: Path, tmp_path: Path
+) -> None:
+    head = head_of(backbone, images)
+    with pytest.raises(Killed):
+        training.fine_tune(
+            backbone,
+            head,
+            images,
+            2,
+            replace(RECIPE, fine_tune_epochs=9),
+            Until("epoch", 2, Killed),
+            checkpoint=checkpoint,
+            fingerprint="one training",
+            scratch=tmp_path,
+        )
+    another = make_backbone(tmp_path / "graft")
+    heard = Until("compiling", 1, Cancelled)
+    tuned = fine_tune(another, head, images, replace(RECIPE, fine_tune_epochs=9), heard, checkpoint)
+    assert (tuned.stopped, tuned.num_epochs) == ("cancelled", 2)
+    assert heard.of("epoch") == []
+    logits = training.predict(another, tuned.weights, tuned.head, images["val"], RECIPE)
+    np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-4)
+
+
+def test_the_time_of_epochs_before_a_kill_counts_for_the_limit(
+    backbone: Backbone, images: dict[str, Images], checkpoint: Path
+) -> None:
+    head, recipe = head_of(backbone, images), replace(RECIPE, fine_tune_epochs=9)
+    first = Until("epoch", 2, Killed)
+    with pytest.raises(Killed):
+        fine_tune(backbone, head, images, recipe, first, checkpoint)
+    spent = sum(epoch["seconds"] for epoch in first.of("epoch"))
+    tuned = training.fine_tune(
+        backbone,
+        head,
+        images,
+        2,
+        recipe,
+        Heard(),
+        checkpoint=checkpoint,
+        fingerprint="one training",
+        deadline=time.monotonic() + spent,
+    )
+    assert (tuned.stopped, tuned.num_epochs) == ("time", 2)
 
 
 def test_a_halved_batch_stays_halved_after_a_kill(

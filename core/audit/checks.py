@@ -55,6 +55,11 @@ class Check:
         return sentence(f"audit.why.{self.name}", **shown)
 
     @property
+    def group(self) -> str:
+        """Which of :data:`GROUPS` it belongs to."""
+        return _GROUP_OF.get(self.name, "files")
+
+    @property
     def of(self) -> str:
         """What is flagged: ``"files"``, ``"classes"`` or ``"properties"``."""
         if self.name == "shortcut":
@@ -74,7 +79,7 @@ def checks(
     """Hold an audited table against all checks; no file is opened.
 
     Args:
-        table: As :func:`core.audit.audit` returns it.
+        table: As :func:`core.audit.audit` returns it, with decisions laid over it or not.
         class_names: All classes, also those without a picture.
         layout: ``"classes"`` or ``"splits"``.
         thresholds: Where a measure becomes a finding; the usual ones when not given.
@@ -104,7 +109,9 @@ def verdict(table: pd.DataFrame, found: Sequence[Check]) -> tuple[Sentence, ...]
     usable = table[table["usable"]]
     if usable.empty:
         return (sentence("audit.verdict.none"),)
-    num_pictures = int(table["kind"].isin(["image", "nested"]).sum())
+    is_picture = table["kind"].isin(["image", "nested"])
+    excluded = table["excluded"] if "excluded" in table.columns else ~is_picture
+    num_pictures, num_excluded = int((is_picture & ~excluded).sum()), int((is_picture & excluded).sum())
     num_classes = usable["label"].nunique()
     classes = sentence("count.classes", n=num_classes)
     hidden = any(check.num_flagged for check in found if check.name in HIDING)
@@ -115,14 +122,15 @@ def verdict(table: pd.DataFrame, found: Sequence[Check]) -> tuple[Sentence, ...]
         )
     else:
         counts = sentence("audit.verdict.some", usable=len(usable), n=num_pictures, classes=classes)
+    said = [counts] + ([sentence("audit.verdict.excluded", n=num_excluded)] if num_excluded else [])
     troubles = [check for check in found if check.num_flagged and check.severity != "note"]
     if num_classes == 1:
-        return counts, sentence("audit.verdict.one_class")
+        return *said, sentence("audit.verdict.one_class")
     if not troubles:
-        return counts, sentence("audit.verdict.sound")
+        return *said, sentence("audit.verdict.sound")
     named = troubles[:MAX_TROUBLES]
     num_more = sum(check.num_flagged > 0 for check in found) - len(named)
-    return counts, sentence("audit.verdict.look", troubles=_named(named, num_more))
+    return *said, sentence("audit.verdict.look", troubles=_named(named, num_more))
 
 
 def _named(troubles: Sequence[Check], num_more: int) -> Value:
@@ -141,6 +149,21 @@ def _empty_class(table: pd.DataFrame, class_names: Sequence[str], thresholds: Th
 def _tiny_class(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds) -> Iterable[str]:
     counts = _class_counts(table)
     return [name for name in class_names if 0 < counts[name] < thresholds.tiny_class]
+
+
+def _imbalance(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds) -> Iterable[str]:
+    counts = _class_counts(table)
+    largest = max(counts.values(), default=0)
+    return [name for name in class_names if 0 < counts[name] * thresholds.imbalance < largest]
+
+
+def _missing_in_split(
+    table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds
+) -> Iterable[str]:
+    """Classes that have pictures, but none in some split that the folder brings."""
+    usable = table[table["usable"] & (table["given_split"] != "")]
+    num_splits = usable.groupby("label")["given_split"].nunique()
+    return num_splits.index[num_splits < usable["given_split"].nunique()].tolist()
 
 
 def _class_counts(table: pd.DataFrame) -> Counter[str]:
@@ -171,6 +194,8 @@ def _shortcut(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thres
 _CLASS_CHECKS: dict[str, _Measure] = {
     "empty_class": _empty_class,
     "tiny_class": _tiny_class,
+    "missing_in_split": _missing_in_split,
+    "imbalance": _imbalance,
     "split_like_class": _split_like_class,
     "similar_class_names": _similar_class_names,
     "shortcut": _shortcut,
@@ -189,6 +214,8 @@ SEVERITIES = {
     "near_duplicate": "warning",
     "empty_class": "warning",
     "tiny_class": "warning",
+    "missing_in_split": "warning",
+    "imbalance": "warning",
     "shortcut": "warning",
     "placeholder": "warning",
     "blank": "warning",
@@ -220,3 +247,44 @@ SEVERITIES = {
 
 CHECK_NAMES = tuple(SEVERITIES)
 """All checks, the most severe first."""
+
+_OF_GROUPS = {
+    "duplicates": (
+        "leak",
+        "near_leak",
+        "label_conflict",
+        "near_label_conflict",
+        "exact_duplicate",
+        "near_duplicate",
+        "placeholder",
+    ),
+    "pictures": (
+        "blank",
+        "blurry",
+        "dark",
+        "bright",
+        "too_small",
+        "too_large",
+        "odd_aspect",
+        "greyscale",
+        "colour_mode",
+        "animated",
+        "exif_orientation",
+        "private_metadata",
+    ),
+    "classes": (
+        "empty_class",
+        "tiny_class",
+        "missing_in_split",
+        "imbalance",
+        "split_like_class",
+        "similar_class_names",
+        "outside_class",
+        "nested",
+    ),
+    "shortcuts": ("shortcut",),
+}
+GROUPS = ("files", "pictures", "duplicates", "classes", "shortcuts")
+"""What checks are about; those that stand nowhere else are about files."""
+
+_GROUP_OF = {name: group for group, names in _OF_GROUPS.items() for name in names}

@@ -45,7 +45,8 @@ def judge(table: pd.DataFrame, thresholds: Thresholds | None = None) -> pd.DataF
     """Hold every file of an audited table against the checks that are about files.
 
     Args:
-        table: As :func:`core.audit.audit` returns it.
+        table: As :func:`core.audit.audit` returns it, with decisions laid over it or not: what was excluded is dealt
+            with, and what was kept for a check is no issue, so neither is flagged.
         thresholds: Where a measure becomes a finding; the usual ones when not given.
 
     Returns:
@@ -56,8 +57,19 @@ def judge(table: pd.DataFrame, thresholds: Thresholds | None = None) -> pd.DataF
     for name, one in FILE_CHECKS.items():
         flags, scores = one(table, thresholds or Thresholds())
         columns[f"{name}_score"] = np.clip(scores, 0, 1)
-        columns[f"is_{name}"] = flags
+        columns[f"is_{name}"] = flags & ~dealt_with(table, name)
     return pd.DataFrame(columns, index=table.index)
+
+
+def dealt_with(table: pd.DataFrame, check: str) -> Flags:
+    """Return about which files a person has decided that a check needs to say nothing: excluded, or no issue."""
+    if "kept" not in table.columns:
+        return np.zeros(len(table), dtype=bool)
+    done = table["excluded"].to_numpy(dtype=bool, copy=True)
+    kept = table["kept"].to_numpy(dtype=object)
+    for row in np.flatnonzero(kept != ""):
+        done[row] |= check in kept[row].split()
+    return done
 
 
 def near_duplicates(table: pd.DataFrame) -> Flags:

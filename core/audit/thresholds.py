@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
-from core.errors import DataError
+from core.errors import DataError, WorkspaceError
+from core.workspace import Workspace, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Thresholds:
         blurry: Sharpness, 0…1; photos have 0.5 to 0.85, and 0.2 to 0.42 after a blur (sigma) of 1 % of the width.
         greyscale: Colourfulness, 0…1; below, a picture is grey. Compression alone makes 0.02.
         tiny_class: Pictures of a class; with fewer it cannot be learnt from, tuned on and judged at the same time.
+        imbalance: How many times as many pictures the largest class has; more is flagged. Beyond 10 the smaller one
+            hardly counts in accuracy, and common losses learn it last.
 
     Raises:
         DataError: A threshold is not a number, or negative.
@@ -38,6 +42,7 @@ class Thresholds:
     blurry: float = 0.42
     greyscale: float = 0.03
     tiny_class: int = 3
+    imbalance: float = 10
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -46,3 +51,28 @@ class Thresholds:
                 raise DataError(
                     f'Received the threshold {value} for "{field.name}". Expected a number of at least 0. Change it.'
                 )
+
+
+def load_thresholds(workspace: Workspace, dataset_id: str) -> Thresholds:
+    """Return the thresholds that a person set for a dataset, the usual ones where nobody did."""
+    path = _path(workspace, dataset_id)
+    if not path.exists():
+        return Thresholds()
+    try:
+        kept = read_json(path)
+        usual = dataclasses.asdict(Thresholds())
+        return Thresholds(**{name: type(usual[name])(value) for name, value in kept.items() if name in usual})
+    except (WorkspaceError, DataError, AttributeError, TypeError, ValueError):  # damaged: as if none were set
+        return Thresholds()
+
+
+def save_thresholds(workspace: Workspace, dataset_id: str, thresholds: Thresholds) -> None:
+    """Keep thresholds for a dataset; only those that differ from the usual ones are written down."""
+    usual, path = Thresholds(), _path(workspace, dataset_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chosen = dataclasses.asdict(thresholds).items()
+    write_json(path, {name: value for name, value in chosen if value != getattr(usual, name)})
+
+
+def _path(workspace: Workspace, dataset_id: str) -> Path:
+    return workspace.datasets_dir / dataset_id / "thresholds.json"

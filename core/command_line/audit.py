@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from core import audit, datasets, runs, splits
+from core import audit, curation, datasets, runs, splits
 from core.command_line.output import MAX_LISTED, ProgressLine, printable, tell, tell_json
 from core.errors import DataError
 from core.workspace import Workspace
@@ -19,16 +19,21 @@ def run_audit(workspace: Workspace, arguments: argparse.Namespace) -> int:
     """``audit DIR``."""
     dataset = datasets.add_folder(workspace, arguments.folder)
     show = ProgressLine()
-    table = audit.audit(workspace, dataset, lambda done, total: show("audit", done, total))
+    found_table = audit.audit(workspace, dataset, lambda done, total: show("audit", done, total))
     show.end()
     layout = datasets.read_layout(dataset.root)
-    found = audit.checks(table, layout.class_names, layout.kind)
+    decisions = curation.load(workspace, dataset.id).decisions
+    table = curation.apply(found_table, decisions, layout.class_names)
+    thresholds = audit.load_thresholds(workspace, dataset.id)
+    found = audit.checks(table, layout.class_names, layout.kind, thresholds)
     split = _split(table)
     if arguments.json:
         said = {
             "dataset_id": dataset.id,
             "num_files": len(table),
             "num_images": int(table["usable"].sum()),
+            "num_excluded": int(table["excluded"].sum()),
+            "num_relabelled": int((table["label"] != table["given_label"]).sum()),
             "class_names": list(layout.class_names),
             "splits": split.counts,
             "split_notes": list(split.notes),

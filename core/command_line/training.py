@@ -42,6 +42,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
         "settings": run.recipe,
         "class_names": list(run.class_names),
         "num_images": run.num_images,
+        "curation_fingerprint": run.curation_fingerprint,
         "seconds": run.seconds,
         "metrics": run.metrics,
         "fine_tuned": run.fine_tuned,

@@ -146,8 +146,8 @@ def iterate_files(root: Path, layout: Layout) -> Iterator[FileRow]:
             )
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            entry_hidden = hidden or _is_hidden(entry.name)
-            if entry.is_dir(follow_symlinks=False) and _is_text(entry.name):
+            entry_hidden = hidden or is_hidden(entry.name)
+            if entry.is_dir(follow_symlinks=False) and is_text(entry.name):
                 waiting.append((path, entry_hidden))
                 continue
             try:
@@ -169,7 +169,7 @@ def _visible_folders(entries: list[os.DirEntry[str]]) -> list[str]:
     return [
         entry.name
         for entry in entries
-        if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry.name) and _is_text(entry.name)
+        if entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name) and is_text(entry.name)
     ]
 
 
@@ -190,7 +190,7 @@ def _scan_root(root: Path) -> list[os.DirEntry[str]]:
 
 
 def _kind(entry: os.DirEntry[str], status: os.stat_result, real_root: str) -> str:
-    if not _is_text(entry.name):
+    if not is_text(entry.name):
         return "bad_name"
     if stat.S_ISLNK(status.st_mode):
         return _link_kind(entry.path, real_root)
@@ -238,11 +238,13 @@ def _row(path: str, layout: Layout, status: os.stat_result | None, kind: str) ->
     )
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is hidden or made by a system."""
     return name.startswith(".") or name in SYSTEM_FOLDERS
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
+    """Return whether a name can be written down: whether its bytes are Unicode."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -251,7 +253,7 @@ def _is_text(name: str) -> bool:
 
 
 def _shown(path: str) -> str:
-    return path if _is_text(path) else os.fsencode(path).decode(errors="backslashreplace")
+    return path if is_text(path) else os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _composed(name: str) -> str:

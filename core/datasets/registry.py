@@ -8,11 +8,14 @@ import re
 import sqlite3
 import time
 import unicodedata
+import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.datasets.layouts import CLASS_KINDS, iterate_files, read_layout
+from core.datasets.roots import confine
 from core.errors import DataError, NotFound
 from core.words import sentence
 from core.workspace import Workspace, remove_directory
@@ -44,7 +47,9 @@ class Dataset:
     created: float
 
 
-def add_folder(workspace: Workspace, path: Path | str, name: str | None = None) -> Dataset:
+def add_folder(
+    workspace: Workspace, path: Path | str, name: str | None = None, roots: Sequence[Path] | None = None
+) -> Dataset:
     """Make a folder of class folders known; the folder itself is only read.
 
     The same folder, however it is written, is the same dataset.
@@ -53,19 +58,20 @@ def add_folder(workspace: Workspace, path: Path | str, name: str | None = None) 
         workspace: Where the dataset is noted.
         path: The folder; ``~`` stands for the home folder.
         name: What to call it; the folder's own name when not given.
+        roots: Where it must lie, as :func:`core.datasets.allowed_roots` returns them; anywhere when not given.
 
     Raises:
-        DataError: There is no such folder, it may not be read, it has no class folder with a picture, or it is
-            the workspace, the home folder or around one of them.
+        DataError: It leads out of the roots, there is no such folder, it may not be read, it has no class folder with
+            a picture, or it is the workspace, the home folder or around one of them.
     """
-    root = _resolve(path)
+    root = resolve_folder(path if roots is None else confine(path, roots))
     for dataset in list_datasets(workspace):
         if _same_folder(dataset.root, root):
             return dataset
-    _refuse_what_holds_more_than_pictures(root, workspace.home)
-    _require_pictures(root)
+    refuse_what_holds_more_than_pictures(root, workspace.home)
+    require_pictures(root)
     title = (name or "").strip() or root.name or str(root)
-    return register(workspace, _folder_id(root), title, root)
+    return register(workspace, _free_id(workspace, root), title, root)
 
 
 def register(
@@ -123,8 +129,14 @@ def remove(workspace: Workspace, dataset_id: str) -> None:
     with workspace.transaction() as connection:
         connection.execute("DELETE FROM datasets WHERE id = ?", (dataset_id,))
     remove_directory(workspace.datasets_dir / dataset_id)
-    if dataset.sample:
-        remove_directory(workspace.samples_dir / dataset.sample)
+    if is_kept_in(workspace, dataset):
+        remove_directory(dataset.root)
+
+
+def is_kept_in(workspace: Workspace, dataset: Dataset) -> bool:
+    """Return whether the pictures of a dataset are the workspace's own: a sample's, or uploaded."""
+    kept = (workspace.samples_dir, workspace.uploads_dir)
+    return any(dataset.root.parent == folder for folder in kept)
 
 
 def _from_row(row: sqlite3.Row) -> Dataset:
@@ -139,7 +151,12 @@ def _from_row(row: sqlite3.Row) -> Dataset:
     )
 
 
-def _resolve(path: Path | str) -> Path:
+def resolve_folder(path: Path | str) -> Path:
+    """Return a folder as an absolute path, every link on it followed.
+
+    Raises:
+        DataError: There is no such folder, or it may not be looked at.
+    """
     if not str(path).strip():
         raise DataError(
             "No folder was given. Expected a folder with one subfolder per class. Enter its path."
@@ -185,8 +202,12 @@ def _same_folder(known: Path, root: Path) -> bool:
         return False
 
 
-def _refuse_what_holds_more_than_pictures(root: Path, workspace_home: Path) -> None:
-    """Refuse the workspace, the home folder and what is around them, such as ``/``: any folder would be a class."""
+def refuse_what_holds_more_than_pictures(root: Path, workspace_home: Path) -> None:
+    """Refuse the workspace, the home folder and what is around them, such as ``/``: any folder would be a class.
+
+    Raises:
+        DataError: It is one of them.
+    """
     if root.is_relative_to(workspace_home):
         raise DataError(
             f'"{root}" is where Graft keeps its own files. '
@@ -204,7 +225,17 @@ def _refuse_what_holds_more_than_pictures(root: Path, workspace_home: Path) -> N
         )
 
 
-def _require_pictures(root: Path) -> None:
+def require_pictures(root: Path, shown: str = "") -> None:
+    """Check that a folder has class folders with at least one picture.
+
+    Args:
+        root: The folder.
+        shown: What messages call it; its path when not given.
+
+    Raises:
+        DataError: It has none; the message says what is there instead.
+    """
+    shown = shown or str(root)
     layout = read_layout(root)
     counts: Counter[str] = Counter()
     for row in iterate_files(root, layout):
@@ -214,33 +245,40 @@ def _require_pictures(root: Path) -> None:
     expected = "Expected one subfolder per class with pictures in it."
     if counts["outside_class"]:
         raise DataError(
-            f'"{root}" has {sentence("count.pictures", n=counts["outside_class"])} directly in it '
+            f'"{shown}" has {sentence("count.pictures", n=counts["outside_class"])} directly in it '
             "and none in a class folder. "
             f"{expected} Make a subfolder for each class and move the pictures there, "
             "or choose the folder above."
         )
     if counts["no_permission"]:
         raise DataError(
-            f'"{root}" has {sentence("count.folders", n=counts["no_permission"])} that may not be opened, '
+            f'"{shown}" has {sentence("count.folders", n=counts["no_permission"])} that may not be opened, '
             f"and no picture elsewhere. {expected} Give yourself permission to read them."
         )
     links = counts["symlink"] + counts["symlink_outside"] + counts["symlink_broken"]
     if links:
         raise DataError(
-            f'"{root}" has no pictures of its own, only {sentence("count.links", n=links)}. '
+            f'"{shown}" has no pictures of its own, only {sentence("count.links", n=links)}. '
             f"Links are not followed. {expected} Copy the pictures there, or choose the folder that the links lead to."
         )
     if counts.total() == counts["hidden"] and not layout.class_names:
-        raise DataError(f'"{root}" is empty. {expected} Add them, or choose another folder.')
+        raise DataError(f'"{shown}" is empty. {expected} Add them, or choose another folder.')
     raise DataError(
-        f'No picture was found in "{root}" '
+        f'No picture was found in "{shown}" '
         f"({sentence('count.subfolders', n=len(layout.class_names))}, "
         f"{sentence('count.other_files', n=counts.total())}). "
         f"{expected} Add them, or choose another folder."
     )
 
 
-def _folder_id(root: Path) -> str:
-    plain = unicodedata.normalize("NFKD", root.name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "folder"
-    return f"{slug}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
+def _free_id(workspace: Workspace, root: Path) -> str:
+    """Return an id for a folder that no dataset has; one that was moved keeps that of its first place."""
+    own = f"{slug(root.name)}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
+    taken = {dataset.id for dataset in list_datasets(workspace)}
+    return f"{own}-{uuid.uuid4().hex[:8]}" if own in taken else own
+
+
+def slug(name: str) -> str:
+    """Return a name as the beginning of an id: small Latin letters, digits and dashes, at most 40."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "folder"

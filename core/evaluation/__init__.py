@@ -7,34 +7,47 @@ scikit-learn wherever scikit-learn has the measure (the tests hold it to that).
 from __future__ import annotations
 
 from core.evaluation.calibration import TEMPERATURE_RANGE, fit_temperature, softmax
-from core.evaluation.comparison import Difference, paired_difference
-from core.evaluation.scores import (
-    NUM_RESAMPLES,
-    ClassScores,
+from core.evaluation.comparison import Difference, holm, mcnemar, paired_difference
+from core.evaluation.confusion import (
+    ORDERS,
     Confusion,
-    Estimate,
-    Evaluation,
+    class_order,
+    confused_classes,
     confusion_matrix,
-    evaluate,
     most_confused,
-    top_classes,
-    top_losses,
-    wilson_interval,
 )
+from core.evaluation.curves import ranked
+from core.evaluation.intervals import NUM_RESAMPLES, Estimate, wilson_interval
+from core.evaluation.reliability import NUM_BINS, Bin, Reliability, reliability
+from core.evaluation.scores import CLASS_MEASURES, TOP_COUNTS, ClassScores, Evaluation, evaluate
+from core.evaluation.worst import margins, top_classes, top_losses
 
 __all__ = [
+    "CLASS_MEASURES",
+    "NUM_BINS",
     "NUM_RESAMPLES",
+    "ORDERS",
     "TEMPERATURE_RANGE",
+    "TOP_COUNTS",
+    "Bin",
     "ClassScores",
     "Confusion",
     "Difference",
     "Estimate",
     "Evaluation",
+    "Reliability",
+    "class_order",
+    "confused_classes",
     "confusion_matrix",
     "evaluate",
     "fit_temperature",
+    "holm",
+    "margins",
+    "mcnemar",
     "most_confused",
     "paired_difference",
+    "ranked",
+    "reliability",
     "softmax",
     "top_classes",
     "top_losses",

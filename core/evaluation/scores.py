@@ -1,35 +1,29 @@
-"""The scores of one model on one split, with their intervals; what it confuses, and where it is surest and wrong."""
+"""The scores of one model on one split, over all and per class, each with its interval."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit
 
+from core.evaluation import counted, curves
 from core.evaluation.calibration import FloatArray, IntArray, checked
+from core.evaluation.confusion import confusion_matrix
+from core.evaluation.intervals import UNDEFINED, Estimate, Groups, around, num_resamples
+from core.evaluation.reliability import plain, rebuilt
 
-Z_95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal
-NUM_RESAMPLES = 1000  # the percentile ends then move by about 0.1 of the interval's width between seeds
-
-
-class Estimate(NamedTuple):
-    """A measure in [0, 1] with its 95 % interval: ``low <= value <= high``.
-
-    The interval covers which images happened to be in the split, not what training again would change.
-    """
-
-    value: float
-    low: float
-    high: float
+TOP_COUNTS = (3, 5)
+"""The k of top-k accuracy; one is left out where there are not more classes."""
+CLASS_MEASURES = ("precision", "recall", "f1", "specificity", "average_precision", "roc_auc")
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """How well one class is found. A ratio whose denominator is zero counts as 0.0.
+    """How well one class is found. A ratio whose denominator is zero counts as 0.0; NaN is what is not defined.
 
     Attributes:
         name: The class.
@@ -37,6 +31,11 @@ class ClassScores:
         recall: Of the images of this class, the share that was given it, in [0, 1].
         f1: Harmonic mean of precision and recall, in [0, 1].
         support: Number of images of this class in the split.
+        specificity: Of the images of other classes, the share that was not given this one, in [0, 1]; NaN if none.
+        average_precision: Area under precision over recall as the probability falls, in [0, 1]; NaN without images.
+        roc_auc: How often an image of the class has a higher probability of it than one of another, in [0, 1]; NaN
+            where there are none of either kind.
+        intervals: The 95 % interval of each of :data:`CLASS_MEASURES`, low and high.
     """
 
     name: str
@@ -44,15 +43,14 @@ class ClassScores:
     recall: float
     f1: float
     support: int
+    specificity: float = float("nan")
+    average_precision: float = float("nan")
+    roc_auc: float = float("nan")
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
-
-class Confusion(NamedTuple):
-    """One kind of error: ``num_images`` of ``true`` were called ``predicted``, ``share`` of all errors."""
-
-    true: str
-    predicted: str
-    num_images: int
-    share: float
+    def estimate(self, measure: str) -> Estimate:
+        """Return one of :data:`CLASS_MEASURES` with its interval."""
+        return Estimate(getattr(self, measure), *self.intervals[measure])
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,23 +59,32 @@ class Evaluation:
 
     Attributes:
         num_images: Images judged, at least 1.
-        accuracy: Share of right answers, with Wilson's interval.
-        macro_f1: Mean F1 of the classes that have images, with a bootstrap interval.
-        balanced_accuracy: Mean recall of the classes that have images, in [0, 1].
-        log_loss: Mean negative log-probability of the true class in nats, 0 is perfect.
-        num_classes_left_out: Classes without an image in this split; means over classes leave them out.
+        measures: By name: ``accuracy``, ``top_3_accuracy`` and ``top_5_accuracy`` (shares, with Wilson's interval),
+            the measures of :data:`core.evaluation.counted.BOUNDS` and ``log_loss`` (mean negative log-probability of
+            the true class in nats, 0 is perfect), with bootstrap intervals. Means over classes leave out those
+            without images.
+        num_classes_left_out: Classes without an image in this split.
         per_class: One entry per class, in the order of the class names.
         confusion_matrix: Counts, int64, shape (classes, classes); rows are true, columns predicted.
+        num_groups: Groups of near-duplicates, one image counting as a group too.
     """
 
     num_images: int
-    accuracy: Estimate
-    macro_f1: Estimate
-    balanced_accuracy: float
-    log_loss: float
+    measures: Mapping[str, Estimate]
     num_classes_left_out: int
     per_class: tuple[ClassScores, ...]
     confusion_matrix: IntArray
+    num_groups: int
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Share of right answers."""
+        return self.measures["accuracy"]
+
+    @property
+    def macro_f1(self) -> Estimate:
+        """Mean F1 of the classes that have images."""
+        return self.measures["macro_f1"]
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -86,23 +93,62 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values for ``json.dumps``; intervals are ``[low, high]`` beside their measure."""
-        return {
-            "num_images": self.num_images,
-            "accuracy": self.accuracy.value,
-            "accuracy_interval": [self.accuracy.low, self.accuracy.high],
-            "macro_f1": self.macro_f1.value,
-            "macro_f1_interval": [self.macro_f1.low, self.macro_f1.high],
-            "balanced_accuracy": self.balanced_accuracy,
-            "log_loss": self.log_loss,
+        stored: dict[str, Any] = {"num_images": self.num_images, "num_groups": self.num_groups}
+        for name, estimate in self.measures.items():
+            value, *interval = plain(estimate)
+            stored |= {name: value, f"{name}_interval": interval}
+        return stored | {
             "num_classes_left_out": self.num_classes_left_out,
             "class_names": list(self.class_names),
-            "per_class": [asdict(scores) for scores in self.per_class],
+            "per_class": [_plain_class(scores) for scores in self.per_class],
             "confusion_matrix": self.confusion_matrix.tolist(),
         }
 
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Evaluation:
+        """Rebuild it from what :meth:`to_json` returned.
+
+        Raises:
+            KeyError: It is that of an older Graft, which knew fewer measures.
+        """
+        names = [name.removesuffix("_interval") for name in stored if name.endswith("_interval")]
+        return cls(
+            num_images=stored["num_images"],
+            measures={name: rebuilt([stored[name], *stored[f"{name}_interval"]]) for name in names},
+            num_classes_left_out=stored["num_classes_left_out"],
+            per_class=tuple(_rebuilt_class(scores) for scores in stored["per_class"]),
+            confusion_matrix=np.array(stored["confusion_matrix"], dtype=np.int64),
+            num_groups=stored["num_groups"],
+        )
+
+
+def _plain_class(scores: ClassScores) -> dict[str, Any]:
+    stored: dict[str, Any] = {"name": scores.name, "support": scores.support}
+    for measure in CLASS_MEASURES:
+        value, *interval = plain(scores.estimate(measure))
+        stored |= {measure: value, f"{measure}_interval": interval}
+    return stored
+
+
+def _rebuilt_class(stored: Mapping[str, Any]) -> ClassScores:
+    found = {
+        measure: rebuilt([stored[measure], *stored[f"{measure}_interval"]]) for measure in CLASS_MEASURES
+    }
+    return _class_scores(stored["name"], stored["support"], found)
+
+
+def _class_scores(name: str, support: int, found: Mapping[str, Estimate]) -> ClassScores:
+    values = {measure: estimate.value for measure, estimate in found.items()}
+    intervals = {measure: (estimate.low, estimate.high) for measure, estimate in found.items()}
+    return ClassScores(name=name, support=support, intervals=intervals, **values)
+
 
 def evaluate(
-    y_true: npt.ArrayLike, y_prob: npt.ArrayLike, class_names: Sequence[str], seed: int = 0
+    y_true: npt.ArrayLike,
+    y_prob: npt.ArrayLike,
+    class_names: Sequence[str],
+    seed: int = 0,
+    groups: npt.ArrayLike | None = None,
 ) -> Evaluation:
     """How good are these predictions?
 
@@ -112,7 +158,9 @@ def evaluate(
         y_true: True class indices, integer, shape (images,), each in 0 … classes − 1.
         y_prob: Probabilities, float, shape (images, classes), in [0, 1], rows summing to 1.
         class_names: Names in the order of the columns of ``y_prob``.
-        seed: Of the bootstrap behind the interval of macro F1.
+        seed: Of the bootstrap.
+        groups: The same for images that hang together, such as near-duplicates, shape (images,); None if each stands
+            alone. Where there are such groups the intervals are wider.
 
     Raises:
         DataError: There is no image, or a probability is not a number.
@@ -124,193 +172,81 @@ def evaluate(
             f"Received probabilities for {prob.shape[1]} classes and {len(class_names)} class names. "
             "Expected one name per class. Pass the class names the model was trained on."
         )
-    confusion = confusion_matrix(truth, prob.argmax(axis=1), len(class_names))
-    precision, recall, f1 = _class_ratios(confusion)
-    support = confusion.sum(axis=1)
-    judged = support > 0
+    together, y_pred = Groups(groups, truth), prob.argmax(axis=1)
+    confusion = confusion_matrix(truth, y_pred, len(class_names))
+    drawn = counted.draw(confusion, seed)
+    accuracy = together.share(y_pred == truth)
+    by_group = (
+        None if together.are_single else counted.draw_groups(truth, y_pred, len(class_names), together, seed)
+    )
     return Evaluation(
         num_images=len(truth),
-        accuracy=wilson_interval(int(np.trace(confusion)), len(truth)),
-        macro_f1=_bootstrap_macro_f1(confusion, seed),
-        balanced_accuracy=float(recall[judged].mean()),
-        log_loss=float(_losses(truth, prob).mean()),
-        num_classes_left_out=int((~judged).sum()),
-        per_class=tuple(
-            ClassScores(name, float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
-            for i, name in enumerate(class_names)
-        ),
+        measures={
+            "accuracy": accuracy,
+            **_top_accuracies(truth, prob, together),
+            **counted.estimates(confusion, drawn, accuracy, by_group, together),
+            "log_loss": _log_loss(truth, prob, together, seed),
+        },
+        num_classes_left_out=int((confusion.sum(axis=1) == 0).sum()),
+        per_class=_per_class(truth, prob, class_names, confusion, drawn, together, seed),
         confusion_matrix=confusion,
+        num_groups=together.num_groups,
     )
 
 
-def confusion_matrix(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, num_classes: int) -> IntArray:
-    """How often was each class taken for each class?
-
-    Args:
-        y_true: True class indices, integer, shape (images,).
-        y_pred: Predicted class indices, integer, shape (images,).
-        num_classes: Number of classes; all indices are below it.
-
-    Returns:
-        Counts, int64, shape (classes, classes); rows are true, columns predicted.
-
-    Example:
-        >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2).tolist()
-        [[1, 1], [0, 1]]
-    """
-    cells = np.asarray(y_true, dtype=np.int64) * num_classes + np.asarray(y_pred, dtype=np.int64)
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64)
+def _top_accuracies(truth: IntArray, prob: FloatArray, groups: Groups) -> dict[str, Estimate]:
+    """Of equally probable classes the first comes first, as among predictions."""
+    true_prob = prob[np.arange(len(truth)), truth][:, None]
+    before = np.arange(prob.shape[1]) < truth[:, None]
+    rank = ((prob > true_prob) | ((prob == true_prob) & before)).sum(axis=1)
+    return {
+        f"top_{count}_accuracy": groups.share(rank < count) for count in TOP_COUNTS if count < prob.shape[1]
+    }
 
 
-def wilson_interval(num_right: int, num_images: int) -> Estimate:
-    """A share of right answers with its 95 % interval, which stays honest for few images and near 0 and 1.
-
-    Args:
-        num_right: Right answers, 0 … ``num_images``.
-        num_images: Answers, at least 1.
-
-    Reference:
-        Wilson 1927, Probable inference, the law of succession, and statistical inference.
-
-    Example:
-        >>> [round(number, 3) for number in wilson_interval(9, 10)]
-        [0.9, 0.596, 0.982]
-    """
-    share = num_right / num_images
-    spread = Z_95**2 / num_images
-    centre = (share + spread / 2) / (1 + spread)
-    half = Z_95 / (1 + spread) * float(np.sqrt(share * (1 - share) / num_images + spread / (4 * num_images)))
-    return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
-
-
-def most_confused(confusion: npt.ArrayLike, class_names: Sequence[str]) -> list[Confusion]:
-    """Which class is taken for which, most frequent first?
-
-    Args:
-        confusion: Counts, integer, shape (classes, classes); rows are true, columns predicted.
-        class_names: Names in the order of the rows.
-
-    Returns:
-        One entry per pair that was confused at least once; equal counts stay in the order of the classes.
-    """
-    counts = np.array(confusion, dtype=np.int64)
-    np.fill_diagonal(counts, 0)
-    num_errors = int(counts.sum())
-    true_indices, predicted_indices = np.nonzero(counts)
-    order = np.argsort(-counts[true_indices, predicted_indices], kind="stable")
-    pairs = zip(true_indices[order].tolist(), predicted_indices[order].tolist(), strict=True)
-    return [
-        Confusion(class_names[i], class_names[j], int(counts[i, j]), int(counts[i, j]) / num_errors)
-        for i, j in pairs
-    ]
-
-
-def top_losses(y_true: npt.ArrayLike, y_prob: npt.ArrayLike) -> IntArray:
-    """In which order should the pictures be looked at, worst first?
-
-    Args:
-        y_true: True class indices, integer, shape (images,).
-        y_prob: Probabilities, float, shape (images, classes).
-
-    Returns:
-        Positions of all images, int64, shape (images,): the one whose true class was thought least
-        probable comes first; equal ones keep their order.
-    """
-    truth = np.asarray(y_true, dtype=np.int64)
-    true_prob = np.asarray(y_prob)[np.arange(len(truth)), truth]
-    return np.argsort(true_prob, kind="stable").astype(np.int64)
-
-
-def top_classes(y_prob: npt.ArrayLike, class_names: Sequence[str], count: int = 5) -> list[tuple[str, float]]:
-    """What does the model think one picture shows, most probable first?
-
-    Args:
-        y_prob: Probabilities of one image, float, shape (classes,).
-        class_names: Names in the same order.
-        count: Most classes to name.
-
-    Returns:
-        Pairs of class and probability; equally probable ones stay in the order of the classes.
-    """
-    prob = np.asarray(y_prob, dtype=np.float64)
-    order = np.argsort(-prob, kind="stable")[:count]
-    return [(class_names[index], float(prob[index])) for index in order]
-
-
-def _losses(truth: IntArray, prob: FloatArray) -> FloatArray:
+def _log_loss(truth: IntArray, prob: FloatArray, groups: Groups, seed: int) -> Estimate:
     # scikit-learn cuts probabilities at the same epsilon: one certain error must not make the mean infinite.
-    true_prob = prob[np.arange(len(truth)), truth].clip(np.finfo(np.float64).eps, 1.0)
-    losses: FloatArray = -np.log(true_prob)
-    return losses
+    losses = -np.log(prob[np.arange(len(truth)), truth].clip(np.finfo(np.float64).eps, 1.0))
+    drawn = [
+        weights @ losses / weights.sum(axis=1)
+        for weights in groups.resamples(num_resamples(len(truth)), seed)
+    ]
+    return around(float(losses.mean()), np.concatenate(drawn), groups.spread, (0.0, math.inf))
 
 
-def _class_ratios(confusion: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    right, true, predicted = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    return _ratio(right, predicted), _ratio(right, true), _ratio(2 * right, true + predicted)
+def _per_class(
+    truth: IntArray,
+    prob: FloatArray,
+    class_names: Sequence[str],
+    confusion: IntArray,
+    drawn: counted.Drawn,
+    groups: Groups,
+    seed: int,
+) -> tuple[ClassScores, ...]:
+    y_pred = prob.argmax(axis=1)
+    ratios = np.transpose(counted.class_ratios(counted.counts_of(confusion)))
+    f1_draws, f1_expected = (counted.class_ratios(counts)[2] for counts in (drawn.counts, drawn.expected))
+    ranked = curves.estimates(truth, prob, groups, seed)
+    found = []
+    for label, name in enumerate(class_names):
+        is_true, is_said = truth == label, y_pred == label
+        precision, recall, f1 = map(float, ratios[label])
+        recalled = groups.share(is_said, is_true)
+        estimates = {
+            "precision": _or(groups.share(is_true, is_said), precision),
+            "recall": _or(recalled, recall),
+            "f1": _or(UNDEFINED, f1)
+            if math.isnan(recalled.value)
+            else counted.estimate(
+                f1, f1_draws[:, label], float(f1_expected[label]), drawn.spread, (0.0, 1.0), recalled
+            ),
+            "specificity": groups.share(~is_said, ~is_true),
+            **ranked[label]._asdict(),
+        }
+        found.append(_class_scores(name, int(is_true.sum()), estimates))
+    return tuple(found)
 
 
-def _ratio(part: IntArray, whole: IntArray) -> FloatArray:
-    return np.divide(part, whole, out=np.zeros(whole.shape), where=whole > 0)
-
-
-def _macro_f1(confusion: IntArray) -> float:
-    _, _, f1 = _class_ratios(confusion)
-    return float(f1[confusion.sum(axis=1) > 0].mean())
-
-
-def _bootstrap_macro_f1(confusion: IntArray, seed: int) -> Estimate:
-    """Bootstrap over the images of each class, drawn as counts of the rows of the confusion matrix.
-
-    Class sizes stay as they are: were a class of few images missing from a draw, its errors would be too. Images are
-    drawn from smoothed rates, since a class of a single image, or one without an error, would otherwise come out the
-    same in each draw, as if nothing were unknown; what smoothing takes from the spread of small classes is given back.
-    The interval holds both the percentile one and the basic one, which takes back the bias that macro F1 has where
-    classes are small, and it is at least as wide as that of accuracy, which knows how little no error among few images
-    says. Simulated with 1 to 50 images a class it held the true score in 90 to 100 of 100 cases.
-
-    Reference:
-        Davison and Hinkley 1997, Bootstrap Methods and Their Application, equations 5.6 and 5.18.
-    """
-    value = _macro_f1(confusion)
-    rng = np.random.default_rng(seed)
-    support = confusion.sum(axis=1)
-    rates = _smoothed_rates(confusion)
-    right, predicted = np.zeros((2, NUM_RESAMPLES, len(confusion)))
-    for label in np.flatnonzero(support):
-        drawn = rng.multinomial(support[label], rates[label], size=NUM_RESAMPLES)
-        predicted += drawn
-        right[:, label] = drawn[:, label]
-    scores = _macro_f1_of(right, predicted, support)
-    mean_support = support[support > 0].mean()
-    scores = scores.mean() + (scores - scores.mean()) * np.sqrt((mean_support + 1) / mean_support)
-    low, high = np.quantile(scores, [0.025, 0.975])
-    expected = _macro_f1_of(support * np.diag(rates), support @ rates, support)
-    accuracy = wilson_interval(int(np.trace(confusion)), int(support.sum()))
-    lowest = min(low, value + expected - high, value + accuracy.low - accuracy.value)
-    # In log-odds the basic interval does not reach a perfect score where there were errors.
-    with np.errstate(all="ignore"):
-        bounded = np.nan_to_num(expit(logit(value) + logit(expected) - logit(max(0.0, low))), nan=1.0)
-    highest = max(high, min(value + expected - low, bounded), value + accuracy.high - accuracy.value)
-    return Estimate(value, max(0.0, min(value, float(lowest))), min(1.0, max(value, float(highest))))
-
-
-def _macro_f1_of(right: FloatArray, predicted: FloatArray, support: IntArray) -> Any:
-    """Return macro F1 over the classes with images, from counts per class in the last axis."""
-    f1 = 2 * right / np.maximum(1, support + predicted)
-    return f1[..., support > 0].mean(axis=-1)
-
-
-def _smoothed_rates(confusion: IntArray) -> FloatArray:
-    """Return how often each class is taken for each, as if one more image of it had been seen that went as usual.
-
-    As usual: right with the accuracy over all, to which two right and two wrong answers are added (Agresti and Coull
-    1998); if wrong, taken for the others as often as these are said at all.
-    """
-    num_classes, support = len(confusion), confusion.sum(axis=1, keepdims=True)
-    accuracy = (np.trace(confusion) + 2) / (support.sum() + 4)
-    said = np.tile(confusion.sum(axis=0) + 1 / num_classes, (num_classes, 1))
-    np.fill_diagonal(said, 0)
-    usual = (1 - accuracy) * said / np.maximum(said.sum(axis=1, keepdims=True), 1e-12)
-    np.fill_diagonal(usual, accuracy)
-    rates: FloatArray = (confusion + usual) / (confusion + usual).sum(axis=1, keepdims=True)
-    return rates
+def _or(found: Estimate, value: float) -> Estimate:
+    """Return the estimate; a value that only convention gives may as well be any other."""
+    return Estimate(value, 0.0, 1.0) if math.isnan(found.value) else found

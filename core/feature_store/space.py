@@ -68,6 +68,11 @@ class FeatureSpace:
                 yield list(found), matrix[list(found.values())]
         self._touch()
 
+    def count_known(self, keys: Collection[str]) -> int:
+        """Return how many of ``keys`` the index lists; no row is read."""
+        wanted = set(keys)
+        return len(wanted.intersection(key for _, listed, _ in self._index() for key in listed))
+
     def append(self, keys: Sequence[str], matrix: np.ndarray) -> None:
         """Add rows; they are on disk when this returns.
 

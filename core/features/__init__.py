@@ -130,8 +130,7 @@ def extract(
         WorkspaceError: The cache cannot be written, or ``GRAFT_FEATURES_GB`` is not a number.
     """
     max_bytes = feature_store.limit_bytes()
-    engine = engines.fastest(workspace, backbone, pooling, len(paths))
-    space = FeatureSpace(workspace, describe_space(backbone, resize, pooling, view, engine.precision))
+    engine, space = _engine_and_space(workspace, backbone, hashes, resize, pooling, view)
     rows = _Rows(paths, hashes, space.num_features)
     for keys, known in space.read(rows.missing):
         rows.put(keys, known)
@@ -148,6 +147,27 @@ def extract(
     feature_store.evict(workspace, max_bytes, in_use=(space.key,))
     num_cached = len(paths) - writer.num_rows - len(rows.unreadable)
     return Features(rows.matrix, writer.num_rows, num_cached, rows.unreadable, engine)
+
+
+def _engine_and_space(
+    workspace: Workspace,
+    backbone: Backbone,
+    hashes: Sequence[str],
+    resize: str,
+    pooling: str,
+    view: View | None,
+) -> tuple[Engine, FeatureSpace]:
+    """Return the fastest engine and its space, or TensorFlow's where that knows all but a few of the pictures."""
+
+    def space_of(engine: Engine) -> FeatureSpace:
+        return FeatureSpace(workspace, describe_space(backbone, resize, pooling, view, engine.precision))
+
+    traced = engines.by_tensorflow(backbone, pooling, "it has computed most of these pictures before")
+    num_known = space_of(traced).count_known(hashes)
+    if num_known and not engines.pays(backbone, len(set(hashes)) - num_known):
+        return traced, space_of(traced)
+    engine = engines.fastest(workspace, backbone, pooling, len(hashes))
+    return engine, space_of(engine)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from core.workspace import Workspace, remove_directory
 
 LANES: Mapping[str, str] = {
     "sample": "data",
+    "upload": "data",
     "audit": "data",
     "train": "train",
     "cross_validate": "train",

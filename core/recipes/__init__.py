@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.recipes.effects import without_effect
 from core.recipes.presets import DEFAULT_PRESET, PRESETS, SAMPLE_CHANGES, preset, preset_name
 from core.recipes.recipe import (
     BALANCES,
@@ -44,4 +45,5 @@ __all__ = [
     "validate_fractions",
     "validate_image_size",
     "weights_file",
+    "without_effect",
 ]

@@ -68,7 +68,8 @@ class Recipe:
         weight_decay: Weight decay of ``"adamw"``.
         batch_size: Images per step, in stage 2 and of ``"adam"`` in stage 1.
         patience: Epochs without a lower validation loss after which a stage in batches stops; 0 never stops early.
-        max_minutes: Minutes after which the training stops and keeps the best so far; 0 for no limit.
+        max_minutes: Minutes after which the training stops and keeps the best so far; 0 for no limit. They begin with
+            the job; of what was done before an interruption the finished epochs count. The model is judged after them.
         mixed_precision: Compute in 16 bits where that is safe; graphics cards only.
     """
 

@@ -18,6 +18,7 @@ from core.backbones import Backbone
 from core.errors import UnreadableImage, WorkspaceError
 from core.heads import fit_probe
 from core.images import iterate_decoded
+from core.progress import part
 from core.recipes import Recipe
 from core.session.executor import Context
 from core.session.material import Material
@@ -111,7 +112,7 @@ def _features(
         chosen.paths,
         chosen.hashes,
         resize=recipe.resize,
-        progress=lambda done, _: context.progress(before + done, total),
+        progress=part(context.progress, before, total),
     )
     found: np.ndarray = np.nan_to_num(extracted.matrix)
     return found

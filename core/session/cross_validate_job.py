@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 
 from core import datasets, evaluation, features, recipes, runs, splits, training
 from core.errors import Cancelled, JobError
+from core.progress import part
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
@@ -39,25 +42,42 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     backbone = networks.warm_backbone(context, recipe, job)
     context.stage("features")
     table = runs.load_split(context.workspace, run.id)
-    extracted = features.extract(
+    extract = functools.partial(
+        features.extract,
         context.workspace,
         backbone,
         [dataset.root / path for path in table["path"]],
         list(table["sha256"]),
         resize=recipe.resize,
-        progress=context.progress,
         pooling=recipe.pooling,
     )
+    total = len(table) * (1 + recipe.views)
+    plain = extract(progress=part(context.progress, 0, total))
+    views = []
+    for index in range(recipe.views):  # of all pictures: each is learnt from in some fold
+        before = len(table) * (1 + index)
+        view = extract(
+            progress=part(context.progress, before, total),
+            view=features.View(recipe.augment, index, recipe.seed),
+        )
+        views.append(view.matrix)
     read = np.ones(len(table), dtype=bool)
-    read[sorted(extracted.unreadable)] = False
+    read[sorted(plain.unreadable)] = False
     context.stage("cross_validate")
-    summary = _cross_validate(context, recipe, run, table[read], extracted.matrix[read])
+    summary = _cross_validate(
+        context, recipe, run, table[read], plain.matrix[read], [view[read] for view in views]
+    )
     runs.save_cross_validation(context.workspace, run.id, summary)
     return {"run_id": run.id}
 
 
 def _cross_validate(
-    context: Context, recipe: Recipe, run: runs.Run, table: pd.DataFrame, matrix: np.ndarray
+    context: Context,
+    recipe: Recipe,
+    run: runs.Run,
+    table: pd.DataFrame,
+    matrix: np.ndarray,
+    views: Sequence[np.ndarray],
 ) -> dict[str, Any]:
     """Return what :func:`core.runs.cross_validation` does, and keep the out-of-fold answers."""
     index = {name: number for number, name in enumerate(run.class_names)}
@@ -75,6 +95,7 @@ def _cross_validate(
             len(run.class_names),
             recipe,
             quiet,
+            [view[train] for view in views],
         )
         if trained.stopped:
             raise Cancelled

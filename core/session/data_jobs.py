@@ -1,4 +1,4 @@
-"""Jobs that need no TensorFlow: make a sample, look at a dataset's files."""
+"""Jobs that need no TensorFlow: make a sample, unpack an upload, look at a dataset's files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ def do_sample(context: Context, job: Job) -> dict[str, Any]:
     context.stage("sample")
     dataset = datasets.add_sample(context.workspace, job.args["sample"], context.progress)
     return audit_dataset(context, dataset)
+
+
+def do_upload(context: Context, job: Job) -> dict[str, Any]:
+    """Unpack what was uploaded, make it a dataset and look at its files."""
+    context.stage("unpack")
+    dataset, unpacked = datasets.add_upload(
+        context.workspace, job.args["token"], job.args["name"], context.progress
+    )
+    left_out = (
+        {} if unpacked is None else {"num_links": unpacked.num_links, "num_hidden": unpacked.num_hidden}
+    )
+    return audit_dataset(context, dataset) | left_out
 
 
 def do_audit(context: Context, job: Job) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import psutil
 
 from core import queue, runs, words
 from core.errors import Cancelled, GraftError, WorkspaceError
+from core.session.leavable import run_leavable
 from core.workspace import Workspace
 
 DEFAULT_IDLE_S = 900.0
@@ -39,6 +40,7 @@ Item = TypeVar("Item")
 
 HANDLERS: Mapping[str, str] = {
     "sample": "core.session.data_jobs:do_sample",
+    "upload": "core.session.data_jobs:do_upload",
     "audit": "core.session.data_jobs:do_audit",
     "train": "core.session.train_job:do_train",
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",
@@ -124,8 +126,14 @@ class Context:
             self.emit("stage", name=name)
         self.progress(0, 0)
 
-    def progress(self, done: int, total: int) -> None:
+    def progress(self, done: int, total: int, **told: Any) -> None:
         """Say how far the stage is.
+
+        Args:
+            done: Done so far.
+            total: Done at the end; 0 if that is not known.
+            told: What else people may want to know; ``ends_early=True`` if the end may come sooner than at ``total``,
+                so that there is no telling when.
 
         Raises:
             Cancelled: The user asked to stop (but see :meth:`finish_anyway`).
@@ -135,17 +143,16 @@ class Context:
         if now - self._reported < REPORT_EVERY_S and not done == total != 0:
             return
         self._reported = now
-        state = queue.report(
-            self.workspace,
-            self._job.id,
-            {
-                "stage": self._stage,
-                "done": done,
-                "total": total,
-                "rate": rate,
-                "eta_s": (total - done) / rate if rate else None,
-            },
-        )
+        knows_end = rate and not told.get("ends_early")
+        now_is = {
+            "stage": self._stage,
+            "done": done,
+            "total": total,
+            "rate": rate,
+            "eta_s": (total - done) / rate if knows_end else None,
+            **told,
+        }
+        state = queue.report(self.workspace, self._job.id, now_is)
         if state == "cancelling" and not self._finishing:
             raise Cancelled
 
@@ -305,7 +312,9 @@ class Session:
         context = Context(self.workspace, self.device, warm, job)
         try:
             context.stage("startup")
-            result = _handler(job.kind)(context, job)
+            # Its import may bring TensorFlow, which takes seconds in which nothing else is heard.
+            handler = run_leavable(lambda: _handler(job.kind), context.is_stop_asked)
+            result = handler(context, job)
             self._finish(job, "done", result=result)
         except Cancelled as stop:
             self._finish(job, "cancelled", message=str(stop))

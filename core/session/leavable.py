@@ -1,4 +1,4 @@
-"""Work that can be left behind: TensorFlow cannot be stopped while it compiles a training step, for half a minute."""
+"""Work that can be left behind: TensorFlow cannot be stopped while it is imported, or compiles a training step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class LeftBehind(Cancelled):
 
 
 def run_leavable(
-    work: Callable[[], Result], is_stop_asked: Callable[[], bool], may_be_left: Callable[[], bool]
+    work: Callable[[], Result],
+    is_stop_asked: Callable[[], bool],
+    may_be_left: Callable[[], bool] = lambda: True,
 ) -> Result:
     """Do work in a thread of its own and wait for it, but not when the user asks to stop and it cannot hear.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core import audit, datasets, runs, splits, training
+from core import audit, curation, datasets, runs, splits, training
 from core.datasets import Dataset
 from core.errors import JobError, NotFound
 from core.features import Features
@@ -29,6 +29,7 @@ class Material:
         table: One row per image: ``path`` (below root), ``sha256``, ``label``, ``split``, ``group``.
         class_names: What the model learns to tell apart; the labels of all rows are among them.
         notes: What was left out and what bears on the scores.
+        curation_fingerprint: Hash of the decisions that were obeyed; ``""`` where there were none.
     """
 
     dataset_id: str
@@ -36,6 +37,7 @@ class Material:
     table: pd.DataFrame
     class_names: list[str]
     notes: list[Sentence] = field(default_factory=list)
+    curation_fingerprint: str = ""
 
     @property
     def paths(self) -> list[Path]:
@@ -75,14 +77,15 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
     """Bring the dataset's audit up to date and return the images to train on and to judge by."""
     dataset = _dataset(context, job)
     audit_dataset(context, dataset)
-    table = audit.load_table(context.workspace, dataset.id)
+    table = audit.load_decided(context.workspace, dataset.id)
     if table is None:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
     table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
     columns = ["path", "sha256", "label", "split", "group"]
     used = table.loc[table["split"] != "", columns].sort_values("path", ignore_index=True)
     class_names = sorted(used["label"].unique())
-    return Material(dataset.id, dataset.root, used, class_names, _notes(table, dataset))
+    decided = curation.fingerprint(curation.made(table))
+    return Material(dataset.id, dataset.root, used, class_names, _notes(table, dataset), decided)
 
 
 def _dataset(context: Context, job: Job) -> Dataset:
@@ -105,6 +108,10 @@ def _notes(table: pd.DataFrame, dataset: Dataset) -> list[Sentence]:
         notes.append(sentence("note.empty", names=quoted(empty)))
     if unusable := int((table["problem"] != "").sum()):
         notes.append(sentence("note.unusable", files=sentence("count.files", n=unusable)))
+    if excluded := int((table["excluded"] & table["found_usable"]).sum()):
+        notes.append(sentence("note.excluded", n=excluded))
+    if relabelled := int((table["usable"] & (table["label"] != table["given_label"])).sum()):
+        notes.append(sentence("note.relabelled", n=relabelled))
     return notes
 
 

@@ -12,13 +12,20 @@ from core.errors import JobError
 from core.queue import Job
 from core.recipes import Recipe
 from core.session.executor import Context
+from core.session.leavable import run_leavable
 
 
 def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
-    """Return the network that a recipe begins with, from those kept warm where it is among them."""
-    return context.warm.get(
-        warm_key(recipe, job), lambda: build_backbone(context, recipe, job), ", ".join(_description(recipe))
-    )
+    """Return the network that a recipe begins with, from those kept warm where it is among them.
+
+    Raises:
+        Cancelled: The user asked to stop while it was built.
+    """
+
+    def build() -> Backbone:
+        return run_leavable(lambda: build_backbone(context, recipe, job), context.is_stop_asked)
+
+    return context.warm.get(warm_key(recipe, job), build, ", ".join(_description(recipe)))
 
 
 def warm_key(recipe: Recipe, job: Job) -> str:

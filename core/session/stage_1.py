@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
 import psutil
 
 from core import backbones, features, runs, training
 from core.backbones import Backbone
 from core.errors import JobError
-from core.progress import Progress
+from core.progress import part
 from core.recipes import Recipe
 from core.session.executor import Context
 from core.session.material import Material, without_lost
@@ -52,7 +53,7 @@ def extract(
         material.paths,
         material.hashes,
         resize=recipe.resize,
-        progress=_part(context.progress, 0, total),
+        progress=part(context.progress, 0, total),
         pooling=recipe.pooling,
     )
     num_computed, num_cached = plain.num_computed, plain.num_cached
@@ -67,7 +68,7 @@ def extract(
             images.paths,
             hashes,
             resize=recipe.resize,
-            progress=_part(context.progress, num_plain + index * num_train, total),
+            progress=part(context.progress, num_plain + index * num_train, total),
             pooling=recipe.pooling,
             view=features.View(recipe.augment, index, recipe.seed),
         )
@@ -77,11 +78,6 @@ def extract(
     why = f" ({plain.engine.reason})" if num_computed and plain.engine.reason else ""
     context.log(f"Features: {num_computed} computed{by}{why}, {num_cached} taken from the cache.")
     return material, Extracted(matrix, views, num_computed)
-
-
-def _part(progress: Progress, before: int, total: int) -> Progress:
-    """Return a progress callback for a part of a larger count."""
-    return lambda done, _: progress(before + done, total)
 
 
 def _check_memory(backbone: Backbone, recipe: Recipe, num_rows: int) -> None:
@@ -117,7 +113,8 @@ def train_head(
         course.listen,
         views=extracted.views,
         checkpoint=runs.checkpoint_path(context.workspace, run.id, STAGE),
-        fingerprint=fingerprint(recipe, material, backbone),
+        # The optimiser's state is Keras' own, which another version may count otherwise.
+        fingerprint=f"{fingerprint(recipe, material, backbone)} {keras.__version__}",
         deadline=deadline,
     )
     note_stop(context, material, trained.stopped)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,6 @@ class _Course(Course):
     def __init__(self, listen: training.Listen) -> None:
         super().__init__(listen)
         self._hears = threading.Event()
-        self._has_model = threading.Event()
         self.left = threading.Event()
 
     def listen(self, kind: str, **values: Any) -> None:
@@ -42,13 +42,17 @@ class _Course(Course):
             self._hears.clear()
         if kind == "progress":
             self._hears.set()
-        if kind in ("resumed", "epoch"):
-            self._has_model.set()  # which is kept when the user asks to stop
         if kind != "compiling":
             super().listen(kind, **values)
 
     def may_be_left(self) -> bool:
-        return not self._hears.is_set() and not self._has_model.is_set()
+        return not self._hears.is_set()
+
+
+def _hear_no_step(kind: str, **values: Any) -> None:
+    """Let a stage take up what its checkpoint holds, and end there with the best epoch; without one it is cancelled."""
+    if kind == "compiling":
+        raise Cancelled
 
 
 def fine_tune(
@@ -66,27 +70,9 @@ def fine_tune(
     context.stage(STAGE)
     course = _Course(listener(context, material.notes, epoch_seconds))
 
-    def work() -> FineTuned:
-        return training.fine_tune(
-            backbone,
-            probe.head if probe else None,
-            {split: material.images(split) for split in ("train", "val")},
-            len(material.class_names),
-            recipe,
-            course.listen,
-            checkpoint=runs.checkpoint_path(context.workspace, run.id, STAGE),
-            fingerprint=fingerprint(recipe, material, backbone),
-            deadline=deadline,
-            scratch=runs.folder(context.workspace, run.id),
-            engine_of=functools.partial(engines.fastest, context.workspace),
-        )
-
     try:
-        tuned = run_leavable(work, context.is_stop_asked, course.may_be_left)
+        tuned = _tune(context, job, run, recipe, backbone, material, probe, deadline, course)
     except Cancelled as stop:
-        if isinstance(stop, LeftBehind):
-            course.left.set()
-            context.warm.forget(networks.warm_key(recipe, job))
         stopped = "time" if isinstance(stop, training.TimeIsUp) else "cancelled"
         if probe is None:
             raise
@@ -113,11 +99,59 @@ def fine_tune(
     return Model(tuned.head, tuned.weights, {"val": tuned.val_logits}), told
 
 
+def _tune(
+    context: Context,
+    job: Job,
+    run: runs.Run,
+    recipe: Recipe,
+    backbone: Backbone,
+    material: Material,
+    probe: Model | None,
+    deadline: float | None,
+    course: _Course,
+) -> FineTuned:
+    """Fine-tune; where that has to be left behind, return the best epoch that its checkpoint holds."""
+    folder = runs.folder(context.workspace, run.id)
+    checkpoint = runs.checkpoint_path(context.workspace, run.id, STAGE)
+
+    def work(network: Backbone, listen: training.Listen, scratch: Path | None) -> FineTuned:
+        return training.fine_tune(
+            network,
+            probe.head if probe else None,
+            {split: material.images(split) for split in ("train", "val")},
+            len(material.class_names),
+            recipe,
+            listen,
+            checkpoint=checkpoint,
+            fingerprint=fingerprint(recipe, material, backbone),
+            deadline=deadline,
+            scratch=scratch,
+            engine_of=functools.partial(engines.fastest, context.workspace),
+        )
+
+    try:
+        return run_leavable(
+            lambda: work(backbone, course.listen, folder), context.is_stop_asked, course.may_be_left
+        )
+    except LeftBehind:
+        course.left.set()
+        context.warm.forget(networks.warm_key(recipe, job))
+        if not checkpoint.exists():
+            raise
+        context.finish_anyway()
+        return work(networks.warm_backbone(context, recipe, job), _hear_no_step, None)
+
+
 def with_predictions(
-    context: Context, recipe: Recipe, backbone: Backbone, material: Material, model: Model
+    context: Context,
+    recipe: Recipe,
+    backbone: Backbone,
+    material: Material,
+    model: Model,
+    wanted: Sequence[str] = runs.SPLITS,
 ) -> Model:
-    """Return the model with what it says about the images of all splits."""
-    missing = [split for split in runs.SPLITS if split not in model.logits]
+    """Return the model with what it says about the images of the wanted splits."""
+    missing = [split for split in wanted if split not in model.logits]
     said = {
         split: training.predict(
             backbone, model.weights, model.head, material.images(split), recipe, context.progress

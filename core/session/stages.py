@@ -27,7 +27,7 @@ class Model:
         head: The classifier.
         weights: All weights of the backbone where they are not those it began with.
         logits: Per split: float32, shape (images, classes); NaN rows for files that could not be read any more. After
-            fine-tuning only those of val, until :func:`with_predictions` adds the others.
+            fine-tuning only those of val, until :func:`core.session.stage_2.with_predictions` adds others.
     """
 
     head: Head
@@ -77,7 +77,7 @@ def listener(
 
     def listen(kind: str, **values: Any) -> None:
         if kind == "progress":
-            context.progress(values["done"], values["total"])
+            context.progress(**values)
             return
         context.emit(kind, **values)
         if kind == "epoch" and "seconds" in values and epoch_seconds is not None:

@@ -56,10 +56,12 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
 
     with clock.measure("audit"):
         material = gather(context, job, recipe)
+    if unused := recipes.without_effect(recipe):
+        material.notes.append(sentence("note.without_effect", names=", ".join(unused)))
     with clock.measure("prepare"):
         context.stage("prepare")
         backbone = networks.warm_backbone(context, recipe, job)
-    model, num_computed = None, 0
+    model, head_alone, num_computed = None, None, 0
     if recipe.head_epochs:
         with clock.measure("features"):
             material, extracted = extract(context, recipe, backbone, material)
@@ -67,7 +69,8 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
         with clock.measure("head"):
             model, told = train_head(context, run, recipe, backbone, material, extracted, deadline)
         clock.seconds["head"] += told["earlier_s"]
-        run = replace(run, stage_1=told)
+        deadline = deadline and deadline - told["earlier_s"]
+        head_alone, run = model, replace(run, stage_1=told)
     epoch_seconds: list[float] = []
     if recipe.fine_tune_epochs and not run.stopped:
         with clock.measure("fine_tune"):
@@ -85,12 +88,17 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     with clock.measure("evaluate"):
         context.stage("evaluate")
         context.finish_anyway()
-        model = with_predictions(context, recipe, backbone, material, model)
-        material, model = _without_unread(material, model)
+        # Most images are those it has learnt from, and nobody who has asked to stop wants to wait for them.
+        wanted = ("val", "test") if run.stopped == "cancelled" else runs.SPLITS
+        model = with_predictions(context, recipe, backbone, material, model, wanted)
+        if "train" not in model.logits:
+            material.notes.append(sentence("note.train_not_judged"))
+        material, model, head_alone = _without_unread(material, model, head_alone)
         run = _evaluated(run, recipe, material, model)
         forgotten = measure_forgetting(context, recipe, backbone, material, model.head, model.weights)
         run = replace(run, forgetting=forgotten)
         _save_artefacts(context, run, recipe, backbone, material, model)
+        _save_head_alone(context, run, material, model, head_alone)
     run = replace(
         run,
         state="done",
@@ -113,7 +121,7 @@ def _controls(
         return {}
     context.stage("controls")
     try:
-        if run.stopped == "cancelled":
+        if run.stopped:  # the user's wish, or the time
             raise Cancelled
         return control(context, recipe, backbone, material)
     except Cancelled:
@@ -121,24 +129,30 @@ def _controls(
         return {}
 
 
-def _without_unread(material: Material, model: Model) -> tuple[Material, Model]:
+def _without_unread(
+    material: Material, model: Model, head_alone: Model | None
+) -> tuple[Material, Model, Model | None]:
     """Leave out the images that vanished during stage 2."""
     read = np.ones(len(material.table), dtype=bool)
-    for split in runs.SPLITS:
-        read[material.rows(split)] = ~np.isnan(model.logits[split]).any(axis=1)
+    for split, values in model.logits.items():
+        read[material.rows(split)] = ~np.isnan(values).any(axis=1)
     if read.all():
-        return material, model
+        return material, model, head_alone
     material.notes.append(sentence("note.lost_later", n=int((~read).sum())))
-    logits = {split: values[~np.isnan(values).any(axis=1)] for split, values in model.logits.items()}
-    return material.only(read), replace(model, logits=logits)
+    kept = {split: read[material.rows(split)] for split in runs.SPLITS}
+
+    def without(model: Model) -> Model:
+        return replace(model, logits={split: values[kept[split]] for split, values in model.logits.items()})
+
+    return material.only(read), without(model), head_alone and without(head_alone)
 
 
 def _evaluated(run: runs.Run, recipe: Recipe, material: Material, model: Model) -> runs.Run:
     """Return the run with its temperature, fitted on val, and its scores."""
-    temperature = evaluation.fit_temperature(model.logits["val"], material.y_true[material.rows("val")])
+    temperature = _temperature(material, model)
     metrics = {}
-    for split in runs.SPLITS:
-        probabilities = evaluation.softmax(model.logits[split], temperature)
+    for split, logits in model.logits.items():
+        probabilities = evaluation.softmax(logits, temperature)
         truth = material.y_true[material.rows(split)]
         scores = evaluation.evaluate(truth, probabilities, material.class_names).to_json()
         left_out = ("per_class", "confusion_matrix", "class_names")
@@ -150,6 +164,7 @@ def _evaluated(run: runs.Run, recipe: Recipe, material: Material, model: Model) 
         num_images={split: int(material.rows(split).sum()) for split in runs.SPLITS},
         metrics=metrics,
         split_fingerprint=material.fingerprint(),
+        curation_fingerprint=material.curation_fingerprint,
         temperature=temperature,
     )
 
@@ -166,8 +181,20 @@ def _save_artefacts(
     if weights is not None:
         named = {f"weight_{index:05d}": values for index, values in enumerate(weights)}
         runs.save_arrays(workspace, run.id, "backbone", **named)
-    for split in runs.SPLITS:
-        runs.save_arrays(workspace, run.id, f"predictions-{split}", logits=model.logits[split])
+    for split, logits in model.logits.items():
+        runs.save_arrays(workspace, run.id, f"predictions-{split}", logits=logits)
+
+
+def _save_head_alone(
+    context: Context, run: runs.Run, material: Material, model: Model, head_alone: Model | None
+) -> None:
+    if head_alone is not None and model.weights is not None:
+        temperature = _temperature(material, head_alone)
+        runs.save_head_alone(context.workspace, run.id, head_alone.logits, temperature)
+
+
+def _temperature(material: Material, model: Model) -> float:
+    return evaluation.fit_temperature(model.logits["val"], material.y_true[material.rows("val")])
 
 
 def _speeds(clock: Clock, num_computed: int, epoch_seconds: list[float], num_train: int) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """What a training tells while it goes on, and how it is told to stop.
 
-- ``progress``: ``done``, ``total`` say how far the stage is.
+- ``progress``: ``done``, ``total`` say how far the stage is; ``epoch`` (from 1) of at most ``epochs`` is under way.
+  ``ends_early`` is told of a stage that ends where it has converged.
 - ``epoch``: ``stage`` (``"head"`` or ``"fine_tune"``), ``epoch`` (from 1), ``epochs``, ``loss``, ``accuracy``,
   ``val_loss``, ``val_accuracy``, ``seconds``; where a stage goes in batches also ``learning_rate``.
 - ``resumed``: ``epoch`` is the last one of the stage that had been finished before; ``history`` are the values of its
@@ -17,6 +18,7 @@ is that of :func:`core.heads.scores`.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from core.errors import Cancelled
@@ -36,6 +38,16 @@ class TimeIsUp(Cancelled):
             "The time limit ended before the first epoch did, so there is nothing to keep. Raise max_minutes, or "
             "choose a smaller backbone or image size."
         )
+
+
+def brought_forward(deadline: float | None, history: Iterable[Mapping[str, Any]]) -> float | None:
+    """Return a deadline less what the epochs took that an earlier process has finished.
+
+    Args:
+        deadline: Of the clock :func:`time.monotonic`; None for no limit.
+        history: The values of their ``epoch`` events.
+    """
+    return None if deadline is None else deadline - sum(epoch["seconds"] for epoch in history)
 
 
 def check_time(deadline: float | None) -> None:

@@ -22,7 +22,7 @@ from core.training import boundary, checkpoints
 from core.training.batches import Images, iterate_batches, varied_anew
 from core.training.boundary import Boundary
 from core.training.checkpoints import Best, Checkpoint, Record
-from core.training.events import Listen, TimeIsUp, check_time
+from core.training.events import Listen, TimeIsUp, brought_forward, check_time
 from core.training.learner import Learner, trained_blocks
 from core.training.optimizers import learning_rate
 from core.training.prediction import logits_of
@@ -218,6 +218,7 @@ class _Stage:
             return
         self._learner.restore(found.state)
         self._record, self._best = found.record, found.best
+        self._deadline = brought_forward(self._deadline, found.record.history)
         self._listen("resumed", epoch=found.record.epoch, history=list(found.record.history))
 
     def _epochs(self) -> str:
@@ -342,5 +343,7 @@ class _Stage:
             "progress",
             done=self._record.epoch * per_epoch + self._done + computed,
             total=self._recipe.fine_tune_epochs * per_epoch + self._num_wanted,
+            epoch=min(self._record.epoch + 1, self._recipe.fine_tune_epochs),
+            epochs=self._recipe.fine_tune_epochs,
         )
         check_time(self._deadline)

@@ -15,7 +15,7 @@ from core.heads import DenseProgress, Head, class_weights, fit_dense, fit_probe,
 from core.recipes import Recipe
 from core.training import checkpoints
 from core.training.checkpoints import Best, Checkpoint, Record
-from core.training.events import Listen, TimeIsUp, check_time
+from core.training.events import Listen, TimeIsUp, brought_forward, check_time
 from core.training.learner import State
 
 
@@ -120,6 +120,7 @@ class _Stage:
             return None
         record, head, best = found.record, Head(*found.state.weights), Head(*found.best.weights)
         self._record, self._best = record, best
+        self._deadline = brought_forward(self._deadline, record.history)
         self._listen("resumed", epoch=record.epoch, history=list(record.history))
         return DenseProgress(
             record.epoch, head, found.state.optimizer, record.best_epoch, record.best_loss, best
@@ -136,7 +137,7 @@ class _Stage:
             self._listen("epoch", **told)
 
         def on_step(done: int, total: int) -> None:
-            self._listen("progress", done=done, total=total)
+            self._listen("progress", **_so_far(done, total, record.epoch + 1, recipe))
             if self._best is not None:
                 check_time(self._deadline)
 
@@ -166,7 +167,7 @@ class _Stage:
             return finished.best
 
         def on_epoch(epoch: int, head: Head) -> None:
-            self._listen("progress", done=epoch, total=recipe.head_epochs)
+            self._listen("progress", **_so_far(epoch, recipe.head_epochs, epoch, recipe), ends_early=True)
             told = self._told(epoch, head)
             record.best_epoch, record.best_loss = epoch, told["val_loss"]
             self._note(told, head)
@@ -216,6 +217,10 @@ class _Stage:
             best = Best(_arrays(self._best), np.empty((0, self._num_classes), np.float32))
             state = State(_arrays(head), optimizer)
             checkpoints.save(self._checkpoint, self._fingerprint, Checkpoint(self._record, state, best))
+
+
+def _so_far(done: int, total: int, epoch: int, recipe: Recipe) -> dict[str, int]:
+    return {"done": done, "total": total, "epoch": epoch, "epochs": recipe.head_epochs}
 
 
 def _arrays(head: Head) -> list[np.ndarray]:

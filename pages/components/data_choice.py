@@ -9,13 +9,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core import datasets, queue
-from core.datasets import SAMPLES, Dataset, Sample
+from core.datasets import SAMPLES, Dataset
 from core.errors import DataError, NotFound
 from core.queue import Job
 from core.workspace import directory_size
-from pages.components import data_facts, shell
+from pages.components import data_browser, data_facts, data_samples, data_upload, shell
 from pages.components import job as job_view
-from pages.components.dataset import DEFAULT_SAMPLE
 from pages.components.text import code, plain, t, told
 
 LIST_HEIGHT = 390
@@ -24,10 +23,12 @@ ROOMY = 5
 """Datasets that are listed without scrolling."""
 MIN_WAY_WIDTH = 320
 """Pixels; on a narrower page the two ways to pictures stand one below the other."""
-SAMPLE_ICONS = {"digits": ":material/pin:", "solar-cells": ":material/solar_power:"}
 
 _CHOOSING = "data_choosing"
-_SAMPLE_JOB = "data_sample_job"
+_OWN_JOB = "data_own_job"
+"""Number of the job that brings in the pictures that this visitor asked for."""
+BRINGING = ("sample", "upload")
+"""Kinds of jobs that end with a dataset."""
 
 
 def is_choosing() -> bool:
@@ -50,7 +51,7 @@ def choose(dataset_id: str | None) -> None:
     with shell.errors():
         shell.choose("dataset", dataset_id)
         # A sample that is still being made is not waited for any more.
-        st.session_state.pop(_SAMPLE_JOB, None)
+        st.session_state.pop(_OWN_JOB, None)
         end()
 
 
@@ -69,36 +70,36 @@ def make_sample(name: str) -> None:
                 look(name)
             return
         job = queue.submit(shell.workspace(), "sample", {"sample": name}, dataset_id=name)
-        st.session_state[_SAMPLE_JOB] = job.id
+        st.session_state[_OWN_JOB] = job.id
 
 
-def follow_sample() -> None:
-    """Choose the sample that this visitor asked for, as soon as it is made."""
-    job = _own_sample_job()
+def follow() -> None:
+    """Choose the sample or upload that this visitor waits for, as soon as it is there."""
+    job = _own_job()
     if job is not None and job.state == "done":
         choose(str(job.result["dataset_id"]))
 
 
-def _own_sample_job() -> Job | None:
-    """Return the sample that this visitor waits for."""
-    job_id = st.session_state.get(_SAMPLE_JOB)
+def _own_job() -> Job | None:
+    """Return the job that this visitor waits for."""
+    job_id = st.session_state.get(_OWN_JOB)
     with contextlib.suppress(NotFound):  # the workspace may be another one now
         return None if job_id is None else queue.get(shell.workspace(), job_id)
     return None
 
 
-def _sample_job() -> Job | None:
-    """Return the sample that is being made, whoever asked for it, or this visitor's that did not work."""
-    active = queue.list_jobs(shell.workspace(), active=True, kind="sample", limit=1)
-    return active[0] if active else _own_sample_job()
+def _bringing_job() -> Job | None:
+    """Return what is being brought in, whoever asked for it, or this visitor's that did not work."""
+    active = queue.list_jobs(shell.workspace(), active=True)
+    return next((job for job in active if job.kind in BRINGING), None) or _own_job()
 
 
 def show(current: Dataset | None) -> None:
     """Draw all ways to come to pictures."""
     known = datasets.list_datasets(shell.workspace())
-    job = _sample_job()
+    job = _bringing_job()
     if job is not None:
-        job_view.watch(job.id, _draw_sample_job)
+        job_view.watch(job.id, _draw_job)
     if current is not None:
         label = t("data.choice.back", name=code(current.name))
         st.button(label, key="data_back", icon=":material/arrow_back:", type="tertiary", on_click=end)
@@ -107,19 +108,31 @@ def show(current: Dataset | None) -> None:
         _list(known)
         st.header(t("data.choice.add"), anchor=False)
     ways = st.grid(2, min_column_width=MIN_WAY_WIDTH, gap="medium")
-    with ways.container(border=True, height="stretch"):
-        _samples({dataset.id for dataset in known}, busy=job is not None and job.active)
-    with ways.container(border=True, height="stretch"):
-        _folder()
+    busy = job is not None and job.active
+    with ways.container(border=True):
+        data_samples.show({dataset.id for dataset in known}, busy, make_sample, choose)
+    with ways.container():
+        with st.container(border=True):
+            _folder()
+        with st.container(border=True):
+            data_upload.show(busy, _OWN_JOB)
+        with st.container(border=True):
+            _layouts()
 
 
-def _draw_sample_job(job: Job) -> None:
+def _draw_job(job: Job) -> None:
     with st.container(border=True):
-        st.markdown(f"**{told(SAMPLES[job.args['sample']].title)}**")
+        is_upload = job.kind == "upload"
+        st.markdown(data_upload.title(job) if is_upload else f"**{told(SAMPLES[job.args['sample']].title)}**")
         if job.active:
             job_view.progress(job)
-        else:
+        elif not is_upload:
             job_view.outcome(job, retry=lambda: make_sample(job.args["sample"]))
+        elif job.state == "failed":  # what was refused will not be better the next time
+            job_view.outcome(job)
+            st.caption(t("upload.again"))
+        else:
+            job_view.outcome(job, retry=lambda: data_upload.retry(job, _OWN_JOB))
 
 
 def _list(known: Sequence[Dataset]) -> None:
@@ -157,7 +170,8 @@ def _facts_of(dataset: Dataset) -> str:
         if num_pictures is None
         else t("data.choice.row_pictures", n=num_pictures)
     )
-    return t("data.choice.row", pictures=pictures, when=when(dataset.created))
+    row = t("data.choice.row", pictures=pictures, when=when(dataset.created))
+    return row if dataset.root.is_dir() else f"{row} · :material/folder_off: {t('data.choice.unreachable')}"
 
 
 def when(seconds: float) -> str:
@@ -168,12 +182,13 @@ def when(seconds: float) -> str:
 def _confirm_delete(dataset: Dataset) -> None:
     workspace = shell.workspace()
     num_bytes = directory_size(workspace.datasets_dir / dataset.id)
-    if dataset.sample:
+    is_own = datasets.is_kept_in(workspace, dataset)
+    if is_own:
         num_bytes += directory_size(dataset.root)
     st.markdown(code(dataset.name))
     size = f"{num_bytes / 1e6:,.1f}"
-    if dataset.sample:
-        st.markdown(t("data.delete.sample", size=size))
+    if is_own:
+        st.markdown(t("data.delete.sample" if dataset.sample else "data.delete.uploaded", size=size))
     else:
         st.markdown(t("data.delete.folder", size=size, path=code(dataset.root)))
     label, key = t("data.delete.yes"), "data_delete_yes"
@@ -192,53 +207,6 @@ def delete(dataset_id: str) -> None:
             shell.choose("dataset", None)
 
 
-def _samples(known: set[str], busy: bool) -> None:
-    st.markdown(f"### {t('data.choice.sample')}")
-    st.caption(t("data.choice.sample_text"))
-    for sample in SAMPLES.values():
-        with st.container(border=True, gap="small"):
-            _sample(sample, sample.name in known, busy)
-
-
-def _sample(sample: Sample, is_known: bool, busy: bool) -> None:
-    offline = not sample.download_mb
-    size = t("data.sample.offline") if offline else t("data.sample.download", mb=f"{sample.download_mb:.0f}")
-    st.markdown(f"{SAMPLE_ICONS.get(sample.name, '')} **{told(sample.title)}**")
-    st.markdown(told(sample.text))
-    st.caption(
-        t("data.sample.facts", pictures=f"{sample.num_images:,}", classes=sample.num_classes, size=size)
-    )
-    key = f"data_sample_{sample.name}"
-    if is_known:
-        st.button(t("data.choice.open"), key=key, on_click=choose, args=(sample.name,))
-    elif offline:
-        st.button(
-            t("data.sample.make"),
-            key=key,
-            type="primary" if sample.name == DEFAULT_SAMPLE else "secondary",
-            icon=":material/play_arrow:",
-            disabled=busy,
-            on_click=make_sample,
-            args=(sample.name,),
-        )
-    elif st.button(t("data.sample.details"), key=key, icon=":material/download:", disabled=busy):
-        st.dialog(t("data.sample.title"))(_confirm_fetch)(sample)
-
-
-def _confirm_fetch(sample: Sample) -> None:
-    mb = f"{sample.download_mb:.0f}"
-    st.markdown(f"**{told(sample.title)}.** {told(sample.text)}")
-    st.markdown(t("data.sample.size_label", mb=mb, pictures=f"{sample.num_images:,}"))
-    st.markdown(t("data.sample.licence_label", licence=sample.licence))
-    st.markdown(t("data.sample.source_label", source=sample.source))
-    st.caption(t("data.sample.how"))
-    label, key = t("data.sample.fetch", mb=mb), "data_fetch"
-    if st.button(
-        label, key=key, type="primary", icon=":material/download:", on_click=make_sample, args=(sample.name,)
-    ):
-        st.rerun()
-
-
 def _folder() -> None:
     st.markdown(f"### {t('data.choice.folder')}")
     st.caption(t("data.choice.folder_text"))
@@ -249,11 +217,30 @@ def _folder() -> None:
             placeholder=t("data.choice.path_placeholder"),
             help=t("data.choice.path_help"),
         )
-        submitted = st.form_submit_button(
-            t("data.choice.submit"), key="data_folder_submit", icon=":material/folder_open:"
-        )
+        with st.container(horizontal=True, gap="small"):
+            submitted = st.form_submit_button(
+                t("data.choice.submit"), key="data_folder_submit", icon=":material/folder_open:"
+            )
+            browsing = st.form_submit_button(t("browse.open"), key="data_browse", icon=":material/search:")
+    if browsing:
+        data_browser.open_dialog(t("browse.title"), _use_folder)
     if submitted:
-        _use_folder(path.strip().strip("\"'"))
+        try:
+            _use_folder(path.strip().strip("\"'"))
+        except DataError as error:
+            st.error(plain(error), icon=":material/error:")
+            return
+        st.rerun()
+
+
+def _use_folder(path: str) -> None:
+    workspace = shell.workspace()
+    dataset = datasets.add_folder(workspace, path, roots=datasets.allowed_roots(workspace))
+    look(dataset.id)
+    choose(dataset.id)
+
+
+def _layouts() -> None:
     st.markdown(t("data.choice.layouts"), help=t("data.choice.layout_help"))
     classes, split = st.columns(2)
     with classes:
@@ -262,14 +249,3 @@ def _folder() -> None:
     with split:
         st.caption(t("data.choice.layout_splits_title"))
         st.code(t("data.choice.layout_splits"), language=None)
-
-
-def _use_folder(path: str) -> None:
-    try:
-        dataset = datasets.add_folder(shell.workspace(), path)
-    except DataError as error:
-        st.error(plain(error), icon=":material/error:")
-        return
-    look(dataset.id)
-    choose(dataset.id)
-    st.rerun()

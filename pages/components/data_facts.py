@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core import audit, charts, datasets, images, splits, words
-from core.audit import Check
+from core.audit import Check, Thresholds
 from core.datasets import Dataset
 from core.errors import DataError, NotFound, UnreadableImage
 from pages.components import dataset as dataset_view
@@ -41,9 +41,11 @@ class Facts:
 
     Args:
         dataset: The audited dataset.
-        written: When its table was written, in ns since 1970; another audit has another.
+        written: When its table was written, in ns since 1970.
+        version: Changes with the table, with what was decided, and with the thresholds.
         verdict: How the dataset stands, in one or two sentences.
         checks: All checks, the most severe first.
+        thresholds: What they were held against.
         class_names: All class folders.
         given: The splits that the folder itself brings.
         num_pictures: Pictures that can be used.
@@ -52,8 +54,10 @@ class Facts:
 
     dataset: Dataset
     written: int
+    version: str
     verdict: tuple[words.Sentence, ...]
     checks: tuple[Check, ...]
+    thresholds: Thresholds
     class_names: tuple[str, ...]
     given: frozenset[str]
     num_pictures: int
@@ -113,11 +117,15 @@ class Changes:
 
 def load(dataset: Dataset) -> Facts | None:
     """Return what the last finished audit found, or None where there was none."""
-    moment = written(dataset)
-    return None if moment is None else _facts(shell.workspace().home, dataset.id, moment, dataset)
+    moment, version = written(dataset), dataset_view.version(dataset)
+    if moment is None or version is None:
+        return None
+    thresholds = audit.load_thresholds(shell.workspace(), dataset.id)
+    return _facts(shell.workspace().home, dataset.id, version, thresholds, moment, dataset)
 
 
 def written(dataset: Dataset) -> int | None:
+    """Return when the files of a dataset were last looked at, in ns since 1970, or None where they never were."""
     try:
         return (shell.workspace().datasets_dir / dataset.id / "files.parquet").stat().st_mtime_ns
     except FileNotFoundError:
@@ -125,18 +133,22 @@ def written(dataset: Dataset) -> int | None:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _facts(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Facts | None:
+def _facts(
+    home: Path, dataset_id: str, version: str, thresholds: Thresholds, written: int, _dataset: Dataset
+) -> Facts | None:
     table = dataset_view.files(_dataset)
     layout = audit.load_layout(shell.workspace(), dataset_id)
     if table is None or layout is None:
         return None
-    found = audit.checks(table, layout.class_names, layout.kind)
+    found = audit.checks(table, layout.class_names, layout.kind, thresholds)
     usable = table[table["usable"]]
     return Facts(
         dataset=_dataset,
         written=written,
+        version=f"{version}/{thresholds}",
         verdict=audit.verdict(table, found),
         checks=tuple(found),
+        thresholds=thresholds,
         class_names=layout.class_names,
         given=frozenset(usable["given_split"]) - {""},
         num_pictures=len(usable),
@@ -146,13 +158,13 @@ def _facts(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Fact
 
 def count_pictures(dataset: Dataset) -> int | None:
     """Return how many pictures of a dataset can be used, or None where it has not been looked at."""
-    moment = written(dataset)
-    return None if moment is None else _num_usable(shell.workspace().home, dataset.id, moment)
+    version = dataset_view.version(dataset)
+    return None if version is None else _num_usable(shell.workspace().home, dataset.id, version)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _num_usable(home: Path, dataset_id: str, written: int) -> int | None:
-    table = audit.load_table(shell.workspace(), dataset_id)
+def _num_usable(home: Path, dataset_id: str, version: str) -> int | None:
+    table = audit.load_decided(shell.workspace(), dataset_id)
     return None if table is None else int(table["usable"].sum())
 
 
@@ -161,13 +173,13 @@ def split(facts: Facts, fractions: Fractions, seed: int) -> SplitFacts:
     return _split(*_key(facts), fractions, seed, facts)
 
 
-def _key(facts: Facts) -> tuple[Path, str, int]:
-    return shell.workspace().home, facts.dataset.id, facts.written
+def _key(facts: Facts) -> tuple[Path, str, str]:
+    return shell.workspace().home, facts.dataset.id, facts.version
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _split(
-    home: Path, dataset_id: str, written: int, fractions: Fractions, seed: int, _facts: Facts
+    home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
 ) -> SplitFacts:
     table, refusal = _split_table(_facts, fractions, seed)
     used = table[table["usable"]]
@@ -187,7 +199,7 @@ def _split_table(facts: Facts, fractions: Fractions, seed: int) -> tuple[pd.Data
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _assigned(
-    home: Path, dataset_id: str, written: int, fractions: Fractions, seed: int, _facts: Facts
+    home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
 ) -> tuple[list[str], str]:
     table = _table(_facts.dataset)
     try:
@@ -215,7 +227,7 @@ def class_figure(facts: Facts, fractions: Fractions, seed: int, language: str) -
 def _class_figure(
     home: Path,
     dataset_id: str,
-    written: int,
+    version: str,
     fractions: Fractions,
     seed: int,
     language: str,
@@ -237,7 +249,7 @@ def flagged_files(facts: Facts, check: Check) -> pd.DataFrame:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _flagged_files(
-    home: Path, dataset_id: str, written: int, name: str, paths: tuple[str, ...], _dataset: Dataset
+    home: Path, dataset_id: str, version: str, name: str, paths: tuple[str, ...], _dataset: Dataset
 ) -> pd.DataFrame:
     table = _table(_dataset)
     rows = table[table["path"].isin(paths)]
@@ -261,7 +273,7 @@ def class_pictures(facts: Facts, label: str, fractions: Fractions, seed: int) ->
 def _class_pictures(
     home: Path,
     dataset_id: str,
-    written: int,
+    version: str,
     label: str,
     fractions: Fractions,
     seed: int,
@@ -307,7 +319,7 @@ def sizes(facts: Facts) -> Sizes:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _sizes(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Sizes:
+def _sizes(home: Path, dataset_id: str, version: str, _dataset: Dataset) -> Sizes:
     table = _table(_dataset)
     usable = table[table["usable"]]
     side = usable[["width", "height"]].min(axis=1)
@@ -323,7 +335,8 @@ def _sizes(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Size
 
 def changes(facts: Facts) -> Changes:
     """Compare the folder as it is now with the audited table, by names, sizes and times."""
-    return _changes(*_key(facts), facts.dataset)
+    # What is decided changes no file, so it must not have the folder walked through again.
+    return _changes(shell.workspace().home, facts.dataset.id, facts.written, facts.dataset)
 
 
 @st.cache_data(max_entries=16, ttl=CHANGES_TTL_S, show_spinner=False)

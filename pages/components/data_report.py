@@ -9,7 +9,16 @@ import streamlit as st
 from core import queue
 from core.datasets import Dataset
 from core.queue import Job
-from pages.components import data_checks, data_choice, data_facts, data_photos, data_sizes, data_split, shell
+from pages.components import (
+    data_checks,
+    data_choice,
+    data_facts,
+    data_locate,
+    data_photos,
+    data_sizes,
+    data_split,
+    shell,
+)
 from pages.components import job as job_view
 from pages.components.data_facts import Facts, SplitFacts
 from pages.components.text import code, plain, t, told
@@ -21,6 +30,7 @@ METRIC_WIDTH = 112
 def show(dataset: Dataset) -> None:
     """Draw the current dataset: the job that looks at it, and what was found."""
     _bar(dataset)
+    data_locate.tell(dataset)
     facts = data_facts.load(dataset)
     _job(dataset, facts)
     if facts is None:
@@ -168,5 +178,7 @@ def _changes(facts: Facts) -> None:
     if changes.problem:
         text = f"{plain(changes.problem)} {t('data.vanished_text')}"
         st.warning(text, title=t("data.vanished"), icon=":material/folder_off:")
+        if not facts.dataset.root.is_dir():
+            data_locate.offer(facts.dataset)
     elif what:
         st.info(t("data.change.text", what=what), icon=":material/update:")

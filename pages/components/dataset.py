@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import audit, datasets, queue, recipes, runs, splits
+from core import audit, curation, datasets, queue, recipes, runs, splits
 from core.datasets import Dataset
 from core.errors import WorkspaceError
 from core.runs import ACTIVE_STATES, SPLITS
@@ -38,18 +38,25 @@ class SplitSummary:
 
 
 def files(dataset: Dataset) -> pd.DataFrame | None:
-    """Return the audited table of a dataset's files, or None where it has not been audited."""
-    path = shell.workspace().datasets_dir / dataset.id / "files.parquet"
+    """Return the audited table of a dataset's files as the decisions make it, or None where it was not audited."""
+    found = version(dataset)
+    return None if found is None else _files(shell.workspace().home, dataset.id, found)
+
+
+def version(dataset: Dataset) -> str | None:
+    """Return what changes with the audited table, the decisions and the thresholds; None where it was not audited."""
+    folder = shell.workspace().datasets_dir / dataset.id
     try:
-        written = path.stat().st_mtime_ns
+        written = (folder / "files.parquet").stat().st_mtime_ns
     except FileNotFoundError:
         return None
-    return _files(shell.workspace().home, dataset.id, written)
+    return f"{written}/{curation.version(shell.workspace(), dataset.id)}"
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _files(home: Path, dataset_id: str, written: int) -> pd.DataFrame | None:
-    return audit.load_table(shell.workspace(), dataset_id)
+# Shared and not copied each time: whoever takes it must leave it as it is.
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _files(home: Path, dataset_id: str, version: str) -> pd.DataFrame | None:
+    return audit.load_decided(shell.workspace(), dataset_id)
 
 
 def split_choice(dataset: Dataset) -> tuple[tuple[float, float, float], int]:
@@ -85,13 +92,18 @@ def split_summary(dataset: Dataset) -> SplitSummary | None:
     if table is None:
         return None
     fractions, seed = split_choice(dataset)
-    path = shell.workspace().datasets_dir / dataset.id / "files.parquet"
-    return _split_summary(str(path), path.stat().st_mtime_ns, fractions, seed, table)
+    home, found = shell.workspace().home, version(dataset) or ""
+    return _split_summary(home, dataset.id, found, fractions, seed, table)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _split_summary(
-    path: str, written: int, fractions: tuple[float, float, float], seed: int, _table: pd.DataFrame
+    home: Path,
+    dataset_id: str,
+    version: str,
+    fractions: tuple[float, float, float],
+    seed: int,
+    _table: pd.DataFrame,
 ) -> SplitSummary:
     split = splits.assign(_table, fractions, seed)
     counts = {name: int((split == name).sum()) for name in SPLITS}

@@ -43,7 +43,7 @@ def show_evaluation(run: Run) -> None:
     split = _choice(
         "split",
         t("evaluation.split"),
-        SPLITS,
+        [name for name in SPLITS if name in run.metrics],
         lambda name: t(
             "evaluation.split_option", split=t(f"split.{name}"), count=f"{run.num_images[name]:,}"
         ),

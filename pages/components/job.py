@@ -19,22 +19,25 @@ SOON_S = 10.0
 """Seconds below which a forecast is too rough to be a number."""
 
 
-def watch(job_id: int, draw: Callable[[Job], None]) -> None:
+def watch(job_id: int, draw: Callable[[Job], None], rests_on: Callable[[], object] = lambda: None) -> None:
     """Draw a job again and again while it is under way; run the whole page once more when its state changes.
 
     Args:
         job_id: The job.
         draw: Draws it; called with its newest state.
+        rests_on: Returns what else the page rests on and the job may change on its way, to be compared.
     """
     job = queue.get(shell.workspace(), job_id)
     if not job.active:  # what is pressed now, such as a retry, concerns the whole page
         draw(job)
         return
 
+    found = rests_on()
+
     def tick() -> None:
         queue.tend(shell.workspace())
         now = queue.get(shell.workspace(), job_id)
-        if now.state != job.state:  # other parts of the page, such as the table of runs, tell it too
+        if now.state != job.state or rests_on() != found:  # other parts of the page tell it too
             st.rerun()
         draw(now)
 
@@ -70,7 +73,12 @@ def _line(job: Job) -> str:
     parts = [t(f"stage.{state['stage']}") if state.get("stage") else t("job.starting")]
     if state.get("stage") == "fine_tune" and not state.get("done"):
         parts.append(t("job.compiling"))
-    elif state.get("total") and state.get("stage") != "head":
+    elif state.get("epochs"):
+        numbers = {"epoch": f"{state['epoch']:,}", "epochs": f"{state['epochs']:,}"}
+        parts.append(
+            t("job.epoch_at_most", **numbers) if state.get("ends_early") else t("job.epoch", **numbers)
+        )
+    elif state.get("total"):
         parts.append(t("job.of", done=f"{state['done']:,}", total=f"{state['total']:,}"))
     if state.get("rate") and state.get("stage") in MEASURED:
         parts.append(t("job.rate", rate=f"{state['rate']:.0f}"))

@@ -7,11 +7,12 @@ from typing import Literal
 import streamlit as st
 
 from core import datasets, queue, recipes, runs
-from core.errors import GraftError
+from core.errors import GraftError, NotFound
 from core.queue import DeviceMemory, Job
 from core.runs import Run
 from pages.components import job as job_view
 from pages.components import shell
+from pages.components.dataset import version
 from pages.components.text import code, plain, t
 from pages.components.training_curves import show_curves, show_log
 from pages.components.training_result import show_result
@@ -32,7 +33,16 @@ def show_run(run: Run) -> None:
     if job is None:
         _draw(run, None)
     else:
-        job_view.watch(job.id, lambda job: _draw(_fresh(run), job))
+        job_view.watch(job.id, lambda job: _draw(_fresh(run), job), lambda: _what_is_there(run))
+
+
+def _what_is_there(run: Run) -> tuple[bool, bool]:
+    """Return whether the dataset of a run is there, and whether it is audited: a training makes and audits a sample."""
+    try:
+        dataset = datasets.get(shell.workspace(), run.dataset_id)
+    except NotFound:
+        return False, False
+    return True, version(dataset) is not None
 
 
 def _fresh(run: Run) -> Run:

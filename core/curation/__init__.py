@@ -1,0 +1,38 @@
+"""What the user decided about the pictures: exclude, relabel, keep, tag, note; never a change of the user's files.
+
+:func:`decide`, :func:`undo` and :func:`redo` write a dataset's journal, :func:`load` reads it, and :func:`apply` lays
+the decisions over the audited table, which is what every later stage works with. A decision is about a path and the
+bytes that the file had; when the file changes it is suspended, and :func:`standing` says so.
+"""
+
+from __future__ import annotations
+
+from core.curation.csv_file import from_csv, to_csv
+from core.curation.decisions import BEARING, KINDS, Decision, fingerprint, require_class
+from core.curation.journal import Action, Curation, decide, load, redo, undo, version, without
+from core.curation.overlay import STATES, apply, as_found, decide_on, holding, made, standing
+
+__all__ = [
+    "BEARING",
+    "KINDS",
+    "STATES",
+    "Action",
+    "Curation",
+    "Decision",
+    "apply",
+    "as_found",
+    "decide",
+    "decide_on",
+    "fingerprint",
+    "from_csv",
+    "holding",
+    "load",
+    "made",
+    "redo",
+    "require_class",
+    "standing",
+    "to_csv",
+    "undo",
+    "version",
+    "without",
+]

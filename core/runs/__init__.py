@@ -1,0 +1,90 @@
+"""What was done: one folder per run, its record written last and always whole.
+
+runs/<run_id>/
+├── run.json                 the record (:class:`Run`)
+├── events.jsonl             stages, epochs and log lines, one JSON object a line
+├── split.parquet            path, sha256, label, split and group of every image used
+├── head.npz                 kernel (features, classes) and bias (classes,) of the head
+├── backbone.npz             all weights of the backbone, where they are not its pretrained ones
+├── checkpoint-<stage>.npz   while the training is under way: where to go on after an interruption
+├── cross-validation.json    where it was asked for (:func:`cross_validation`); its answers in out-of-fold.npz
+├── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
+└── head-alone.npz           the same of the head of stage 1, where the run's model is the fine-tuned one
+"""
+
+from __future__ import annotations
+
+from core.runs.artefacts import load_arrays, load_split, save_arrays, save_split
+from core.runs.course import (
+    STAGES,
+    checkpoint_path,
+    emit,
+    epochs,
+    events,
+    has_checkpoint,
+    remove_checkpoints,
+)
+from core.runs.record import (
+    ACTIVE_STATES,
+    FINAL_STATES,
+    SPLITS,
+    STOPPED,
+    Run,
+    create,
+    delete,
+    folder,
+    get,
+    get_state,
+    list_runs,
+    save,
+    set_state,
+)
+from core.runs.said import (
+    Predictions,
+    answers,
+    cross_validation,
+    has_out_of_fold,
+    head_alone,
+    out_of_fold,
+    predictions,
+    save_cross_validation,
+    save_head_alone,
+    save_out_of_fold,
+)
+
+__all__ = [
+    "ACTIVE_STATES",
+    "FINAL_STATES",
+    "SPLITS",
+    "STAGES",
+    "STOPPED",
+    "Predictions",
+    "Run",
+    "answers",
+    "checkpoint_path",
+    "create",
+    "cross_validation",
+    "delete",
+    "emit",
+    "epochs",
+    "events",
+    "folder",
+    "get",
+    "get_state",
+    "has_checkpoint",
+    "has_out_of_fold",
+    "head_alone",
+    "list_runs",
+    "load_arrays",
+    "load_split",
+    "out_of_fold",
+    "predictions",
+    "remove_checkpoints",
+    "save",
+    "save_arrays",
+    "save_cross_validation",
+    "save_head_alone",
+    "save_out_of_fold",
+    "save_split",
+    "set_state",
+]
