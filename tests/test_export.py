@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -206,6 +207,23 @@ def test_an_unknown_format_is_refused_with_those_there_are(
 ) -> None:
     assert main(["export", run.id, "--to", str(tmp_path), "--format", "keras,pickle"]) == 2
     assert 'Received "pickle". Expected one or more of: keras, savedmodel' in capsys.readouterr().err
+
+
+def test_a_folder_is_asked_about_and_comes_as_csv(
+    run: runs.Run, told: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = told["folder"] / "golden"
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8) + np.uint8([255, 0, 255])).save(tmp_path / "odd.png")
+    assert (
+        main(["predict", run.id, str(golden), str(tmp_path / "odd.png"), "--csv", str(tmp_path / "a.csv")])
+        == 0
+    )
+    table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    assert len(table) == len(capsys.readouterr().out.splitlines())
+    probabilities = table[[f"p({name})" for name in run.class_names]].to_numpy()
+    assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert table["label"].tolist() == [run.class_names[row.argmax()] for row in probabilities]
+    assert table["flags"].tolist()[-1].split()[0] == "unlike"
 
 
 def test_a_script_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:

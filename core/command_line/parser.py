@@ -75,6 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "paths", type=_path, nargs="+", metavar="PATH", help="pictures, or folders of pictures"
     )
+    command.add_argument(
+        "--csv", type=_path, metavar="FILE", help="also write path, label, probabilities and flags there"
+    )
 
     command = add(
         "export", run_export, "write a run's model down for use elsewhere, and prove that it agrees"
