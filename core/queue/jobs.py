@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core import catalog, datasets, recipes, runs
+from core import catalog, datasets, exports, recipes, runs
 from core.errors import GraftError, JobError, NotFound, RecipeError, WorkspaceError
 from core.queue.devices import default_device
 from core.queue.endings import CANCELLED_WAITING, move_run
@@ -26,6 +26,7 @@ LANES: Mapping[str, str] = {
     "train": "train",
     "cross_validate": "train",
     "rank": "train",
+    "export": "train",
     "predict": "answer",
     "explain": "answer",
 }
@@ -231,6 +232,21 @@ def submit_explanation(workspace: Workspace, run: runs.Run, path: Path, class_na
     """
     args = {"run_id": run.id, "path": str(path), "classes": list(class_names), "keras_home": _keras_home()}
     return submit(workspace, "explain", args)
+
+
+def submit_export(workspace: Workspace, run: runs.Run, formats: Sequence[str]) -> Job:
+    """Put the export of a run's model in the queue.
+
+    Args:
+        workspace: Where to.
+        run: Whose model; its job carries it in ``args`` only, since how an export ends is not how the run ended.
+        formats: Keys of :data:`core.exports.FORMATS`.
+
+    Raises:
+        RecipeError: A format is unknown, or a package for it is missing.
+    """
+    args = {"run_id": run.id, "formats": list(exports.validate(formats)), "keras_home": _keras_home()}
+    return submit(workspace, "export", args, dataset_id=run.dataset_id)
 
 
 def _keras_home() -> str:

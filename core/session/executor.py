@@ -48,6 +48,7 @@ HANDLERS: Mapping[str, str] = {
     "rank": "core.session.rank_job:do_rank",
     "predict": "core.session.predict_job:do_predict",
     "explain": "core.session.explain_job:do_explain",
+    "export": "core.session.export_job:do_export",
 }
 """Which function does which kind of job. Imported when first needed, since some bring TensorFlow."""
 
