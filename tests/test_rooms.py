@@ -23,6 +23,7 @@ ABOVE_THE_LINE = (
     "images",
     "augmentation",
     "datasets",
+    "metadata",
     "curation",
     "audit",
     "splits",
@@ -30,11 +31,15 @@ ABOVE_THE_LINE = (
     "recipes",
     "evaluation",
     "charts",
+    "familiarity",
     "runs",
+    "answers",
+    "exports",
+    "inbox",
     "conclusions",
+    "ranking",
     "forecast",
     "queue",
-    "forecast",
 )
 """From the ground up; a room may import the rooms before it. Pages may import these."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core import audit, curation, datasets
+from core import audit, curation, datasets, metadata
 from core.datasets import Dataset
 from core.errors import NotFound
 from core.queue import Job
@@ -53,4 +53,5 @@ def audit_dataset(context: Context, dataset: Dataset) -> dict[str, Any]:
     """Bring the table of a dataset's files up to date."""
     context.stage("audit")
     table = audit.audit(context.workspace, dataset, context.progress)
+    metadata.update(context.workspace, dataset, table["path"].tolist())
     return {"dataset_id": dataset.id, "num_files": len(table), "num_images": int(table["usable"].sum())}
