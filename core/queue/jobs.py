@@ -24,6 +24,7 @@ LANES: Mapping[str, str] = {
     "audit": "data",
     "train": "train",
     "cross_validate": "train",
+    "leak": "train",
     "predict": "answer",
 }
 """Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time."""
@@ -181,6 +182,12 @@ def submit_cross_validation(workspace: Workspace, run: runs.Run) -> Job:
     """
     args = {"run_id": run.id, "keras_home": _keras_home()}
     return submit(workspace, "cross_validate", args, dataset_id=run.dataset_id)
+
+
+def submit_leak(workspace: Workspace, dataset_id: str, recipe: Recipe) -> Job:
+    """Put the question what twins in train are worth in the queue; a recipe says which network and which split."""
+    args = {"recipe": recipe.to_json(), "keras_home": _keras_home()}
+    return submit(workspace, "leak", args, dataset_id=dataset_id)
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:

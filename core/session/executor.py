@@ -44,6 +44,7 @@ HANDLERS: Mapping[str, str] = {
     "audit": "core.session.data_jobs:do_audit",
     "train": "core.session.train_job:do_train",
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",
+    "leak": "core.session.leak_job:do_leak",
     "predict": "core.session.predict_job:do_predict",
 }
 """Which function does which kind of job. Imported when first needed, since some bring TensorFlow."""

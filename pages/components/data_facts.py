@@ -78,12 +78,14 @@ class SplitFacts:
         totals: The sums of the columns.
         notes: What the split leaves out, and which classes it judges by too few pictures or none.
         refusal: Why no training is possible, or ``""``.
+        given: The splits that are as the folder brings them.
     """
 
     counts: pd.DataFrame
     totals: dict[str, int]
     notes: tuple[words.Sentence, ...]
     refusal: str
+    given: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -168,9 +170,9 @@ def _num_usable(home: Path, dataset_id: str, version: str) -> int | None:
     return None if table is None else int(table["usable"].sum())
 
 
-def split(facts: Facts, fractions: Fractions, seed: int) -> SplitFacts:
+def split(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> SplitFacts:
     """Return how the pictures are split for these shares of train, val and test."""
-    return _split(*_key(facts), fractions, seed, facts)
+    return _split(*_key(facts), fractions, seed, keep_given, facts)
 
 
 def _key(facts: Facts) -> tuple[Path, str, str]:
@@ -179,29 +181,42 @@ def _key(facts: Facts) -> tuple[Path, str, str]:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _split(
-    home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
+    home: Path,
+    dataset_id: str,
+    version: str,
+    fractions: Fractions,
+    seed: int,
+    keep_given: bool,
+    _facts: Facts,
 ) -> SplitFacts:
-    table, refusal = _split_table(_facts, fractions, seed)
+    table, refusal = _split_table(_facts, fractions, seed, keep_given)
     used = table[table["usable"]]
     counts = used.groupby(["label", "split"]).size().unstack(fill_value=0)
     counts = counts.reindex(index=list(_facts.class_names), columns=list(splits.SPLITS), fill_value=0)
     counts["total"] = used["label"].value_counts().reindex(counts.index, fill_value=0)
     totals = {str(name): int(total) for name, total in counts.sum().items()}
     notes = [] if refusal else splits.notes(table, table["split"])
-    return SplitFacts(counts, totals, tuple(notes), refusal)
+    return SplitFacts(counts, totals, tuple(notes), refusal, _facts.given if keep_given else frozenset())
 
 
-def _split_table(facts: Facts, fractions: Fractions, seed: int) -> tuple[pd.DataFrame, str]:
+def _split_table(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> tuple[pd.DataFrame, str]:
     """Return the table with a column ``split``, all ``""`` where splitting is refused, and the reason."""
-    assigned, refusal = _assigned(*_key(facts), fractions, seed, facts)
-    return _table(facts.dataset).assign(split=assigned), refusal
+    assigned, refusal = _assigned(*_key(facts), fractions, seed, keep_given, facts)
+    table = splits.without_given(_table(facts.dataset), keep=keep_given)
+    return table.assign(split=assigned), refusal
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _assigned(
-    home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
+    home: Path,
+    dataset_id: str,
+    version: str,
+    fractions: Fractions,
+    seed: int,
+    keep_given: bool,
+    _facts: Facts,
 ) -> tuple[list[str], str]:
-    table = _table(_facts.dataset)
+    table = splits.without_given(_table(_facts.dataset), keep=keep_given)
     try:
         return splits.assign(table, fractions, seed).tolist(), ""
     except DataError as error:
@@ -218,9 +233,9 @@ def _table(dataset: Dataset) -> pd.DataFrame:
     return table
 
 
-def class_figure(facts: Facts, fractions: Fractions, seed: int, language: str) -> go.Figure:
+def class_figure(facts: Facts, fractions: Fractions, seed: int, keep_given: bool, language: str) -> go.Figure:
     """Return the bars of pictures per class and split."""
-    return _class_figure(*_key(facts), fractions, seed, language, facts)
+    return _class_figure(*_key(facts), fractions, seed, keep_given, language, facts)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -230,10 +245,11 @@ def _class_figure(
     version: str,
     fractions: Fractions,
     seed: int,
+    keep_given: bool,
     language: str,
     _facts: Facts,
 ) -> go.Figure:
-    table, _ = _split_table(_facts, fractions, seed)
+    table, _ = _split_table(_facts, fractions, seed, keep_given)
     return charts.class_counts(table[["label", "split"]], _facts.class_names, language)
 
 
@@ -260,13 +276,15 @@ def _flagged_files(
     return rows[["path", "label", "width", "height", "size", "why", "group"]].reset_index(drop=True)
 
 
-def class_pictures(facts: Facts, label: str, fractions: Fractions, seed: int) -> pd.DataFrame:
+def class_pictures(
+    facts: Facts, label: str, fractions: Fractions, seed: int, keep_given: bool
+) -> pd.DataFrame:
     """Return the usable pictures of a class in the order of their paths, or of all (``""``) by turns.
 
     Returns:
         ``path``, ``sha256``, ``label``, ``split``, ``width``, ``height``, ``format`` and ``size`` (bytes).
     """
-    return _class_pictures(*_key(facts), label, fractions, seed, facts)
+    return _class_pictures(*_key(facts), label, fractions, seed, keep_given, facts)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -277,9 +295,10 @@ def _class_pictures(
     label: str,
     fractions: Fractions,
     seed: int,
+    keep_given: bool,
     _facts: Facts,
 ) -> pd.DataFrame:
-    table, _ = _split_table(_facts, fractions, seed)
+    table, _ = _split_table(_facts, fractions, seed, keep_given)
     chosen = table["usable"] & (table["label"] == label) if label else table["usable"]
     columns = ["path", "sha256", "label", "split", "width", "height", "format", "size"]
     pictures = table.loc[chosen, columns]
