@@ -27,6 +27,7 @@ LANES: Mapping[str, str] = {
     "cross_validate": "train",
     "rank": "train",
     "export": "train",
+    "leak": "train",
     "predict": "answer",
     "explain": "answer",
 }
@@ -213,6 +214,12 @@ def submit_ranking(
         raise RecipeError("No backbone was chosen. Choose at least one to be ranked.")
     args = {"backbones": names, "fractions": list(fractions), "seed": seed, "keras_home": _keras_home()}
     return submit(workspace, "rank", args, dataset_id=dataset_id)
+
+
+def submit_leak(workspace: Workspace, dataset_id: str, recipe: Recipe) -> Job:
+    """Put the question what twins in train are worth in the queue; a recipe says which network and which split."""
+    args = {"recipe": recipe.to_json(), "keras_home": _keras_home()}
+    return submit(workspace, "leak", args, dataset_id=dataset_id)
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:

@@ -46,6 +46,7 @@ HANDLERS: Mapping[str, str] = {
     "train": "core.session.train_job:do_train",
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",
     "rank": "core.session.rank_job:do_rank",
+    "leak": "core.session.leak_job:do_leak",
     "predict": "core.session.predict_job:do_predict",
     "explain": "core.session.explain_job:do_explain",
     "export": "core.session.export_job:do_export",
