@@ -8,6 +8,7 @@ person's decisions make it.
 from __future__ import annotations
 
 from core.audit.checks import CHECK_NAMES, GROUPS, Check, checks, verdict
+from core.audit.class_means import ClassMean, load_class_means, update_class_means
 from core.audit.decided import load_decided
 from core.audit.judgement import FILE_CHECKS, judge
 from core.audit.shortcuts import Shortcut, shortcuts
@@ -19,16 +20,19 @@ __all__ = [
     "FILE_CHECKS",
     "GROUPS",
     "Check",
+    "ClassMean",
     "Shortcut",
     "Thresholds",
     "audit",
     "checks",
     "judge",
+    "load_class_means",
     "load_decided",
     "load_layout",
     "load_table",
     "load_thresholds",
     "save_thresholds",
     "shortcuts",
+    "update_class_means",
     "verdict",
 ]
