@@ -38,8 +38,8 @@ def show(facts: Facts) -> None:
 
 
 def _mean(mean: ClassMean) -> None:
-    st.image(mean.picture, width="stretch", alt=t("means.alt", label=mean.label))
-    st.caption(f"{code(mean.label)} · {t('count.pictures', n=mean.num_pictures)}")
+    st.image(mean.picture, width="stretch", alt=t("means.alt", label=mean.label, n=mean.num_pictures))
+    st.caption(code(mean.label))
 
 
 def _load(facts: Facts) -> list[ClassMean]:
