@@ -32,11 +32,15 @@ ABOVE_THE_LINE = (
     "recipes",
     "evaluation",
     "charts",
+    "familiarity",
     "runs",
+    "answers",
+    "exports",
+    "inbox",
     "conclusions",
+    "ranking",
     "forecast",
     "queue",
-    "forecast",
 )
 """From the ground up; a room may import the rooms before it. Pages may import these."""
 

@@ -26,9 +26,6 @@ CHANGES_TTL_S = 60
 SIDE_STEPS = (0, 32, 64, 128, 224, 512, 1024, 2048)
 """Pixels; lower ends of the ranges of sizes. 32 is the least, 224 the usual input of a network."""
 
-OF_SAME_BYTES = frozenset({"exact_duplicate", "label_conflict", "leak"})
-OF_NEAR_DUPLICATES = frozenset({"near_duplicate", "near_label_conflict", "near_leak"})
-
 MAX_COMMON_SIZES = 8
 _IDENTITY = ["path", "size", "mtime_ns", "inode"]
 
@@ -50,6 +47,7 @@ class Facts:
         given: The splits that the folder itself brings.
         num_pictures: Pictures that can be used.
         num_classes: Classes that have any.
+        num_excluded, num_relabelled: Files that were decided about.
     """
 
     dataset: Dataset
@@ -62,6 +60,8 @@ class Facts:
     given: frozenset[str]
     num_pictures: int
     num_classes: int
+    num_excluded: int
+    num_relabelled: int
 
     @property
     def flagged(self) -> list[Check]:
@@ -155,6 +155,8 @@ def _facts(
         given=frozenset(usable["given_split"]) - {""},
         num_pictures=len(usable),
         num_classes=usable["label"].nunique(),
+        num_excluded=int(table["excluded"].sum()),
+        num_relabelled=int((table["label"] != table["given_label"]).sum()),
     )
 
 
@@ -172,10 +174,11 @@ def _num_usable(home: Path, dataset_id: str, version: str) -> int | None:
 
 def split(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> SplitFacts:
     """Return how the pictures are split for these shares of train, val and test."""
-    return _split(*_key(facts), fractions, seed, keep_given, facts)
+    return _split(*key(facts), fractions, seed, keep_given, facts)
 
 
-def _key(facts: Facts) -> tuple[Path, str, str]:
+def key(facts: Facts) -> tuple[Path, str, str]:
+    """Return what the cache knows these facts by."""
     return shell.workspace().home, facts.dataset.id, facts.version
 
 
@@ -201,8 +204,8 @@ def _split(
 
 def _split_table(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> tuple[pd.DataFrame, str]:
     """Return the table with a column ``split``, all ``""`` where splitting is refused, and the reason."""
-    assigned, refusal = _assigned(*_key(facts), fractions, seed, keep_given, facts)
-    table = splits.without_given(_table(facts.dataset), keep=keep_given)
+    assigned, refusal = _assigned(*key(facts), fractions, seed, keep_given, facts)
+    table = splits.without_given(table_of(facts.dataset), keep=keep_given)
     return table.assign(split=assigned), refusal
 
 
@@ -216,14 +219,14 @@ def _assigned(
     keep_given: bool,
     _facts: Facts,
 ) -> tuple[list[str], str]:
-    table = splits.without_given(_table(_facts.dataset), keep=keep_given)
+    table = splits.without_given(table_of(_facts.dataset), keep=keep_given)
     try:
         return splits.assign(table, fractions, seed).tolist(), ""
     except DataError as error:
         return [""] * len(table), str(error)
 
 
-def _table(dataset: Dataset) -> pd.DataFrame:
+def table_of(dataset: Dataset) -> pd.DataFrame:
     """Return the table of a dataset that has been looked at."""
     table = dataset_view.files(dataset)
     if table is None:
@@ -235,7 +238,7 @@ def _table(dataset: Dataset) -> pd.DataFrame:
 
 def class_figure(facts: Facts, fractions: Fractions, seed: int, keep_given: bool, language: str) -> go.Figure:
     """Return the bars of pictures per class and split."""
-    return _class_figure(*_key(facts), fractions, seed, keep_given, language, facts)
+    return _class_figure(*key(facts), fractions, seed, keep_given, language, facts)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -253,29 +256,6 @@ def _class_figure(
     return charts.class_counts(table[["label", "split"]], _facts.class_names, language)
 
 
-def flagged_files(facts: Facts, check: Check) -> pd.DataFrame:
-    """Return the files that a check flagged, with what is known of them.
-
-    Returns:
-        ``path``, ``label``, ``width``, ``height``, ``size`` (bytes), ``why`` and ``group``, a number that files with
-        the same bytes share, or near-duplicates where the check is about them.
-    """
-    return _flagged_files(*_key(facts), check.name, check.paths, facts.dataset)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _flagged_files(
-    home: Path, dataset_id: str, version: str, name: str, paths: tuple[str, ...], _dataset: Dataset
-) -> pd.DataFrame:
-    table = _table(_dataset)
-    rows = table[table["path"].isin(paths)]
-    together = "group" if name in OF_NEAR_DUPLICATES else "sha256"
-    rows = rows.assign(group=pd.factorize(rows[together])[0] + 1).sort_values(
-        ["group", "path"], kind="stable"
-    )
-    return rows[["path", "label", "width", "height", "size", "why", "group"]].reset_index(drop=True)
-
-
 def class_pictures(
     facts: Facts, label: str, fractions: Fractions, seed: int, keep_given: bool
 ) -> pd.DataFrame:
@@ -284,7 +264,7 @@ def class_pictures(
     Returns:
         ``path``, ``sha256``, ``label``, ``split``, ``width``, ``height``, ``format`` and ``size`` (bytes).
     """
-    return _class_pictures(*_key(facts), label, fractions, seed, keep_given, facts)
+    return _class_pictures(*key(facts), label, fractions, seed, keep_given, facts)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -334,12 +314,12 @@ def file_name(path: str) -> str:
 
 def sizes(facts: Facts) -> Sizes:
     """Return how large the usable pictures are, and how they are stored."""
-    return _sizes(*_key(facts), facts.dataset)
+    return _sizes(*key(facts), facts.dataset)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _sizes(home: Path, dataset_id: str, version: str, _dataset: Dataset) -> Sizes:
-    table = _table(_dataset)
+    table = table_of(_dataset)
     usable = table[table["usable"]]
     side = usable[["width", "height"]].min(axis=1)
     highs = [*SIDE_STEPS[1:], None]
@@ -360,7 +340,7 @@ def changes(facts: Facts) -> Changes:
 
 @st.cache_data(max_entries=16, ttl=CHANGES_TTL_S, show_spinner=False)
 def _changes(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Changes:
-    table = _table(_dataset)
+    table = table_of(_dataset)
     try:
         now = datasets.list_files(_dataset.root)
     except DataError as error:

@@ -55,7 +55,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
     opened = gallery(items, key="data_gallery", label=t("data.photos.group"))
     if opened is not None:
         picture = shown[shown["path"] == opened].iloc[0]
-        st.dialog(code(file_name(opened)), width="medium")(_enlarge)(facts, picture)
+        st.dialog(code(file_name(opened)), width="medium")(enlarge)(facts, picture)
 
 
 def _items(facts: Facts, shown: pd.DataFrame, with_class: bool) -> list[Item]:
@@ -81,7 +81,8 @@ def _split_name(split: str) -> str:
     return t(f"split.{split}") if split else t("data.photos.unsplit")
 
 
-def _enlarge(facts: Facts, picture: pd.Series) -> None:
+def enlarge(facts: Facts, picture: pd.Series) -> None:
+    """Draw a picture as large as a dialog holds, and what is known of it; ``picture``: a row of the table."""
     path = facts.dataset.root / picture["path"]
     try:
         large = images.thumbnail(images.read_bytes(path), LARGE_SIDE)
