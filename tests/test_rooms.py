@@ -33,6 +33,7 @@ ABOVE_THE_LINE = (
     "familiarity",
     "runs",
     "answers",
+    "bundles",
     "exports",
     "inbox",
     "conclusions",
