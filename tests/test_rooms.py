@@ -39,6 +39,7 @@ ABOVE_THE_LINE = (
     "conclusions",
     "forecast",
     "queue",
+    "demonstration",
     "forecast",
 )
 """From the ground up; a room may import the rooms before it. Pages may import these."""

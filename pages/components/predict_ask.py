@@ -49,20 +49,20 @@ def show_asking(run: Run) -> None:
     }
     with place:
         draw[way or WAYS[0]](run, other)
-    show_answers(run, _jobs(run), lambda paths: ask(run, paths, other))
+    show_answers(run, asked(run), lambda paths: ask(run, paths, other))
 
 
 def ask(run: Run, paths: Sequence[Path], other: Run | None = None) -> None:
     """Have one run, or two, say what they see in some files."""
     with shell.errors():
         st.session_state[_JOBS] = [
-            queue.submit_prediction(shell.workspace(), asked, paths).id
-            for asked in (run, other)
-            if asked is not None
+            queue.submit_prediction(shell.workspace(), one, paths).id
+            for one in (run, other)
+            if one is not None
         ]
 
 
-def _jobs(run: Run) -> list[queue.Job]:
+def asked(run: Run) -> list[queue.Job]:
     """Return the jobs that this visitor waits for or looks at, if this run was asked."""
     try:
         found = [queue.get(shell.workspace(), number) for number in st.session_state.get(_JOBS, [])]
