@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from core import curation
@@ -165,15 +166,20 @@ def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
         split that judges, this file does not), ``"near_copy"`` (a near-duplicate of it stands there), ``"unseen"``
         (its class has no training picture), or ``""``, with the index of the table.
     """
-    reasons = [""] * len(table)
-    given, splits, usable = table["given_split"].tolist(), split.tolist(), table["usable"].tolist()
-    contradictory = _contradictory(table)
-    for group in _groups(curation.as_found(table)):
+    reasons = pd.Series("", index=table.index, name="left_out", dtype=str)
+    asked = table["usable"] & (split == "")
+    keys = _keys(table)
+    places = np.flatnonzero(keys.isin(set(keys[asked])))  # mostly few, or none
+    beside = table.iloc[places]
+    given, is_asked = beside["given_split"].tolist(), asked.iloc[places].tolist()
+    contradictory = _contradictory(beside)
+    for group in _groups(curation.as_found(beside)):
         for picture in group.pictures:
             for row in picture.rows:
-                if usable[row] and not splits[row]:
-                    reasons[row] = _reason(group, picture, given[row], contradictory[row])
-    return pd.Series(reasons, index=table.index, name="left_out", dtype=str)
+                if is_asked[row]:
+                    reason = _reason(group, picture, given[row], contradictory[row])
+                    reasons.iat[places[row]] = reason
+    return reasons
 
 
 def _reason(group: _Group, picture: _Picture, given: str, contradictory: bool) -> str:
@@ -284,6 +290,12 @@ def _groups(table: pd.DataFrame) -> list[_Group]:
     labels, given = table["label"].tolist(), table["given_split"].tolist()
     found = []
     for key, copies in members.items():
+        if len(copies) == 1 and len(rows := next(iter(copies.values()))) == 1:  # as most are
+            label, split = labels[rows[0]], given[rows[0]]
+            found.append(
+                _Group(key, label, (_Picture(tuple(rows), frozenset((label,)), frozenset((split,))),))
+            )
+            continue
         pictures = tuple(
             _Picture(
                 tuple(rows),

@@ -23,6 +23,7 @@ ABOVE_THE_LINE = (
     "images",
     "augmentation",
     "datasets",
+    "metadata",
     "curation",
     "audit",
     "splits",
@@ -37,10 +38,10 @@ ABOVE_THE_LINE = (
     "exports",
     "inbox",
     "conclusions",
+    "ranking",
     "forecast",
     "queue",
     "demonstration",
-    "forecast",
 )
 """From the ground up; a room may import the rooms before it. Pages may import these."""
 

@@ -30,6 +30,7 @@ from core import (
     datasets,
     feature_store,
     queue,
+    ranking,
     recipes,
     runs,
 )
@@ -37,6 +38,7 @@ from core.__main__ import main
 from core.datasets import Dataset
 from core.errors import JobError, NotFound
 from core.evaluation import evaluate
+from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
 from core.workspace import BUSY_TIMEOUT_S, Workspace
@@ -147,7 +149,8 @@ def test_what_bears_on_the_scores_stands_in_the_runs_notes(home: Workspace, tmp_
 def test_the_record_holds_what_its_predictions_say(home: Workspace, run: runs.Run) -> None:
     for split in runs.SPLITS:
         said = runs.predictions(home, run.id, split)
-        scores = evaluate(said.y_true, said.y_prob, run.class_names).to_json()
+        groups = runs.groups_of(said.images)
+        scores = evaluate(said.y_true, said.y_prob, run.class_names, groups=groups).to_json()
         assert len(said.y_true) == run.num_images[split]
         assert {name: scores[name] for name in run.metrics[split]} == dict(run.metrics[split])
 
@@ -192,6 +195,42 @@ def test_a_prediction_says_what_the_evaluation_said(
         assert answer["probability"] == pytest.approx(y_prob.max(), abs=1e-5)
         assert sum(entry["probability"] for entry in answer["top"]) == pytest.approx(1.0)
     assert "predicted" not in broken and broken["error"]
+
+
+def test_an_explanation_says_where_the_model_looked_and_what_the_picture_resembles(
+    home: Workspace, dataset: Dataset, run: runs.Run
+) -> None:
+    said = runs.predictions(home, run.id, "test")
+    path = dataset.root / said.images["path"].iloc[0]
+    job = queue.wait(home, queue.submit_explanation(home, run, path, run.class_names).id)
+    found = job.result
+    assert found["classes"] == list(run.class_names)
+    np.testing.assert_allclose(found["probabilities"], said.y_prob[0], atol=1e-3)
+    head = Head.from_arrays(runs.load_arrays(home, run.id, "head"))
+    logits = np.array(found["maps"]).sum(axis=(1, 2)) + head.bias
+    expected = runs.load_arrays(home, run.id, "predictions-test")["logits"][0]
+    np.testing.assert_allclose(logits, expected, atol=0.02)
+    table = runs.load_split(home, run.id)
+    learnt = table[table["split"] == "train"].set_index("path")["label"]
+    assert found["compares"] == ("before" if run.fine_tuned else "features")
+    for name, neighbours in zip(found["classes"], found["neighbours"], strict=True):
+        assert neighbours
+        assert {learnt[neighbour["path"]] for neighbour in neighbours} == {name}
+        likeness = [neighbour["likeness"] for neighbour in neighbours]
+        assert likeness == sorted(likeness, reverse=True)
+
+
+def test_a_class_or_a_picture_that_is_not_there_is_not_explained(
+    home: Workspace, dataset: Dataset, run: runs.Run
+) -> None:
+    path = next((dataset.root).rglob("*.png"))
+    for job in (
+        queue.submit_explanation(home, run, path, ["penguin"]),
+        queue.submit_explanation(home, run, dataset.root / "gone.png", run.class_names),
+    ):
+        with pytest.raises(JobError):
+            queue.wait(home, job.id)
+    assert 'does not know the class "penguin"' in queue.list_jobs(home, kind="explain")[1].error["message"]
 
 
 def test_a_training_that_cannot_be_is_failed_with_the_reason(home: Workspace, tmp_path: Path) -> None:
@@ -271,7 +310,8 @@ def test_a_fine_tuned_model_that_was_cancelled_is_judged_but_not_by_what_it_has_
 def test_what_the_head_alone_says_is_kept_beside_the_fine_tuned_model(
     home: Workspace, dataset: Dataset, run: runs.Run
 ) -> None:
-    recipe = replace(RECIPE, learning_rate=1e-3, fine_tune_epochs=8, head_strength=1e-4)
+    poor = replace(RECIPE, head_solver="adam", head_epochs=1, head_learning_rate=1e-6)
+    recipe = replace(poor, learning_rate=1e-3, fine_tune_epochs=8)
     tuned = runs.get(home, train(home, dataset, recipe).run_id)
     assert tuned.fine_tuned
     alone = runs.head_alone(home, tuned, "val")
@@ -619,3 +659,22 @@ def test_a_database_locked_for_long_ends_neither_session_nor_job(home: Workspace
         time.sleep(BUSY_TIMEOUT_S + 1)
     assert queue.wait(home, job.id).state in ("done", "failed")
     assert train(home, dataset).state == "done"
+
+
+def test_backbones_are_ranked_without_test_pictures_and_one_that_cannot_be_had_stops_nothing(
+    home: Workspace, dataset: Dataset, run: runs.Run
+) -> None:
+    names = ["tiny", "vgg16"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(home.home / "no-weights"))
+        patch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        job = queue.submit_ranking(home, dataset.id, names, (0.7, 0.15, 0.15), 0)
+    assert queue.wait(home, job.id).result == {"num_judged": 1}
+    found = ranking.load(home, dataset.id)
+    assert found is not None
+    assert found.num_images == found.num_available == run.num_images["train"] + run.num_images["val"]
+    tiny, vgg = found.entries
+    assert (tiny.backbone, tiny.accuracy, tiny.behind) == ("tiny", 1.0, None)
+    assert 0.5 < tiny.low < tiny.high == 1.0 and tiny.ms_per_image > 0
+    assert vgg.backbone == "vgg16" and "weights" in vgg.error
+    assert found.missing == ()

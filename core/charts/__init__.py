@@ -12,10 +12,12 @@ from core.charts.canvas import WORDS, shorten
 from core.charts.confusion import confusion_shades, shade_colors
 from core.charts.curves import MEASURES, learning_curves, learning_rate_curve
 from core.charts.palette import contrast
+from core.charts.scatter import accuracy_scatter
 
 __all__ = [
     "MEASURES",
     "WORDS",
+    "accuracy_scatter",
     "class_counts",
     "confusion_shades",
     "contrast",

@@ -18,6 +18,7 @@ from core.evaluation.confusion import (
 )
 from core.evaluation.curves import ranked
 from core.evaluation.intervals import NUM_RESAMPLES, Estimate, wilson_interval
+from core.evaluation.judgement import Judgement, judge
 from core.evaluation.reliability import NUM_BINS, Bin, Reliability, reliability
 from core.evaluation.scores import CLASS_MEASURES, TOP_COUNTS, ClassScores, Evaluation, evaluate
 from core.evaluation.worst import margins, top_classes, top_losses
@@ -35,6 +36,7 @@ __all__ = [
     "Difference",
     "Estimate",
     "Evaluation",
+    "Judgement",
     "Reliability",
     "class_order",
     "confused_classes",
@@ -42,6 +44,7 @@ __all__ = [
     "evaluate",
     "fit_temperature",
     "holm",
+    "judge",
     "margins",
     "mcnemar",
     "most_confused",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core import catalog, exports, recipes, runs
+from core import catalog, datasets, exports, recipes, runs
 from core.errors import GraftError, JobError, NotFound, RecipeError, WorkspaceError
 from core.queue.devices import default_device
 from core.queue.endings import CANCELLED_WAITING, move_run
@@ -22,10 +22,13 @@ LANES: Mapping[str, str] = {
     "sample": "data",
     "upload": "data",
     "audit": "data",
+    "clean_copy": "data",
     "train": "train",
     "cross_validate": "train",
+    "rank": "train",
     "export": "train",
     "predict": "answer",
+    "explain": "answer",
 }
 """Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time."""
 
@@ -184,10 +187,51 @@ def submit_cross_validation(workspace: Workspace, run: runs.Run) -> Job:
     return submit(workspace, "cross_validate", args, dataset_id=run.dataset_id)
 
 
+def submit_ranking(
+    workspace: Workspace,
+    dataset_id: str,
+    backbones: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+) -> Job:
+    """Put the question which of some backbones suits a dataset in the queue.
+
+    Args:
+        workspace: Where to.
+        dataset_id: The dataset.
+        backbones: Names in the catalog.
+        fractions: Shares of train, val and test by which the dataset is split; test stays out of it.
+        seed: Of that split.
+
+    Raises:
+        NotFound: There is no such dataset.
+        RecipeError: A backbone is not in the catalog, or there is none.
+    """
+    datasets.get(workspace, dataset_id)
+    names = [catalog.get(name).name for name in backbones]
+    if not names:
+        raise RecipeError("No backbone was chosen. Choose at least one to be ranked.")
+    args = {"backbones": names, "fractions": list(fractions), "seed": seed, "keras_home": _keras_home()}
+    return submit(workspace, "rank", args, dataset_id=dataset_id)
+
+
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
     """Put the question what a run sees in some files in the queue."""
     args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
     return submit(workspace, "predict", args)
+
+
+def submit_explanation(workspace: Workspace, run: runs.Run, path: Path, class_names: Sequence[str]) -> Job:
+    """Put the question in the queue where a run looked in a picture for some classes, and what it resembles.
+
+    Args:
+        workspace: Where to.
+        run: A finished run.
+        path: The picture.
+        class_names: The classes to explain, such as the true and the predicted one.
+    """
+    args = {"run_id": run.id, "path": str(path), "classes": list(class_names), "keras_home": _keras_home()}
+    return submit(workspace, "explain", args)
 
 
 def submit_export(workspace: Workspace, run: runs.Run, formats: Sequence[str]) -> Job:

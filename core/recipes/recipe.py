@@ -56,7 +56,9 @@ class Recipe:
         head_solver: ``"lbfgs"`` fits a multinomial logistic regression to convergence; ``"adam"`` goes in batches,
             as is needed with a hidden layer or dropout.
         head_epochs: Most passes over all features in stage 1; 0 leaves stage 1 out.
-        head_strength: Inverse strength of the L2 penalty of ``"lbfgs"`` (scikit-learn's ``C``).
+        head_strength: Inverse strength of the L2 penalty of ``"lbfgs"`` (scikit-learn's ``C``) of the head that
+            fine-tuning begins with. Where it is below 1, one of 1 is fitted too, and val chooses which of them the
+            fine-tuned model has to beat.
         head_learning_rate: Learning rate of ``"adam"`` in stage 1.
         fine_tune_epochs: Epochs of stage 2; 0 leaves it out.
         fine_tune_blocks: Share of the backbone's blocks that stage 2 trains, counted from the top, 0…1.

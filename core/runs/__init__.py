@@ -9,12 +9,16 @@ runs/<run_id>/
 ├── checkpoint-<stage>.npz   while the training is under way: where to go on after an interruption
 ├── cross-validation.json    where it was asked for (:func:`cross_validation`); its answers in out-of-fold.npz
 ├── predictions-<split>.npz  logits (images, classes), in the order of split.parquet
-└── head-alone.npz           the same of the head of stage 1, where the run's model is the fine-tuned one
+├── head-alone.npz           the same of the head of stage 1, where the run's model is the fine-tuned one
+├── scores-<split>.json      how it was judged (:func:`judged`), computed once
+├── labels.json              what people call it (:class:`Labels`)
+└── looks.txt                when somebody looked at test, a line each
 """
 
 from __future__ import annotations
 
 from core.runs.artefacts import load_arrays, load_split, save_arrays, save_split
+from core.runs.compared import Compared, compare, differing_settings, match
 from core.runs.course import (
     STAGES,
     checkpoint_path,
@@ -24,6 +28,16 @@ from core.runs.course import (
     has_checkpoint,
     remove_checkpoints,
 )
+from core.runs.judging import (
+    Reference,
+    groups_of,
+    judged,
+    note_look,
+    num_looks,
+    references,
+    save_judgement,
+)
+from core.runs.naming import Labels, labels, set_labels
 from core.runs.record import (
     ACTIVE_STATES,
     FINAL_STATES,
@@ -60,13 +74,18 @@ __all__ = [
     "SPLITS",
     "STAGES",
     "STOPPED",
+    "Compared",
+    "Labels",
     "Predictions",
+    "Reference",
     "Run",
     "answers",
     "checkpoint_path",
+    "compare",
     "create",
     "cross_validation",
     "delete",
+    "differing_settings",
     "emit",
     "epochs",
     "events",
@@ -74,21 +93,30 @@ __all__ = [
     "from_json",
     "get",
     "get_state",
+    "groups_of",
     "has_checkpoint",
     "has_out_of_fold",
     "head_alone",
     "is_id",
+    "judged",
+    "labels",
     "list_runs",
     "load_arrays",
     "load_split",
+    "match",
+    "note_look",
+    "num_looks",
     "out_of_fold",
     "predictions",
+    "references",
     "remove_checkpoints",
     "save",
     "save_arrays",
     "save_cross_validation",
     "save_head_alone",
+    "save_judgement",
     "save_out_of_fold",
     "save_split",
+    "set_labels",
     "set_state",
 ]

@@ -47,8 +47,8 @@ class Run:
         fine_tuned: Whether stage 2 was kept.
         weights_sha256: Hash of the weights that the backbone began with.
         stage_1: How stage 1 went, where there was one: ``epochs`` (done), ``planned``, ``stopped`` (``""``,
-            ``"time"`` or ``"cancelled"``) and ``earlier_s`` (seconds of epochs from before an interruption;
-            ``seconds`` holds them too).
+            ``"time"`` or ``"cancelled"``), ``earlier_s`` (seconds of epochs from before an interruption;
+            ``seconds`` holds them too) and, by L-BFGS, ``strength`` (scikit-learn's ``C`` of the head).
         stage_2: How stage 2 went, where there was one: ``epochs`` (done), ``planned``, ``best_epoch``,
             ``stopped`` (``""``, ``"patience"``, ``"time"`` or ``"cancelled"``), ``batch_size``, ``earlier_s``
             (seconds of epochs from before an interruption; ``seconds`` holds them too); on val: ``head_accuracy``,

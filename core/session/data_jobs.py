@@ -1,11 +1,13 @@
-"""Jobs that need no TensorFlow: make a sample, unpack an upload, look at a dataset's files."""
+"""Jobs that need no TensorFlow: make a sample, unpack an upload, look at a dataset's files, write a cleaned copy."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from core import audit, datasets
+from core import audit, curation, datasets, metadata
 from core.datasets import Dataset
+from core.errors import NotFound
 from core.queue import Job
 from core.session.executor import Context
 
@@ -34,8 +36,22 @@ def do_audit(context: Context, job: Job) -> dict[str, Any]:
     return audit_dataset(context, datasets.get(context.workspace, job.args["dataset_id"]))
 
 
+def do_clean_copy(context: Context, job: Job) -> dict[str, Any]:
+    """Write the pictures that are used to a new folder, each in the class that was decided."""
+    dataset = datasets.get(context.workspace, job.args["dataset_id"])
+    audit_dataset(context, dataset)
+    table = audit.load_decided(context.workspace, dataset.id)
+    if table is None:
+        raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
+    context.stage("copy")
+    target = Path(job.args["target"])
+    num_written = curation.write_copy(table, dataset.root, target, job.args["way"], context.progress)
+    return {"target": str(target), "num_images": num_written}
+
+
 def audit_dataset(context: Context, dataset: Dataset) -> dict[str, Any]:
     """Bring the table of a dataset's files up to date."""
     context.stage("audit")
     table = audit.audit(context.workspace, dataset, context.progress)
+    metadata.update(context.workspace, dataset, table["path"].tolist())
     return {"dataset_id": dataset.id, "num_files": len(table), "num_images": int(table["usable"].sum())}

@@ -50,7 +50,7 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         raise JobError(
             f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run."
         )
-    predictor = context.warm.get(f"run {run.id}", lambda: _ready(context, run, job), _name(run))
+    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job), _name(run))
     paths = [Path(path) for path in job.args["paths"]]
     recipe, size = predictor.recipe, predictor.backbone.image_size
     context.stage("predict")
@@ -67,7 +67,8 @@ def _name(run: runs.Run) -> str:
     return f"{catalog.get(recipes.from_json(run.recipe).backbone).title}, trained"
 
 
-def _ready(context: Context, run: runs.Run, job: Job) -> Predictor:
+def ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
+    """Return the model of a finished run, and how familiar pictures are to it: what short jobs share."""
     predictor = load_predictor(context, run, job)
     return replace(predictor, familiarity=familiarity_of(context, run, predictor.recipe, predictor.backbone))
 

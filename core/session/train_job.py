@@ -61,13 +61,13 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     with clock.measure("prepare"):
         context.stage("prepare")
         backbone = networks.warm_backbone(context, recipe, job)
-    model, head_alone, num_computed = None, None, 0
+    model, start, head_alone, num_computed = None, None, None, 0
     if recipe.head_epochs:
         with clock.measure("features"):
             material, extracted = extract(context, recipe, backbone, material)
             num_computed = extracted.num_computed
         with clock.measure("head"):
-            model, told = train_head(context, run, recipe, backbone, material, extracted, deadline)
+            model, start, told = train_head(context, run, recipe, backbone, material, extracted, deadline)
         clock.seconds["head"] += told["earlier_s"]
         deadline = deadline and deadline - told["earlier_s"]
         head_alone, run = model, replace(run, stage_1=told)
@@ -75,7 +75,7 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     if recipe.fine_tune_epochs and not run.stopped:
         with clock.measure("fine_tune"):
             model, told = fine_tune(
-                context, job, run, recipe, backbone, material, model, deadline, epoch_seconds
+                context, job, run, recipe, backbone, material, model, start, deadline, epoch_seconds
             )
         clock.seconds["fine_tune"] += told.get("earlier_s", 0.0)
         run = replace(run, stage_2=told)
@@ -94,7 +94,7 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
         if "train" not in model.logits:
             material.notes.append(sentence("note.train_not_judged"))
         material, model, head_alone = _without_unread(material, model, head_alone)
-        run = _evaluated(run, recipe, material, model)
+        run = _evaluated(context, run, recipe, material, model)
         forgotten = measure_forgetting(context, recipe, backbone, material, model.head, model.weights)
         run = replace(run, forgetting=forgotten)
         _save_artefacts(context, run, recipe, backbone, material, model)
@@ -147,15 +147,17 @@ def _without_unread(
     return material.only(read), without(model), head_alone and without(head_alone)
 
 
-def _evaluated(run: runs.Run, recipe: Recipe, material: Material, model: Model) -> runs.Run:
-    """Return the run with its temperature, fitted on val, and its scores."""
+def _evaluated(context: Context, run: runs.Run, recipe: Recipe, material: Material, model: Model) -> runs.Run:
+    """Return the run with its temperature, fitted on val, and its scores; keep how it was judged."""
     temperature = _temperature(material, model)
     metrics = {}
     for split, logits in model.logits.items():
-        probabilities = evaluation.softmax(logits, temperature)
+        images = material.table[material.rows(split)]
         truth = material.y_true[material.rows(split)]
-        scores = evaluation.evaluate(truth, probabilities, material.class_names).to_json()
+        judgement = evaluation.judge(truth, logits, temperature, material.class_names, runs.groups_of(images))
+        runs.save_judgement(context.workspace, run.id, split, judgement)
         left_out = ("per_class", "confusion_matrix", "class_names")
+        scores = judgement.scores.to_json()
         metrics[split] = {name: value for name, value in scores.items() if name not in left_out}
     return replace(
         run,

@@ -26,9 +26,6 @@ CHANGES_TTL_S = 60
 SIDE_STEPS = (0, 32, 64, 128, 224, 512, 1024, 2048)
 """Pixels; lower ends of the ranges of sizes. 32 is the least, 224 the usual input of a network."""
 
-OF_SAME_BYTES = frozenset({"exact_duplicate", "label_conflict", "leak"})
-OF_NEAR_DUPLICATES = frozenset({"near_duplicate", "near_label_conflict", "near_leak"})
-
 MAX_COMMON_SIZES = 8
 _IDENTITY = ["path", "size", "mtime_ns", "inode"]
 
@@ -50,6 +47,7 @@ class Facts:
         given: The splits that the folder itself brings.
         num_pictures: Pictures that can be used.
         num_classes: Classes that have any.
+        num_excluded, num_relabelled: Files that were decided about.
     """
 
     dataset: Dataset
@@ -62,6 +60,8 @@ class Facts:
     given: frozenset[str]
     num_pictures: int
     num_classes: int
+    num_excluded: int
+    num_relabelled: int
 
     @property
     def flagged(self) -> list[Check]:
@@ -153,6 +153,8 @@ def _facts(
         given=frozenset(usable["given_split"]) - {""},
         num_pictures=len(usable),
         num_classes=usable["label"].nunique(),
+        num_excluded=int(table["excluded"].sum()),
+        num_relabelled=int((table["label"] != table["given_label"]).sum()),
     )
 
 
@@ -170,10 +172,11 @@ def _num_usable(home: Path, dataset_id: str, version: str) -> int | None:
 
 def split(facts: Facts, fractions: Fractions, seed: int) -> SplitFacts:
     """Return how the pictures are split for these shares of train, val and test."""
-    return _split(*_key(facts), fractions, seed, facts)
+    return _split(*key(facts), fractions, seed, facts)
 
 
-def _key(facts: Facts) -> tuple[Path, str, str]:
+def key(facts: Facts) -> tuple[Path, str, str]:
+    """Return what the cache knows these facts by."""
     return shell.workspace().home, facts.dataset.id, facts.version
 
 
@@ -193,22 +196,22 @@ def _split(
 
 def _split_table(facts: Facts, fractions: Fractions, seed: int) -> tuple[pd.DataFrame, str]:
     """Return the table with a column ``split``, all ``""`` where splitting is refused, and the reason."""
-    assigned, refusal = _assigned(*_key(facts), fractions, seed, facts)
-    return _table(facts.dataset).assign(split=assigned), refusal
+    assigned, refusal = _assigned(*key(facts), fractions, seed, facts)
+    return table_of(facts.dataset).assign(split=assigned), refusal
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _assigned(
     home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
 ) -> tuple[list[str], str]:
-    table = _table(_facts.dataset)
+    table = table_of(_facts.dataset)
     try:
         return splits.assign(table, fractions, seed).tolist(), ""
     except DataError as error:
         return [""] * len(table), str(error)
 
 
-def _table(dataset: Dataset) -> pd.DataFrame:
+def table_of(dataset: Dataset) -> pd.DataFrame:
     """Return the table of a dataset that has been looked at."""
     table = dataset_view.files(dataset)
     if table is None:
@@ -220,7 +223,7 @@ def _table(dataset: Dataset) -> pd.DataFrame:
 
 def class_figure(facts: Facts, fractions: Fractions, seed: int, language: str) -> go.Figure:
     """Return the bars of pictures per class and split."""
-    return _class_figure(*_key(facts), fractions, seed, language, facts)
+    return _class_figure(*key(facts), fractions, seed, language, facts)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -237,36 +240,13 @@ def _class_figure(
     return charts.class_counts(table[["label", "split"]], _facts.class_names, language)
 
 
-def flagged_files(facts: Facts, check: Check) -> pd.DataFrame:
-    """Return the files that a check flagged, with what is known of them.
-
-    Returns:
-        ``path``, ``label``, ``width``, ``height``, ``size`` (bytes), ``why`` and ``group``, a number that files with
-        the same bytes share, or near-duplicates where the check is about them.
-    """
-    return _flagged_files(*_key(facts), check.name, check.paths, facts.dataset)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _flagged_files(
-    home: Path, dataset_id: str, version: str, name: str, paths: tuple[str, ...], _dataset: Dataset
-) -> pd.DataFrame:
-    table = _table(_dataset)
-    rows = table[table["path"].isin(paths)]
-    together = "group" if name in OF_NEAR_DUPLICATES else "sha256"
-    rows = rows.assign(group=pd.factorize(rows[together])[0] + 1).sort_values(
-        ["group", "path"], kind="stable"
-    )
-    return rows[["path", "label", "width", "height", "size", "why", "group"]].reset_index(drop=True)
-
-
 def class_pictures(facts: Facts, label: str, fractions: Fractions, seed: int) -> pd.DataFrame:
     """Return the usable pictures of a class in the order of their paths, or of all (``""``) by turns.
 
     Returns:
         ``path``, ``sha256``, ``label``, ``split``, ``width``, ``height``, ``format`` and ``size`` (bytes).
     """
-    return _class_pictures(*_key(facts), label, fractions, seed, facts)
+    return _class_pictures(*key(facts), label, fractions, seed, facts)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -315,12 +295,12 @@ def file_name(path: str) -> str:
 
 def sizes(facts: Facts) -> Sizes:
     """Return how large the usable pictures are, and how they are stored."""
-    return _sizes(*_key(facts), facts.dataset)
+    return _sizes(*key(facts), facts.dataset)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _sizes(home: Path, dataset_id: str, version: str, _dataset: Dataset) -> Sizes:
-    table = _table(_dataset)
+    table = table_of(_dataset)
     usable = table[table["usable"]]
     side = usable[["width", "height"]].min(axis=1)
     highs = [*SIDE_STEPS[1:], None]
@@ -341,7 +321,7 @@ def changes(facts: Facts) -> Changes:
 
 @st.cache_data(max_entries=16, ttl=CHANGES_TTL_S, show_spinner=False)
 def _changes(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Changes:
-    table = _table(_dataset)
+    table = table_of(_dataset)
     try:
         now = datasets.list_files(_dataset.root)
     except DataError as error:

@@ -14,6 +14,7 @@ from core.forecast import Forecast, forecast
 from core.recipes import Recipe
 from pages.components import dataset as dataset_view
 from pages.components import recipe_choice, shell, training_fields
+from pages.components.backbone_ranking import show_ranking
 from pages.components.dataset import SplitSummary
 from pages.components.job import duration
 from pages.components.recipe_choice import RecipeChoice
@@ -51,6 +52,7 @@ def setup(dataset: Dataset, split: SplitSummary) -> None:
     with costs:
         _start(dataset, split, recipe)
     _preview(dataset, recipe)
+    show_ranking(dataset, split)
 
 
 def _on_gpu() -> bool:

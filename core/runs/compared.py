@@ -1,0 +1,165 @@
+"""Two or more runs on the same images: which is better, what changed, and by what recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.errors import NotFound
+from core.evaluation import (
+    Difference,
+    Evaluation,
+    confusion_matrix,
+    evaluate,
+    holm,
+    mcnemar,
+    paired_difference,
+)
+from core.runs.record import Run, get
+from core.runs.said import Predictions, answers, predictions
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Runs on the images that all of them have judged.
+
+    Attributes:
+        runs: In the order asked for; the others are held against the first.
+        num_images: Images that all have judged, under the same label.
+        num_left_out: Per run, images of its split that not all have, or that have other labels elsewhere.
+        class_names: All classes that a run knows, sorted.
+        scores: Per run, on these images.
+        answers: Per run, one row per image in the same order, as of :func:`core.runs.answers` (sorted by the worst of
+            the first run); ``row`` is the row in the run's own predictions.
+        said: Per run, its own predictions.
+        differences: Of the accuracy of each further run from the first.
+        p_values: Of McNemar's exact test of each further run against the first, after Holm.
+        confusions: Per run, counts over ``class_names``, int64, shape (classes, classes).
+    """
+
+    runs: tuple[Run, ...]
+    num_images: int
+    num_left_out: tuple[int, ...]
+    class_names: tuple[str, ...]
+    scores: tuple[Evaluation, ...]
+    answers: tuple[pd.DataFrame, ...]
+    said: tuple[Predictions, ...]
+    differences: tuple[Difference, ...]
+    p_values: tuple[float, ...]
+    confusions: tuple[np.ndarray, ...]
+
+    def changed(self, number: int, *, fixed: bool) -> pd.DataFrame:
+        """Return the answers of a further run to images on which it and the first differ in being right.
+
+        Args:
+            number: Of the run in :attr:`runs`, from 1.
+            fixed: Those that the first got wrong and it gets right; else those that it broke.
+        """
+        first, second = self.answers[0]["wrong"], self.answers[number]["wrong"]
+        return self.answers[number][first & ~second if fixed else ~first & second]
+
+
+def match(tables: Sequence[pd.DataFrame]) -> list[np.ndarray]:
+    """Return, for each table, the rows of the images that are in all of them, in the same order.
+
+    Images are known by the hash of their bytes and their label; of files with the same bytes the first goes with the
+    first.
+
+    Args:
+        tables: Columns ``sha256`` and ``label``.
+    """
+    keyed = [
+        table[["sha256", "label"]].assign(
+            copy=table.groupby(["sha256", "label"]).cumcount(), row=np.arange(len(table))
+        )
+        for table in tables
+    ]
+    common = keyed[0].rename(columns={"row": "row_0"})
+    for number, table in enumerate(keyed[1:], start=1):
+        common = common.merge(
+            table.rename(columns={"row": f"row_{number}"}), on=["sha256", "label", "copy"], how="inner"
+        )
+    return [common[f"row_{number}"].to_numpy(dtype=np.int64) for number in range(len(tables))]
+
+
+def compare(workspace: Workspace, run_ids: Sequence[str], split: str) -> Compared:
+    """Hold runs against the first of them, on the images of a split that all have judged.
+
+    Raises:
+        NotFound: A run or its split is not there, its training is not done, or they have no image in common.
+        WorkspaceError: The files of one are damaged.
+    """
+    found = [get(workspace, run_id) for run_id in run_ids]
+    said = [predictions(workspace, run_id, split) for run_id in run_ids]
+    rows = match([one.images for one in said])
+    if not len(rows[0]):
+        raise NotFound(
+            f"These runs have no picture of {split} in common, so they cannot be compared. Choose runs on the same "
+            "dataset and split."
+        )
+    class_names = tuple(sorted({name for run in found for name in run.class_names}))
+    tables = [_answers(run, one, at) for run, one, at in zip(found, said, rows, strict=True)]
+    order = tables[0]["true_probability"].argsort(kind="stable")
+    tables = [table.iloc[order].reset_index(drop=True) for table in tables]
+    right = [~table["wrong"].to_numpy() for table in tables]
+    return Compared(
+        runs=tuple(found),
+        num_images=len(rows[0]),
+        num_left_out=tuple(len(one.y_true) - len(rows[0]) for one in said),
+        class_names=class_names,
+        scores=tuple(
+            evaluate(one.y_true[at], one.y_prob[at], run.class_names)
+            for run, one, at in zip(found, said, rows, strict=True)
+        ),
+        answers=tuple(tables),
+        said=tuple(said),
+        differences=tuple(paired_difference(right[0], other) for other in right[1:]),
+        p_values=tuple(holm([mcnemar(right[0], other) for other in right[1:]])),
+        confusions=tuple(_confusion(table, class_names) for table in tables),
+    )
+
+
+def _answers(run: Run, said: Predictions, rows: np.ndarray) -> pd.DataFrame:
+    return answers(run, said).set_index("row", drop=False).loc[rows].reset_index(drop=True)
+
+
+def _confusion(table: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:
+    index = {name: number for number, name in enumerate(class_names)}
+    return confusion_matrix(table["true"].map(index), table["predicted"].map(index), len(class_names))
+
+
+def differing_settings(found: Sequence[Run]) -> pd.DataFrame:
+    """Return the facts in which runs differ, one row each: recipe, data and split; a column per run, in order.
+
+    Returns:
+        Column ``fact`` (a name of the recipe's fields, or ``dataset``, ``split``, ``classes``, ``train``, ``val``,
+        ``test``), then ``run_0``, ``run_1``, … as text.
+    """
+    facts = [_facts(run) for run in found]
+    names = dict.fromkeys(name for table in facts for name in table)
+    rows = [
+        {"fact": name} | {f"run_{number}": str(table.get(name, "")) for number, table in enumerate(facts)}
+        for name in names
+        if len({str(table.get(name, "")) for table in facts}) > 1
+    ]
+    return pd.DataFrame(rows, columns=["fact", *(f"run_{number}" for number in range(len(facts)))])
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "dataset": run.dataset_name,
+        "split": run.split_fingerprint[:8],
+        "classes": len(run.class_names),
+        **run.num_images,
+    }
+    for name, value in run.recipe.items():
+        if isinstance(value, dict):
+            facts |= {f"{name}.{inner}": nested for inner, nested in value.items()}
+        else:
+            facts[name] = value
+    return facts

@@ -1,0 +1,100 @@
+"""The explanation job: where a run's model looked in a picture, and which training pictures that resembles."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import engines, evaluation, explain, images, runs
+from core.errors import JobError
+from core.explain import Neighbours
+from core.queue import Job
+from core.session.executor import Context
+from core.session.predict_job import Predictor, ready_predictor
+
+NUM_NEIGHBOURS = 4
+"""Training pictures of each class: a row beside the photo."""
+DIGITS = 4
+
+
+def do_explain(context: Context, job: Job) -> dict[str, Any]:
+    """Say where a run's model looked for some classes, and which training pictures of them resemble the picture.
+
+    Returns:
+        ``maps`` (per class: rows of numbers), ``is_exact``, ``probabilities`` (per class), ``classes``, ``neighbours``
+        (per class: a list of :class:`core.explain.Neighbour`) and ``compares``: ``"features"`` (of this network),
+        ``"before"`` (of the network before fine-tuning) or ``""`` where no features are kept.
+
+    Raises:
+        JobError: The run has no model, or does not know a class.
+        UnreadableImage: The picture cannot be read.
+    """
+    run = runs.get(context.workspace, job.args["run_id"])
+    if run.state != "done":
+        raise JobError(f"The run {run.id} is {run.state}, so it has no model to ask. Choose a finished run.")
+    labels = [_label(run, name) for name in job.args["classes"]]
+    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job))
+    recipe, backbone = predictor.recipe, predictor.backbone
+    data = images.read_bytes(Path(job.args["path"]))
+    pixels = images.decode(data, backbone.image_size, recipe.resize)
+    context.stage("explain")
+    flat = engines.forward(backbone, "flatten")(pixels[None])
+    height, width, channels = backbone.model.output.shape[1:]
+    feature_map = flat.reshape(height, width, channels)
+    found = explain.class_maps(feature_map, predictor.head, recipe.pooling, labels)
+    pooled = _pooled(feature_map, recipe.pooling)
+    y_prob = evaluation.softmax(predictor.head.logits(pooled[None]), run.temperature)[0]
+    neighbours = context.warm.get(f"neighbours {run.id}", lambda: _neighbours(context, predictor))
+    return {
+        "classes": [run.class_names[label] for label in labels],
+        "maps": [np.round(rows.astype(float), DIGITS).tolist() for rows in found.maps],
+        "is_exact": found.is_exact,
+        "probabilities": [float(y_prob[label]) for label in labels],
+        **_resembles(predictor, neighbours, pooled, hashlib.sha256(data).hexdigest(), labels),
+    }
+
+
+def _label(run: runs.Run, name: str) -> int:
+    if name not in run.class_names:
+        raise JobError(
+            f'The run {run.id} does not know the class "{name}". Choose one that it was trained on.'
+        )
+    return run.class_names.index(name)
+
+
+def _pooled(feature_map: np.ndarray, pooling: str) -> np.ndarray:
+    if pooling == "flatten":
+        return feature_map.reshape(-1)
+    pooled: np.ndarray = (
+        feature_map.mean(axis=(0, 1)) if pooling == "average" else feature_map.max(axis=(0, 1))
+    )
+    return pooled
+
+
+def _neighbours(context: Context, predictor: Predictor) -> Neighbours:
+    """Gather what is kept of the run's pictures; after fine-tuning that is what the network saw before."""
+    run, recipe = predictor.run, predictor.recipe
+    before = replace(predictor.backbone, weights_sha256=run.weights_sha256)
+    table = runs.load_split(context.workspace, run.id)
+    matrix = explain.known_features(
+        context.workspace, before, list(table["sha256"]), recipe.resize, recipe.pooling
+    )
+    return Neighbours(table, matrix)
+
+
+def _resembles(
+    predictor: Predictor, neighbours: Neighbours, pooled: np.ndarray, sha256: str, labels: list[int]
+) -> dict[str, Any]:
+    run = predictor.run
+    query = neighbours.features_of(sha256) if run.fine_tuned else pooled
+    if query is None:
+        return {"compares": "", "neighbours": [[] for _ in labels]}
+    found = [neighbours.nearest(query, run.class_names[label], NUM_NEIGHBOURS, sha256) for label in labels]
+    return {
+        "compares": ("before" if run.fine_tuned else "features") if any(found) else "",
+        "neighbours": [[asdict(neighbour) for neighbour in of_class] for of_class in found],
+    }
