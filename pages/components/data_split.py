@@ -11,7 +11,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from core.charts import shorten
 from core.datasets import Dataset
 from core.splits import SPLITS
-from pages.components import data_leak, shell, split_name
+from pages.components import data_leak, data_means, shell, split_name
 from pages.components import dataset as dataset_view
 from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
 from pages.components.figure import figure
@@ -55,6 +55,12 @@ def show(facts: Facts, found: SplitFacts) -> None:
     st.header(t("data.split.counts"), anchor=False)
     if sentence := _balance(found):
         st.markdown(sentence)
+    _counts(facts, found)
+    data_means.show(facts)
+
+
+def _counts(facts: Facts, found: SplitFacts) -> None:
+    """Draw how many pictures each class has in each split."""
     scrolls = len(facts.class_names) > ROOMY
     height: int | Literal["content"] = SCROLL_HEIGHT if scrolls else "content"
     if found.refusal:
