@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from core.audit.checks import CHECK_NAMES, GROUPS, Check, checks, verdict
 from core.audit.decided import load_decided
-from core.audit.judgement import FILE_CHECKS, judge
+from core.audit.judgement import FILE_CHECKS, flagged, judge
 from core.audit.shortcuts import Shortcut, shortcuts
 from core.audit.table import audit, load_layout, load_table
 from core.audit.thresholds import Thresholds, load_thresholds, save_thresholds
@@ -23,6 +23,7 @@ __all__ = [
     "Thresholds",
     "audit",
     "checks",
+    "flagged",
     "judge",
     "load_decided",
     "load_layout",

@@ -37,6 +37,7 @@ from core.runs.judging import (
     references,
     save_judgement,
 )
+from core.runs.lists import LISTS, ORDERS, SURE, UNSURE, chosen, listed
 from core.runs.naming import Labels, labels, set_labels
 from core.runs.record import (
     ACTIVE_STATES,
@@ -69,9 +70,13 @@ from core.runs.said import (
 __all__ = [
     "ACTIVE_STATES",
     "FINAL_STATES",
+    "LISTS",
+    "ORDERS",
     "SPLITS",
     "STAGES",
     "STOPPED",
+    "SURE",
+    "UNSURE",
     "Compared",
     "Labels",
     "Predictions",
@@ -79,6 +84,7 @@ __all__ = [
     "Run",
     "answers",
     "checkpoint_path",
+    "chosen",
     "compare",
     "create",
     "cross_validation",
@@ -97,6 +103,7 @@ __all__ = [
     "judged",
     "labels",
     "list_runs",
+    "listed",
     "load_arrays",
     "load_split",
     "match",

@@ -28,7 +28,7 @@ ENTRY = "streamlit_app.py"
 ASSETS_DIR = ROOT / "assets"
 ICONS = {"home": "home", "data": "photo_library", "training": "model_training", "evaluation": "fact_check"}
 
-EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows")
+EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo")
 """What the Evaluation page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
