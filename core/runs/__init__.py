@@ -18,7 +18,7 @@ runs/<run_id>/
 from __future__ import annotations
 
 from core.runs.artefacts import load_arrays, load_split, save_arrays, save_split
-from core.runs.compared import Compared, compare, differing_settings, match
+from core.runs.compared import Compared, compare, confusion_changes, differing_settings, match
 from core.runs.course import (
     STAGES,
     checkpoint_path,
@@ -39,6 +39,7 @@ from core.runs.judging import (
 )
 from core.runs.lists import LISTS, ORDERS, SURE, UNSURE, chosen, listed
 from core.runs.naming import Labels, labels, set_labels
+from core.runs.overview import filtered, reached
 from core.runs.record import (
     ACTIVE_STATES,
     FINAL_STATES,
@@ -86,6 +87,7 @@ __all__ = [
     "checkpoint_path",
     "chosen",
     "compare",
+    "confusion_changes",
     "create",
     "cross_validation",
     "delete",
@@ -93,6 +95,7 @@ __all__ = [
     "emit",
     "epochs",
     "events",
+    "filtered",
     "folder",
     "get",
     "get_state",
@@ -111,6 +114,7 @@ __all__ = [
     "num_looks",
     "out_of_fold",
     "predictions",
+    "reached",
     "references",
     "remove_checkpoints",
     "save",

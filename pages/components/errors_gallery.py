@@ -23,22 +23,38 @@ PHOTO = "photo"
 """Name in the URL of the photo that is open: its row among what the run says about the split."""
 
 
-def photo_gallery(root: Path | None, table: pd.DataFrame, key: str, label: str) -> None:
-    """Show rows of :func:`core.runs.answers` as pictures, a page of them at a time; one that is opened is in the URL.
+def photo_gallery(root: Path | None, table: pd.DataFrame, key: str, label: str) -> int | None:
+    """Show rows of :func:`core.runs.answers` as pictures, a page of them at a time.
 
     Args:
         root: The dataset's folder; None where it is gone.
         table: The rows to show, in order.
         key: Of the widgets.
         label: What a screen reader says the pictures are.
+
+    Returns:
+        The ``row`` of the picture that was opened just now, else None.
     """
     num_pages = max(1, -(-len(table) // PAGE_SIZE))
     page = pager(num_pages, key=f"{key}_page_{len(table)}")
     rows = table.iloc[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     shown = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
     opened = gallery([_item(root, row) for row in shown], key=key, label=label)
+    return None if opened is None else int(opened)
+
+
+def put_into_url(row: int | None) -> None:
+    """Have the photo of this row opened, where one was chosen just now."""
+    if row is not None:
+        address.write({PHOTO: str(row)})
+
+
+def show_one(run: Run, root: Path | None, rows: pd.DataFrame, opened: int | None, said: Predictions) -> None:
+    """Open the photo of a row that was chosen just now, if any, by itself."""
     if opened is not None:
-        address.write({PHOTO: opened})
+        found = rows[rows["row"] == opened].iloc[0]
+        row = {str(name): value for name, value in found.items()}
+        st.dialog(t("photo.title"), width="large")(_about)(run, root, row, said)
 
 
 def _item(root: Path | None, row: dict[str, Any]) -> Item:

@@ -14,7 +14,7 @@ from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.choice import choice
 from pages.components.csv_file import csv_button
-from pages.components.errors_gallery import photo_gallery
+from pages.components.errors_gallery import photo_gallery, put_into_url
 from pages.components.text import t
 
 EVERYTHING = ""
@@ -38,7 +38,7 @@ def show_errors(run: Run, root: Path | None, answers: pd.DataFrame) -> pd.DataFr
     if shown.empty:
         st.caption(t("errors.none"))
         return shown
-    photo_gallery(root, shown, key="error_photos", label=t("evaluation.worst"))
+    put_into_url(photo_gallery(root, shown, key="error_photos", label=t("evaluation.worst")))
     csv_button(
         shown.drop(columns=["row", "true_index", "predicted_index"]),
         f"photos-{run.id}-{kind}",

@@ -14,7 +14,7 @@ from core.runs import Predictions, Reference, Run
 from pages.components import shell
 from pages.components.choice import choice
 from pages.components.class_scores import show_classes
-from pages.components.errors_gallery import photo_gallery, show_chosen
+from pages.components.errors_gallery import photo_gallery, put_into_url, show_chosen
 from pages.components.evaluation_errors import show_errors
 from pages.components.evaluation_matrix import show_matrix
 from pages.components.evaluation_scores import show_references, show_reliability, show_scores
@@ -83,5 +83,5 @@ def _cell(run: Run, root: Path | None, cell: tuple[int, int], answers: pd.DataFr
         t("evaluation.cell_right" if true == predicted else "evaluation.cell_wrong", n=len(shown), **names)
     )
     if len(shown):
-        photo_gallery(root, shown, key="cell_photos", label=t("evaluation.cell_photos"))
+        put_into_url(photo_gallery(root, shown, key="cell_photos", label=t("evaluation.cell_photos")))
     return shown

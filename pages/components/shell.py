@@ -26,7 +26,13 @@ KINDS: tuple[Kind, ...] = ("dataset", "run")
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = "streamlit_app.py"
 ASSETS_DIR = ROOT / "assets"
-ICONS = {"home": "home", "data": "photo_library", "training": "model_training", "evaluation": "fact_check"}
+ICONS = {
+    "home": "home",
+    "data": "photo_library",
+    "training": "model_training",
+    "evaluation": "fact_check",
+    "runs": "history",
+}
 
 EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo")
 """What the Evaluation page keeps in the URL; elsewhere it means nothing."""
