@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -34,7 +35,7 @@ class _Picture:
     labels: frozenset[str]
     given: frozenset[str]
 
-    @property
+    @functools.cached_property
     def judging(self) -> str:
         """The given split that these bytes judge in, or ``""``."""
         return _judging(self.given)
@@ -53,17 +54,17 @@ class _Group:
     label: str
     pictures: tuple[_Picture, ...]
 
-    @property
+    @functools.cached_property
     def labels(self) -> frozenset[str]:
         """All classes of its pictures."""
         return frozenset().union(*(picture.labels for picture in self.pictures))
 
-    @property
+    @functools.cached_property
     def judging(self) -> str:
         """The given split that pictures of the group judge in, or ``""``."""
         return _judging({picture.judging for picture in self.pictures if not picture.contradictory})
 
-    @property
+    @functools.cached_property
     def may_judge(self) -> bool:
         """Whether it is known of which class each of its files is."""
         return not any(picture.contradictory for picture in self.pictures)

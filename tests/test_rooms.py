@@ -35,12 +35,14 @@ ABOVE_THE_LINE = (
     "familiarity",
     "runs",
     "answers",
+    "bundles",
     "exports",
     "inbox",
     "conclusions",
     "ranking",
     "forecast",
     "queue",
+    "demonstration",
 )
 """From the ground up; a room may import the rooms before it. Pages may import these."""
 

@@ -1,4 +1,4 @@
-"""The command that takes a model away: ``export``."""
+"""The commands that take a model or a whole run away, and bring a run: ``export``, ``bundle``, ``import``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from core import exports, queue, runs
+from core import bundles, exports, queue, runs
 from core.command_line.jobs import follow
 from core.command_line.output import printable, tell, tell_json
 from core.errors import DataError
@@ -34,6 +34,30 @@ def run_export(workspace: Workspace, arguments: argparse.Namespace) -> int:
     for artefact in certificate.artefacts:
         tell(f"  {artefact.about.title:<16}  {printable(_line(artefact))}")
     tell(f"Written: {printable(target)}")
+    return 0
+
+
+def run_bundle(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """``bundle RUN_ID --to DIR``."""
+    run = runs.get(workspace, arguments.run_id)
+    target = _folder(arguments.to) / bundles.name_of(run)
+    bundles.pack(workspace, run, target)
+    if arguments.json:
+        tell_json({"run_id": run.id, "bundle": str(target)})
+    else:
+        tell(f"Written: {printable(target)}")
+    return 0
+
+
+def run_import(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """``import FILE``."""
+    if not arguments.bundle.is_file():
+        raise DataError(f'There is no file "{arguments.bundle}". Expected a bundle of a run. Check the path.')
+    run = bundles.unpack(workspace, arguments.bundle)
+    if arguments.json:
+        tell_json({"run_id": run.id})
+    else:
+        tell(f"Run {run.id} on {printable(run.dataset_name)} is here. Its pictures are not part of a bundle.")
     return 0
 
 

@@ -54,7 +54,7 @@ def _row(artefact: Artefact) -> str:
         "passed" if artefact.passed else "**failed**",
         f"{_percent(artefact.accuracy)} ({_percent(low)} to {_percent(high)})",
         _percent(artefact.agreement),
-        f"{artefact.max_difference:.1e}",
+        f"{artefact.max_difference:.2g}",
         f"{artefact.num_bytes / 1e6:.1f} MB",
         f"{artefact.latency_ms:.1f} ms",
     ]

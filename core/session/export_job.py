@@ -111,7 +111,7 @@ def _certificate(run: runs.Run, checked: export.Checked) -> Certificate:
         num_skipped=checked.num_skipped,
         app_accuracy=app.value if app else 0.0,
         app_interval=(app.low, app.high) if app else (0.0, 0.0),
-        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, busy or not",
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         versions={name: found for name in _VERSIONED if (found := _version(name))},
         artefacts=checked.artefacts,
     )

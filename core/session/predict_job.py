@@ -50,7 +50,7 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         raise JobError(
             f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run."
         )
-    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job))
+    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job), _name(run))
     paths = [Path(path) for path in job.args["paths"]]
     recipe, size = predictor.recipe, predictor.backbone.image_size
     context.stage("predict")
@@ -60,6 +60,11 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         answers += _predict_batch(predictor, batch, list(images.iterate_decoded(batch, size, recipe.resize)))
         context.progress(len(answers), len(paths))
     return {"predictions": answers}
+
+
+def _name(run: runs.Run) -> str:
+    """Return what people know a run's model as."""
+    return f"{catalog.get(recipes.from_json(run.recipe).backbone).title}, trained"
 
 
 def ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:

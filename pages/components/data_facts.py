@@ -39,7 +39,7 @@ class Facts:
     Args:
         dataset: The audited dataset.
         written: When its table was written, in ns since 1970.
-        version: Changes with the table, with what was decided, and with the thresholds.
+        version: Changes with the table and with what was decided.
         verdict: How the dataset stands, in one or two sentences.
         checks: All checks, the most severe first.
         thresholds: What they were held against.
@@ -147,7 +147,7 @@ def _facts(
     return Facts(
         dataset=_dataset,
         written=written,
-        version=f"{version}/{thresholds}",
+        version=version,
         verdict=audit.verdict(table, found),
         checks=tuple(found),
         thresholds=thresholds,

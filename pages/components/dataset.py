@@ -60,7 +60,7 @@ def files(dataset: Dataset) -> pd.DataFrame | None:
 
 
 def version(dataset: Dataset) -> str | None:
-    """Return what changes with the audited table, the decisions and the thresholds; None where it was not audited."""
+    """Return what changes with the audited table and with what was decided; None where it was not audited."""
     folder = shell.workspace().datasets_dir / dataset.id
     try:
         written = (folder / "files.parquet").stat().st_mtime_ns
@@ -72,7 +72,14 @@ def version(dataset: Dataset) -> str | None:
 # Shared and not copied each time: whoever takes it must leave it as it is.
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _files(home: Path, dataset_id: str, version: str) -> pd.DataFrame | None:
-    return audit.load_decided(shell.workspace(), dataset_id)
+    return audit.load_decided(
+        shell.workspace(), dataset_id, _audited(home, dataset_id, version.split("/")[0])
+    )
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _audited(home: Path, dataset_id: str, written: str) -> pd.DataFrame | None:
+    return audit.load_table(shell.workspace(), dataset_id)
 
 
 def split_choice(dataset: Dataset) -> SplitChoice:

@@ -123,7 +123,7 @@ def _table(certificate: Certificate) -> pd.DataFrame:
         t("export.check"): _mark,
         t("export.accuracy"): lambda item: _with_interval(item.accuracy, item.accuracy_interval),
         t("export.agreement"): lambda item: _with_interval(item.agreement, item.agreement_interval),
-        t("export.difference"): lambda item: f"{item.max_difference:.1e}",
+        t("export.difference"): lambda item: f"{item.max_difference:.2g}",
         t("export.size"): lambda item: f"{item.num_bytes / 1e6:,.1f} MB",
         t("export.latency"): lambda item: f"{item.latency_ms:,.1f} ms",
     }

@@ -53,10 +53,11 @@ def _draw(job: Job, retry: Callable[[Sequence[Path]], None]) -> None:
 def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str]) -> None:
     """Draw a photo and what each run says of it."""
     path = said[0]["path"]
-    left, *others = st.columns([3, *(2 for _ in said)], gap="large")
-    with left:
+    # What is said comes first, so that on a narrow page it is not below the photo.
+    *columns, right = st.columns([*(2 for _ in said), 3], gap="large")
+    with right:
         _large(path, names[path])
-    for column, job, answer in zip(others, jobs, said, strict=False):
+    for column, job, answer in zip(columns, jobs, said, strict=True):
         with column:
             if len(said) > 1:
                 st.caption(code(shell.run_name(runs.get(shell.workspace(), job.args["run_id"]))))

@@ -19,6 +19,9 @@ from pages.components.text import t
 WAYS = ("photos", "camera", "test", "folder")
 TEST_PAGE = 12
 """Pictures of the test split that are offered at a time."""
+_SUFFIXES = tuple(
+    sorted(suffix.lstrip(".") for name in images.FORMATS for suffix in images.suffixes_of(name))
+)
 _JOBS = "predict_jobs"
 """Where in the session the numbers of the jobs that answer are kept, this run's first."""
 _TURN = "predict_turn"
@@ -36,6 +39,7 @@ def show_asking(run: Run) -> None:
         key="predict_way",
         label_visibility="collapsed",
     )
+    place = st.container()
     other = _other(run)
     draw: Mapping[str, Callable[[Run, Run | None], None]] = {
         "photos": _photos,
@@ -43,21 +47,22 @@ def show_asking(run: Run) -> None:
         "test": _test,
         "folder": _folder,
     }
-    draw[way or WAYS[0]](run, other)
-    show_answers(run, _jobs(run), lambda paths: ask(run, paths, other))
+    with place:
+        draw[way or WAYS[0]](run, other)
+    show_answers(run, asked(run), lambda paths: ask(run, paths, other))
 
 
 def ask(run: Run, paths: Sequence[Path], other: Run | None = None) -> None:
     """Have one run, or two, say what they see in some files."""
     with shell.errors():
         st.session_state[_JOBS] = [
-            queue.submit_prediction(shell.workspace(), asked, paths).id
-            for asked in (run, other)
-            if asked is not None
+            queue.submit_prediction(shell.workspace(), one, paths).id
+            for one in (run, other)
+            if one is not None
         ]
 
 
-def _jobs(run: Run) -> list[queue.Job]:
+def asked(run: Run) -> list[queue.Job]:
     """Return the jobs that this visitor waits for or looks at, if this run was asked."""
     try:
         found = [queue.get(shell.workspace(), number) for number in st.session_state.get(_JOBS, [])]
@@ -87,7 +92,7 @@ def _photos(run: Run, other: Run | None) -> None:
     key = f"predict_photos_{st.session_state.get(_TURN, 0)}"
     st.file_uploader(
         t("predict.drop"),
-        type=[suffix.lstrip(".") for suffix in sorted(images.EXTENSIONS)] + ["zip"],
+        type=[*_SUFFIXES, "zip"],
         accept_multiple_files=True,
         key=key,
         on_change=_take,

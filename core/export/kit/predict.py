@@ -58,7 +58,7 @@ def load(model):
         import keras
 
         network = keras.models.load_model(model)
-        return lambda pixels: np.asarray(network(pixels[None], training=False))[0]
+        return lambda pixels: network.predict_on_batch(pixels[None])[0]
     import tensorflow as tf
 
     saved = tf.saved_model.load(str(model))
