@@ -12,7 +12,7 @@ IN_VENV = .venv/bin/python
 AT_ONCE = --dist loadfile -n $(or $(WORKERS),logical --maxprocesses 4)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check screenshots clean
+.PHONY: help run demo test test-slow check screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,10 @@ help: ## Show this list
 run: ## Install what is missing and start Graft on 127.0.0.1
 	@sh scripts/python.sh scripts/environment.py $(REQUIREMENTS)
 	@$(IN_VENV) scripts/serve.py
+
+demo: ## Show one run's model to others: RUN=<id>, and HOST=<name or address> beyond this machine
+	@sh scripts/python.sh scripts/environment.py $(REQUIREMENTS)
+	@RUN="$(RUN)" HOST="$(HOST)" $(IN_VENV) -m scripts.demo
 
 test: ## Run the tests
 	@sh scripts/python.sh scripts/environment.py requirements-dev.txt

@@ -110,7 +110,9 @@ def fold_datasets(workspace: Workspace, dataset: Dataset, num_folds: int) -> Ite
     table = table[table["usable"]].reset_index(drop=True)
     fold = splits.folds(table, num_folds)
     for number in range(num_folds):
-        root = workspace.home / "quality" / f"{dataset.id}-{num_folds}-{number}"
+        root = (
+            workspace.home.with_name(f"{workspace.home.name}-quality") / f"{dataset.id}-{num_folds}-{number}"
+        )
         for path, label, of in zip(table["path"], table["label"], fold, strict=True):
             target = root / ("test" if of == number else "train") / label / Path(path).name
             if not target.exists():

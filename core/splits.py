@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from core import curation
@@ -33,7 +35,7 @@ class _Picture:
     labels: frozenset[str]
     given: frozenset[str]
 
-    @property
+    @functools.cached_property
     def judging(self) -> str:
         """The given split that these bytes judge in, or ``""``."""
         return _judging(self.given)
@@ -52,17 +54,17 @@ class _Group:
     label: str
     pictures: tuple[_Picture, ...]
 
-    @property
+    @functools.cached_property
     def labels(self) -> frozenset[str]:
         """All classes of its pictures."""
         return frozenset().union(*(picture.labels for picture in self.pictures))
 
-    @property
+    @functools.cached_property
     def judging(self) -> str:
         """The given split that pictures of the group judge in, or ``""``."""
         return _judging({picture.judging for picture in self.pictures if not picture.contradictory})
 
-    @property
+    @functools.cached_property
     def may_judge(self) -> bool:
         """Whether it is known of which class each of its files is."""
         return not any(picture.contradictory for picture in self.pictures)
@@ -76,6 +78,7 @@ def assign(
     table: pd.DataFrame,
     fractions: Sequence[float] = DEFAULT_FRACTIONS,
     seed: int = 0,
+    taken: Sequence[str] | None = None,
 ) -> pd.Series[str]:
     """Say for each row of an audited table in which split it is.
 
@@ -98,6 +101,7 @@ def assign(
             same bytes stay together.
         fractions: Shares of train, val, test; not negative, together 1, train above 0.
         seed: Chooses among equally good splits.
+        taken: What :func:`sides` returns for them, where it is at hand: it takes most of the time.
 
     Returns:
         ``"train"``, ``"val"``, ``"test"``, or ``""`` (not usable, or left out; :func:`left_out` says why), with
@@ -108,34 +112,48 @@ def assign(
             is empty.
     """
     shares = _checked_fractions(fractions)
-    found = curation.as_found(table)
-    groups = _groups(found)
-    sides = _sides(found, groups, shares, seed)
+    taken = sides(table, fractions, seed) if taken is None else taken
     contradictory, usable = _contradictory(table), table["usable"].tolist()
     splits = [
         "" if not usable[row] or (side in SPLIT_WORDS and contradictory[row]) else side
-        for row, side in enumerate(sides)
+        for row, side in enumerate(taken)
     ]
     result = pd.Series(splits, index=table.index, name="split", dtype=str)
     result[~table["label"].isin(set(table["label"][result == "train"]))] = ""
-    _require_usable_splits(table, result, pd.Series(sides, index=table.index), shares)
+    _require_usable_splits(table, result, pd.Series(taken, index=table.index), shares)
     return result
 
 
-def _sides(found: pd.DataFrame, groups: list[_Group], shares: dict[str, float], seed: int) -> list[str]:
-    """Return the split in which each row would be used, were it clear of which class it is; ``""`` for none."""
+def without_given(table: pd.DataFrame, keep: bool = False) -> pd.DataFrame:
+    """Return a table as if its folder brought no split, unless the given one is to be kept.
+
+    Args:
+        table: As :func:`assign` takes it.
+        keep: Return it as it is.
+    """
+    return table if keep else table.assign(given_split="")
+
+
+def sides(table: pd.DataFrame, fractions: Sequence[float] = DEFAULT_FRACTIONS, seed: int = 0) -> list[str]:
+    """Return the split in which each row would be used, were it clear of which class it is; ``""`` for none.
+
+    Decisions are not looked at. Arguments and errors are those of :func:`assign`.
+    """
+    shares = _checked_fractions(fractions)
+    found = curation.as_found(table)
+    groups = _groups(found)
     present = set(found["given_split"][found["usable"]]) - {""}
     carved = {name: shares[name] for name in ("val", "test") if name not in present}
     # What is carved from a given train leaves the given val or test its own share.
     pool_share = shares["train"] + sum(carved.values())
     carved = {name: share / pool_share for name, share in carved.items()}
     chosen = _carve([group for group in groups if not group.judging], carved, seed)
-    sides, given = [""] * len(found), found["given_split"].tolist()
+    taken, given = [""] * len(found), found["given_split"].tolist()
     for group in groups:
         for picture in group.pictures:
             for row in picture.rows:
-                sides[row] = _side(group, picture, given[row], chosen)
-    return sides
+                taken[row] = _side(group, picture, given[row], chosen)
+    return taken
 
 
 def _side(group: _Group, picture: _Picture, given: str, chosen: dict[str, str]) -> str:
@@ -165,15 +183,20 @@ def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
         split that judges, this file does not), ``"near_copy"`` (a near-duplicate of it stands there), ``"unseen"``
         (its class has no training picture), or ``""``, with the index of the table.
     """
-    reasons = [""] * len(table)
-    given, splits, usable = table["given_split"].tolist(), split.tolist(), table["usable"].tolist()
-    contradictory = _contradictory(table)
-    for group in _groups(curation.as_found(table)):
+    reasons = pd.Series("", index=table.index, name="left_out", dtype=str)
+    asked = table["usable"] & (split == "")
+    keys = together(table)
+    places = np.flatnonzero(keys.isin(set(keys[asked])))  # mostly few, or none
+    beside = table.iloc[places]
+    given, is_asked = beside["given_split"].tolist(), asked.iloc[places].tolist()
+    contradictory = _contradictory(beside)
+    for group in _groups(curation.as_found(beside)):
         for picture in group.pictures:
             for row in picture.rows:
-                if usable[row] and not splits[row]:
-                    reasons[row] = _reason(group, picture, given[row], contradictory[row])
-    return pd.Series(reasons, index=table.index, name="left_out", dtype=str)
+                if is_asked[row]:
+                    reason = _reason(group, picture, given[row], contradictory[row])
+                    reasons.iat[places[row]] = reason
+    return reasons
 
 
 def _reason(group: _Group, picture: _Picture, given: str, contradictory: bool) -> str:
@@ -204,7 +227,7 @@ def notes(table: pd.DataFrame, split: pd.Series[str]) -> list[Sentence]:
         found.append(sentence("note.leaked", files=sentence("count.files", n=copies)))
     if near_copies := int((reasons == "near_copy").sum()):
         found.append(sentence("note.nearly_leaked", files=sentence("count.files", n=near_copies)))
-    keys = _keys(table)
+    keys = together(table)
     counts = {name: keys[split == name].groupby(table["label"]).nunique() for name in SPLITS}
     learnt = sorted(counts["train"].index)
     judged = set(counts["val"].index) | set(counts["test"].index)
@@ -227,7 +250,7 @@ def folds(table: pd.DataFrame, num_folds: int, seed: int = 0) -> pd.Series[int]:
     Returns:
         The number of the fold of each row, 0…num_folds−1, with the index of the table.
     """
-    keys = _keys(table)
+    keys = together(table)
     first_label = dict(zip(keys[::-1], table["label"][::-1], strict=True))
     dealt: dict[str, int] = {}
     offset = 0  # goes on from class to class, so that all folds are of about the same size
@@ -268,8 +291,12 @@ def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
     return dict(zip(SPLITS, fractions, strict=True))
 
 
-def _keys(table: pd.DataFrame) -> pd.Series[str]:
-    """Return what is the same for files that must stay together: their group, or their bytes where none is known."""
+def together(table: pd.DataFrame) -> pd.Series[str]:
+    """Return what is the same for files that must stay together: their group, or their bytes where none is known.
+
+    Args:
+        table: Columns ``sha256`` and, where it is known, ``group``.
+    """
     if "group" not in table.columns:
         return table["sha256"]
     return table["group"].where(table["group"] != "", table["sha256"])
@@ -277,13 +304,19 @@ def _keys(table: pd.DataFrame) -> pd.Series[str]:
 
 def _groups(table: pd.DataFrame) -> list[_Group]:
     members: dict[str, dict[str, list[int]]] = {}
-    usable, keys, hashes = table["usable"].tolist(), _keys(table).tolist(), table["sha256"].tolist()
+    usable, keys, hashes = table["usable"].tolist(), together(table).tolist(), table["sha256"].tolist()
     for row in range(len(table)):
         if usable[row]:
             members.setdefault(keys[row], {}).setdefault(hashes[row], []).append(row)
     labels, given = table["label"].tolist(), table["given_split"].tolist()
     found = []
     for key, copies in members.items():
+        if len(copies) == 1 and len(rows := next(iter(copies.values()))) == 1:  # as most are
+            label, split = labels[rows[0]], given[rows[0]]
+            found.append(
+                _Group(key, label, (_Picture(tuple(rows), frozenset((label,)), frozenset((split,))),))
+            )
+            continue
         pictures = tuple(
             _Picture(
                 tuple(rows),
@@ -338,7 +371,7 @@ def _counts(num_groups: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _require_usable_splits(
-    table: pd.DataFrame, split: pd.Series[str], sides: pd.Series[str], shares: dict[str, float]
+    table: pd.DataFrame, split: pd.Series[str], taken: pd.Series[str], shares: dict[str, float]
 ) -> None:
     trained = sorted(set(table["label"][split == "train"]))
     if len(trained) < 2:
@@ -352,7 +385,7 @@ def _require_usable_splits(
             continue
         if (given := table["usable"] & (table["given_split"] == name)).any():
             raise DataError(_why_none_is_left(name, table[given], left_out(table, split)[given]))
-        if excluded := int(((sides == name) & ~table["usable"]).sum()):
+        if excluded := int(((taken == name) & ~table["usable"]).sum()):
             raise DataError(
                 f"No picture is left for {SPLIT_WORDS[name]}: all {excluded:,} that it would have are excluded. "
                 "A decision never brings one over from train. Take some of these decisions back on the Data page."

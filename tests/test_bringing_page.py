@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import audit, datasets, queue
+from core import audit, datasets, metadata, queue
 from core.datasets import Dataset
 from core.workspace import Workspace
 from tests.pictures import encode, noise, write_classes
@@ -161,3 +161,32 @@ def test_a_dataset_whose_folder_is_gone_says_so_in_the_list(
     _moved(workspace, tmp_path)
     click(run(app), "data_another")
     assert "cannot be reached now" in words(app)
+
+
+def _with_metadata(workspace: Workspace, tmp_path: Path, text: str) -> Dataset:
+    dataset = add_dataset(workspace, tmp_path / "birds")
+    (dataset.root / "metadata.csv").write_text(text)
+    table = audit.load_table(workspace, dataset.id)
+    assert table is not None
+    metadata.update(workspace, dataset, table["path"].tolist())
+    return dataset
+
+
+def test_metadata_filters_the_pictures_of_a_class(app: AppTest, workspace: Workspace, tmp_path: Path) -> None:
+    rows = "".join(f"owl/{index:03d}.png,{('![x](e)', 'b')[index % 2]}\n" for index in range(10))
+    dataset = _with_metadata(workspace, tmp_path, "path,camera\n" + rows + "gone.png,c\n")
+    app.query_params["dataset"] = dataset.id
+    run(app)
+    assert "1 row names a file that is not there" in words(app)
+    app.multiselect(key=f"metadata_{dataset.id}_camera").set_value(["b"]).run()
+    assert not app.exception
+    assert "No picture of this class passes the filters." not in words(app)
+    app.selectbox(key=f"data_class_{dataset.id}").set_value("wren").run()
+    assert "No picture of this class passes the filters." in words(app)
+
+
+def test_metadata_that_cannot_be_read_is_a_note(app: AppTest, workspace: Workspace, tmp_path: Path) -> None:
+    dataset = _with_metadata(workspace, tmp_path, "file,camera\n")
+    app.query_params["dataset"] = dataset.id
+    run(app)
+    assert any("Expected one named `path`" in warning.value for warning in app.warning)

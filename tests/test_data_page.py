@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -265,7 +266,8 @@ def test_shares_and_seed_change_the_split_and_are_kept_for_the_training(app: App
     app.number_input(key=f"data_val_{birds.id}").set_value(30.0).run()
     app.number_input(key=f"data_seed_{birds.id}").set_value(7).run()
     kept = read_json(_split_file(birds))
-    assert kept == {"fractions": [0.55, 0.3, 0.15], "seed": 7}
+    assert (kept["fractions"], kept["seed"], kept["keep_given"]) == ([0.55, 0.3, 0.15], 7, True)
+    assert len(kept["fingerprint"]) == 64
     assert _metrics(app)["Validation"] == "9"
 
 
@@ -356,26 +358,12 @@ def test_a_given_split_that_judges_no_class_that_is_learnt_bars_the_training(
     assert app.button(key="data_continue").disabled
 
 
-def test_checks_tell_the_worst_first_with_their_files_and_reasons(
+def test_the_verdict_names_the_gravest_finding_first(
     app: AppTest, workspace: Workspace, tmp_path: Path
 ) -> None:
     folder = write_classes(tmp_path / "birds", {"owl": 10, "wren": 10, "empty": 0})
     (folder / "owl" / "page.jpg").write_bytes(b"<html>not found</html>")
-    shutil.copy(folder / "owl" / "000.png", folder / "owl" / "again.png")
-    dataset = _audited(workspace, folder)
-    app.session_state["data_check_unreadable"] = True
-    app.session_state["data_check_exact_duplicate"] = True
-    _open(app, dataset, tab="Checks (3)")
-    assert [expander.label.split("**")[1] for expander in app.expander] == [
-        "Unreadable files",
-        "Exact duplicates",
-        "Empty classes",
-    ]
-    unreadable, duplicates = (table.value for table in app.dataframe)
-    assert unreadable["path"].tolist() == ["owl/page.jpg"]
-    assert "web page" in unreadable["why"][0]
-    assert duplicates["path"].tolist() == ["owl/000.png", "owl/again.png"]
-    assert "Nothing" not in app.warning[0].value
+    _open(app, _audited(workspace, folder))
     assert app.warning[0].proto.title == "Problem: Unreadable files"
     assert "Found\\: Unreadable files \\(1\\)" in app.warning[0].value
 
@@ -394,7 +382,7 @@ def test_many_classes_are_said_to_scroll(app: AppTest, workspace: Workspace, tmp
 
 
 def test_a_part_that_has_another_name_now_gives_way_to_the_first(app: AppTest, birds: Dataset) -> None:
-    _open(app, birds, tab="Checks (99)")
+    _open(app, birds, tab="No such part")
     assert app.selectbox(key=f"data_class_{birds.id}")
 
 
@@ -419,7 +407,7 @@ def test_sizes_are_told_in_ranges(app: AppTest, workspace: Workspace, tmp_path: 
     assert ranges["count"].tolist() == [10, 0, 0, 1]
 
 
-@pytest.mark.parametrize("tab", ["Pictures", "Classes and split", "Checks", "Sizes and formats"])
+@pytest.mark.parametrize("tab", ["Pictures", "Classes and split", "Checks", "Decisions", "Sizes and formats"])
 def test_hostile_names_stay_text_in_every_part(
     app: AppTest, workspace: Workspace, tmp_path: Path, tab: str
 ) -> None:
@@ -439,9 +427,9 @@ def test_names_that_are_not_text_are_shown_and_left_out(
 ) -> None:
     folder = write_classes(tmp_path / "birds", {"owl": 5, "wren": 5})
     (folder / "owl" / "000.png").rename(os.fsdecode(os.fsencode(folder / "owl") + b"/bad\xff.png"))
-    app.session_state["data_check_bad_name"] = True
-    _open(app, _audited(workspace, folder), tab="Checks (1)")
-    assert app.dataframe[0].value["path"].tolist() == ["owl/bad\\xff.png"]
+    _open(app, _audited(workspace, folder), tab="Checks")
+    cards = json.loads(app.get("bidi_component")[0].proto.json)["cards"]
+    assert [card["id"] for card in cards] == ["owl/bad\\xff.png"]
     assert _metrics(app)["Pictures"] == "9"
 
 
@@ -517,7 +505,7 @@ def test_a_rerun_takes_the_facts_from_the_cache(
     app: AppTest, birds: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _open(app, birds)
-    for name in ("checks", "load_table"):
+    for name in ("checks", "load_table", "load_decided", "flagged"):
         monkeypatch.setattr(audit, name, lambda *args: pytest.fail("computed again"))
     monkeypatch.setattr(data_facts.splits, "assign", lambda *args: pytest.fail("computed again"))
     app.run()

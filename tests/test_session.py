@@ -30,6 +30,7 @@ from core import (
     datasets,
     feature_store,
     queue,
+    ranking,
     recipes,
     runs,
 )
@@ -309,7 +310,8 @@ def test_a_fine_tuned_model_that_was_cancelled_is_judged_but_not_by_what_it_has_
 def test_what_the_head_alone_says_is_kept_beside_the_fine_tuned_model(
     home: Workspace, dataset: Dataset, run: runs.Run
 ) -> None:
-    recipe = replace(RECIPE, learning_rate=1e-3, fine_tune_epochs=8, head_strength=1e-4)
+    poor = replace(RECIPE, head_solver="adam", head_epochs=1, head_learning_rate=1e-6)
+    recipe = replace(poor, learning_rate=1e-3, fine_tune_epochs=8)
     tuned = runs.get(home, train(home, dataset, recipe).run_id)
     assert tuned.fine_tuned
     alone = runs.head_alone(home, tuned, "val")
@@ -657,3 +659,22 @@ def test_a_database_locked_for_long_ends_neither_session_nor_job(home: Workspace
         time.sleep(BUSY_TIMEOUT_S + 1)
     assert queue.wait(home, job.id).state in ("done", "failed")
     assert train(home, dataset).state == "done"
+
+
+def test_backbones_are_ranked_without_test_pictures_and_one_that_cannot_be_had_stops_nothing(
+    home: Workspace, dataset: Dataset, run: runs.Run
+) -> None:
+    names = ["tiny", "vgg16"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(home.home / "no-weights"))
+        patch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        job = queue.submit_ranking(home, dataset.id, names, (0.7, 0.15, 0.15), 0)
+    assert queue.wait(home, job.id).result == {"num_judged": 1}
+    found = ranking.load(home, dataset.id)
+    assert found is not None
+    assert found.num_images == found.num_available == run.num_images["train"] + run.num_images["val"]
+    tiny, vgg = found.entries
+    assert (tiny.backbone, tiny.accuracy, tiny.behind) == ("tiny", 1.0, None)
+    assert 0.5 < tiny.low < tiny.high == 1.0 and tiny.ms_per_image > 0
+    assert vgg.backbone == "vgg16" and "weights" in vgg.error
+    assert found.missing == ()

@@ -15,7 +15,7 @@ import tensorflow as tf
 from core import augmentation, backbones, recipes, training
 from core.backbones import Backbone
 from core.errors import Cancelled, DataError, JobError
-from core.heads import Head, class_weights, fit_probe
+from core.heads import Head, class_weights, fit_probe, scores
 from core.recipes import Recipe
 from core.training import Images
 from tests.training_worlds import (
@@ -77,6 +77,47 @@ def test_stage_1_gets_all_that_the_recipe_says_of_the_head(
     assert [epoch["learning_rate"] for epoch in heard.of("epoch")] == [recipe.head_learning_rate] * 2
     other = training.train_head(features, y_true, 2, replace(recipe, seed=1), Heard()).head
     assert not np.array_equal(head.kernel, other.kernel)
+
+
+@pytest.mark.parametrize(("spread", "is_freer"), [(0.05, True), (3.0, False)])
+def test_fine_tuning_has_to_beat_the_better_head_on_validation_whichever_it_begins_with(
+    spread: float, is_freer: bool
+) -> None:
+    rng = np.random.default_rng(3)
+    y_true = {"train": np.arange(90) % 30, "val": np.arange(60) % 30}
+    centres = rng.normal(size=(30, 40))
+    features = {
+        split: (centres[truth] + spread * rng.normal(size=(len(truth), 40))).astype(np.float32)
+        for split, truth in y_true.items()
+    }
+    soft = replace(RECIPE, head_strength=0.01, head_epochs=100)
+    trained = training.train_head(features, y_true, 30, soft, Heard())
+    alone = {
+        strength: training.train_head(
+            features, y_true, 30, replace(soft, head_strength=strength, fine_tune_epochs=0), Heard()
+        ).head
+        for strength in (0.01, 1.0)
+    }
+    losses = {C: scores(head.logits(features["val"]), y_true["val"]).loss for C, head in alone.items()}
+    assert (losses[1.0] < losses[0.01]) == is_freer, "else the case is another one"
+    np.testing.assert_array_equal(trained.head.kernel, alone[1.0 if is_freer else 0.01].kernel)
+    assert trained.strength == (1.0 if is_freer else 0.01)
+    assert (trained.start is not None) == is_freer
+    if trained.start:
+        np.testing.assert_array_equal(trained.start.kernel, alone[0.01].kernel)
+
+
+def test_cancelled_while_the_freer_head_is_fitted_it_keeps_the_one_it_has() -> None:
+    rng = np.random.default_rng(3)
+    y_true = {"train": np.arange(40) % 2, "val": np.arange(20) % 2}
+    features = {split: rng.normal(size=(len(truth), 6)).astype(np.float32) for split, truth in y_true.items()}
+    recipe = replace(RECIPE, head_strength=0.01, head_epochs=100)
+    first = Heard()
+    alone = training.train_head(features, y_true, 2, replace(recipe, fine_tune_epochs=0), first)
+    listen = Until("progress", len(first.of("progress")) + 1, Cancelled)
+    trained = training.train_head(features, y_true, 2, recipe, listen)
+    assert (trained.stopped, trained.start) == ("cancelled", None)
+    np.testing.assert_array_equal(trained.head.kernel, alone.head.kernel)
 
 
 def test_views_that_are_the_pictures_themselves_change_nothing(

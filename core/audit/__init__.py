@@ -7,29 +7,42 @@ person's decisions make it.
 
 from __future__ import annotations
 
-from core.audit.checks import CHECK_NAMES, GROUPS, Check, checks, verdict
+from core.audit.checks import CHECK_NAMES, GROUPS, Check, Health, checks, health, verdict
+from core.audit.class_means import ClassMean, load_class_means, update_class_means
 from core.audit.decided import load_decided
-from core.audit.judgement import FILE_CHECKS, flagged, judge
+from core.audit.flagged import TOGETHER, flagged, spare
+from core.audit.judgement import FILE_CHECKS, flagged_paths, judge
+from core.audit.manifest import manifest
 from core.audit.shortcuts import Shortcut, shortcuts
 from core.audit.table import audit, load_layout, load_table
-from core.audit.thresholds import Thresholds, load_thresholds, save_thresholds
+from core.audit.thresholds import RANGES, Thresholds, load_thresholds, save_thresholds
 
 __all__ = [
     "CHECK_NAMES",
     "FILE_CHECKS",
     "GROUPS",
+    "RANGES",
+    "TOGETHER",
     "Check",
+    "ClassMean",
+    "Health",
     "Shortcut",
     "Thresholds",
     "audit",
     "checks",
     "flagged",
+    "flagged_paths",
+    "health",
     "judge",
+    "load_class_means",
     "load_decided",
     "load_layout",
     "load_table",
     "load_thresholds",
+    "manifest",
     "save_thresholds",
     "shortcuts",
+    "spare",
+    "update_class_means",
     "verdict",
 ]

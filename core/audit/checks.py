@@ -99,6 +99,35 @@ def checks(
     return found
 
 
+@dataclass(frozen=True)
+class Health:
+    """How a group of checks stands.
+
+    Args:
+        group: One of :data:`GROUPS`.
+        severity: That of its gravest finding, or ``""`` where nothing was found.
+        flagged: Its checks that found something, the most severe first.
+    """
+
+    group: str
+    severity: str
+    flagged: tuple[Check, ...]
+
+
+def health(found: Sequence[Check]) -> list[Health]:
+    """Return how each group of checks stands, the worst first.
+
+    Args:
+        found: As :func:`checks` returns it.
+    """
+    lines = []
+    for group in GROUPS:
+        flagged = tuple(check for check in found if check.group == group and check.num_flagged)
+        lines.append(Health(group, flagged[0].severity if flagged else "", flagged))
+    order = ("error", "warning", "note", "")
+    return sorted(lines, key=lambda line: (order.index(line.severity), -len(line.flagged)))
+
+
 def verdict(table: pd.DataFrame, found: Sequence[Check]) -> tuple[Sentence, ...]:
     """Say in one or two sentences how the dataset stands.
 

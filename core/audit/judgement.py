@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from pathlib import PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +60,7 @@ def judge(table: pd.DataFrame, thresholds: Thresholds | None = None) -> pd.DataF
     return pd.DataFrame(columns, index=table.index)
 
 
-def flagged(table: pd.DataFrame, thresholds: Thresholds | None = None) -> dict[str, frozenset[str]]:
+def flagged_paths(table: pd.DataFrame, thresholds: Thresholds | None = None) -> dict[str, frozenset[str]]:
     """Return the paths that each check flags, for checks that flag any; arguments are those of :func:`judge`."""
     found = judge(table, thresholds)
     paths = {name: frozenset(table["path"][found[f"is_{name}"]]) for name in FILE_CHECKS}
@@ -121,17 +120,32 @@ def _non_image(table: pd.DataFrame, thresholds: Thresholds) -> tuple[Flags, Scor
 
 
 def _extension_mismatch(table: pd.DataFrame, thresholds: Thresholds) -> tuple[Flags, Scores]:
-    named = zip(table["path"], table["format"], strict=True)
+    named = zip(map(_name, table["path"].tolist()), table["format"].tolist(), strict=True)
+    fits = {
+        image_format: images.suffixes_of(image_format)
+        for image_format in table["format"].unique()
+        if image_format
+    }
     return _found(
         np.array(
             [
-                bool(image_format)
-                and PurePosixPath(path).suffix.lower() not in images.suffixes_of(image_format)
-                for path, image_format in named
+                bool(image_format) and _suffix(name).lower() not in fits[image_format]
+                for name, image_format in named
             ],
             dtype=bool,
         )
     )
+
+
+def _name(path: str) -> str:
+    """Return the last part of a path; pathlib would take most of the time of all checks together."""
+    return path.rpartition("/")[2]
+
+
+def _suffix(name: str) -> str:
+    """Return the ending of a name with its dot, as pathlib does."""
+    stem, dot, ending = name.rpartition(".")
+    return dot + ending if stem and ending else ""
 
 
 def _unsupported_format(table: pd.DataFrame, thresholds: Thresholds) -> tuple[Flags, Scores]:
@@ -144,15 +158,16 @@ def _odd_name(table: pd.DataFrame, thresholds: Thresholds) -> tuple[Flags, Score
     paths = table["path"].tolist()
     folded = Counter(path.casefold() for path in paths)
     odd = []
-    for path, kind in zip(paths, table["kind"], strict=True):
-        name = PurePosixPath(path)
-        is_plain = _PLAIN_NAME.fullmatch(name.name) and name.suffix in images.EXTENSIONS
+    for path, kind in zip(paths, table["kind"].tolist(), strict=True):
+        name = _name(path)
+        is_plain = _PLAIN_NAME.fullmatch(name) and _suffix(name) in images.EXTENSIONS
         odd.append(kind in CLASS_KINDS and (not is_plain or folded[path.casefold()] > 1))
     return _found(np.array(odd, dtype=bool))
 
 
 def _placeholder(table: pd.DataFrame, thresholds: Thresholds) -> tuple[Flags, Scores]:
-    named = [bool(_PLACEHOLDER_NAME.search(PurePosixPath(path).stem)) for path in table["path"]]
+    names = map(_name, table["path"].tolist())
+    named = [bool(_PLACEHOLDER_NAME.search(name.removesuffix(_suffix(name)))) for name in names]
     labels = table["label"].where(table["usable"]).groupby(table["sha256"])
     many = (labels.transform("size") >= PLACEHOLDER_COPIES) & (labels.transform("nunique") > 1)
     return _found(_array(table["usable"] & (many | pd.Series(named, index=table.index, dtype=bool))))

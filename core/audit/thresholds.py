@@ -53,6 +53,21 @@ class Thresholds:
                 )
 
 
+RANGES = {
+    "too_small": (0, 512, 1),
+    "too_large": (1, 100, 1),
+    "odd_aspect": (1, 10, 0.1),
+    "blank": (0, 0.5, 0.01),
+    "dark": (0, 1, 0.01),
+    "bright": (0, 1, 0.01),
+    "blurry": (0, 1, 0.01),
+    "greyscale": (0, 0.5, 0.01),
+    "tiny_class": (1, 100, 1),
+    "imbalance": (1, 50, 1),
+}
+"""Of each threshold the least and the most that make sense, and a step; the check of the same name uses it."""
+
+
 def load_thresholds(workspace: Workspace, dataset_id: str) -> Thresholds:
     """Return the thresholds that a person set for a dataset, the usual ones where nobody did."""
     path = _path(workspace, dataset_id)

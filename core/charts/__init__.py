@@ -14,10 +14,12 @@ from core.charts.curves import MEASURES, learning_curves, learning_rate_curve
 from core.charts.palette import contrast
 from core.charts.reliability import reliability_diagram
 from core.charts.runs import curves_over, run_scatter
+from core.charts.scatter import accuracy_scatter
 
 __all__ = [
     "MEASURES",
     "WORDS",
+    "accuracy_scatter",
     "class_counts",
     "confusion_shades",
     "confusion_shares",

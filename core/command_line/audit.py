@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from core import audit, curation, datasets, runs, splits
+from core import audit, curation, datasets, metadata, runs, splits
 from core.command_line.output import MAX_LISTED, ProgressLine, printable, tell, tell_json
 from core.errors import DataError
 from core.workspace import Workspace
@@ -21,6 +21,7 @@ def run_audit(workspace: Workspace, arguments: argparse.Namespace) -> int:
     show = ProgressLine()
     found_table = audit.audit(workspace, dataset, lambda done, total: show("audit", done, total))
     show.end()
+    metadata.update(workspace, dataset, found_table["path"].tolist())
     layout = datasets.read_layout(dataset.root)
     decisions = curation.load(workspace, dataset.id).decisions
     table = curation.apply(found_table, decisions, layout.class_names)

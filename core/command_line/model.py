@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from core import queue, runs
+from core import inbox, queue, runs
+from core.answers import to_table
 from core.command_line.jobs import follow
 from core.command_line.output import MAX_LISTED, printable, scores_line, tell, tell_json
-from core.errors import DataError
 from core.evaluation import evaluate
-from core.images import EXTENSIONS
-from core.workspace import Workspace
+from core.workspace import Workspace, write_bytes
 
 
 def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
@@ -73,20 +74,28 @@ def run_predict(workspace: Workspace, arguments: argparse.Namespace) -> int:
     job = queue.submit_prediction(workspace, run, [path.absolute() for path in paths])
     said_of = follow(workspace, job).result["predictions"]
     answers = [answer | {"path": str(path)} for path, answer in zip(paths, said_of, strict=True)]
+    if arguments.csv:
+        table = to_table(answers, run.class_names)
+        write_bytes(arguments.csv.absolute(), table.to_csv(index=False).encode("utf-8", "surrogateescape"))
     if arguments.json:
         tell_json(answers)
     else:
         for answer in answers:
-            said = answer.get("error") or f"{answer['predicted']} ({answer['probability'] * 100:.2f} %)"
-            tell(f"{printable(answer['path'])}  {printable(said)}")
+            tell(f"{printable(answer['path'])}  {printable(_said(answer))}")
     return 1 if any("error" in answer for answer in answers) else 0
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    if "error" in answer:
+        return str(answer["error"])
+    doubt = "unlike anything it was trained on" if answer.get("unlike") else "not sure"
+    doubtful = answer.get("unlike") or answer.get("unsure")
+    said = f"{answer['predicted']} ({answer['probability'] * 100:.2f} %)"
+    return f"{said}  {doubt}" if doubtful else said
 
 
 def _pictures(given: Path) -> list[Path]:
     """Return the file itself, be it there or not, or the pictures of a folder."""
     if not given.is_dir():
         return [given]
-    found = sorted(path for path in given.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
-    if not found:
-        raise DataError(f'The folder "{given}" has no pictures. Expected files such as .jpg or .png.')
-    return found
+    return inbox.below(given)

@@ -7,8 +7,9 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from core import catalog, queue, recipes, runs
+from core import catalog, exports, queue, recipes, runs
 from core.command_line.audit import run_audit
+from core.command_line.export import run_bundle, run_export, run_import
 from core.command_line.model import run_evaluate, run_predict
 from core.command_line.training import run_cancel, run_release, run_runs, run_train
 from core.workspace import Workspace
@@ -74,6 +75,29 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "paths", type=_path, nargs="+", metavar="PATH", help="pictures, or folders of pictures"
     )
+    command.add_argument(
+        "--csv", type=_path, metavar="FILE", help="also write path, label, probabilities and flags there"
+    )
+
+    command = add(
+        "export", run_export, "write a run's model down for use elsewhere, and prove that it agrees"
+    )
+    command.add_argument("run_id", metavar="RUN_ID")
+    command.add_argument("--to", type=_path, required=True, metavar="DIR", help="where the zip goes")
+    command.add_argument(
+        "--format",
+        type=lambda text: tuple(part.strip() for part in text.split(",")),
+        default=exports.DEFAULT_FORMATS,
+        metavar="A,B,...",
+        help=f"of: {', '.join(exports.FORMATS)}; default: {','.join(exports.DEFAULT_FORMATS)}",
+    )
+
+    command = add("bundle", run_bundle, "pack a run to move it to another machine")
+    command.add_argument("run_id", metavar="RUN_ID")
+    command.add_argument("--to", type=_path, required=True, metavar="DIR", help="where the bundle goes")
+
+    command = add("import", run_import, "make the run of a bundle one of this workspace")
+    command.add_argument("bundle", type=_path, metavar="FILE", help="what bundle has written")
 
     add("runs", run_runs, "list all runs")
 

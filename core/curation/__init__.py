@@ -7,27 +7,42 @@ bytes that the file had; when the file changes it is suspended, and :func:`stand
 
 from __future__ import annotations
 
+from core.curation.copies import WAYS, copy_target, plan_copy, write_copy
 from core.curation.csv_file import from_csv, to_csv
 from core.curation.decisions import BEARING, KINDS, Decision, fingerprint, require_class
-from core.curation.journal import Action, Curation, decide, load, redo, undo, version, without
+from core.curation.journal import (
+    Action,
+    Curation,
+    decide,
+    decide_about,
+    load,
+    redo,
+    undo,
+    version,
+    without,
+)
 from core.curation.overlay import STATES, apply, as_found, decide_on, holding, made, standing
 
 __all__ = [
     "BEARING",
     "KINDS",
     "STATES",
+    "WAYS",
     "Action",
     "Curation",
     "Decision",
     "apply",
     "as_found",
+    "copy_target",
     "decide",
+    "decide_about",
     "decide_on",
     "fingerprint",
     "from_csv",
     "holding",
     "load",
     "made",
+    "plan_copy",
     "redo",
     "require_class",
     "standing",
@@ -35,4 +50,5 @@ __all__ = [
     "undo",
     "version",
     "without",
+    "write_copy",
 ]

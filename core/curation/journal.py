@@ -11,12 +11,15 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pandas as pd
+
 from core.curation.decisions import Decision, Key
+from core.curation.overlay import decide_on
 from core.errors import DataError, WorkspaceError
 from core.workspace import Workspace
 
@@ -168,6 +171,30 @@ def decide(
             entry = {"made": [asdict(decision) for decision in new], "cleared": sorted(gone)}
             _append(file, journal, {"kind": "decide", "time": time.time(), **entry})
         return journal.curation()
+
+
+def decide_about(
+    workspace: Workspace,
+    dataset_id: str,
+    table: pd.DataFrame,
+    paths: Collection[str],
+    kind: str,
+    value: str = "",
+) -> Curation:
+    """Make the same decision about several files, as one action; relabelling to the folder's own class takes it back.
+
+    Args:
+        workspace: Where to.
+        dataset_id: Which dataset they are of.
+        table: Its audited table.
+        paths, kind, value: See :func:`core.curation.decide_on`.
+
+    Raises:
+        DataError: The kind does not go with the value.
+        WorkspaceError: It cannot be written; then nothing is decided.
+    """
+    before = without(load(workspace, dataset_id).decisions, paths, kind) if kind == "relabel" else []
+    return decide(workspace, dataset_id, decide_on(table, paths, kind, value), before)
 
 
 def undo(workspace: Workspace, dataset_id: str, action_id: int) -> Curation:

@@ -121,15 +121,19 @@ def decide_on(table: pd.DataFrame, paths: Iterable[str], kind: str, value: str =
     """Return the same decision about several files of a table, each guarded by the hash of its bytes now.
 
     Args:
-        table: As :func:`core.audit.audit` returns it.
-        paths: Which files; those that are not in the table are passed over.
+        table: As :func:`core.audit.audit` returns it, with decisions laid over it or not.
+        paths: Which files; those that are not in the table are passed over, and so are those that the folder itself
+            has in the class that they would be relabelled to.
         kind: One of :data:`core.curation.KINDS`.
         value: See :class:`Decision`; for ``relabel`` look at :func:`core.curation.require_class` first.
 
     Raises:
         DataError: The kind does not go with the value.
     """
-    chosen = table[table["path"].isin(set(paths))]
+    found = as_found(table)
+    chosen = found[found["path"].isin(set(paths))]
+    if kind == "relabel":
+        chosen = chosen[chosen["label"] != value]
     return [
         Decision(path, kind, value, sha256)
         for path, sha256 in zip(chosen["path"].tolist(), chosen["sha256"].tolist(), strict=True)

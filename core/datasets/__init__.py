@@ -6,6 +6,7 @@ from core.datasets.archives import Limits, Unpacked, limits
 from core.datasets.browsing import Folder, Listing, browse
 from core.datasets.layouts import (
     CLASS_KINDS,
+    METADATA_NAME,
     Layout,
     list_classes,
     list_files,
@@ -19,6 +20,7 @@ from core.datasets.uploads import add_upload, display_name, stage_files, stage_z
 
 __all__ = [
     "CLASS_KINDS",
+    "METADATA_NAME",
     "SAMPLES",
     "Dataset",
     "Folder",

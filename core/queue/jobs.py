@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from core import catalog, recipes, runs
+from core import catalog, datasets, exports, recipes, runs
 from core.errors import GraftError, JobError, NotFound, RecipeError, WorkspaceError
 from core.queue.devices import default_device
 from core.queue.endings import CANCELLED_WAITING, move_run
@@ -22,8 +22,12 @@ LANES: Mapping[str, str] = {
     "sample": "data",
     "upload": "data",
     "audit": "data",
+    "clean_copy": "data",
     "train": "train",
     "cross_validate": "train",
+    "leak": "train",
+    "rank": "train",
+    "export": "train",
     "predict": "answer",
     "explain": "answer",
 }
@@ -184,6 +188,43 @@ def submit_cross_validation(workspace: Workspace, run: runs.Run) -> Job:
     return submit(workspace, "cross_validate", args, dataset_id=run.dataset_id)
 
 
+def submit_leak(workspace: Workspace, dataset_id: str, recipe: Recipe) -> Job:
+    """Put the question what twins in train are worth in the queue; a recipe says which network and which split."""
+    args = {"recipe": recipe.to_json(), "keras_home": _keras_home()}
+    return submit(workspace, "leak", args, dataset_id=dataset_id)
+
+
+def submit_ranking(
+    workspace: Workspace,
+    dataset_id: str,
+    backbones: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+    keep_given: bool = True,
+) -> Job:
+    """Put the question which of some backbones suits a dataset in the queue.
+
+    Args:
+        workspace: Where to.
+        dataset_id: The dataset.
+        backbones: Names in the catalog.
+        fractions: Shares of train, val and test by which the dataset is split; test stays out of it.
+        seed: Of that split.
+        keep_given: Whether a split that the folder brings is kept.
+
+    Raises:
+        NotFound: There is no such dataset.
+        RecipeError: A backbone is not in the catalog, or there is none.
+    """
+    datasets.get(workspace, dataset_id)
+    names = [catalog.get(name).name for name in backbones]
+    if not names:
+        raise RecipeError("No backbone was chosen. Choose at least one to be ranked.")
+    split = {"fractions": list(fractions), "seed": seed, "keep_given": keep_given}
+    args = {"backbones": names, **split, "keras_home": _keras_home()}
+    return submit(workspace, "rank", args, dataset_id=dataset_id)
+
+
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
     """Put the question what a run sees in some files in the queue."""
     args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
@@ -201,6 +242,21 @@ def submit_explanation(workspace: Workspace, run: runs.Run, path: Path, class_na
     """
     args = {"run_id": run.id, "path": str(path), "classes": list(class_names), "keras_home": _keras_home()}
     return submit(workspace, "explain", args)
+
+
+def submit_export(workspace: Workspace, run: runs.Run, formats: Sequence[str]) -> Job:
+    """Put the export of a run's model in the queue.
+
+    Args:
+        workspace: Where to.
+        run: Whose model; its job carries it in ``args`` only, since how an export ends is not how the run ended.
+        formats: Keys of :data:`core.exports.FORMATS`.
+
+    Raises:
+        RecipeError: A format is unknown, or a package for it is missing.
+    """
+    args = {"run_id": run.id, "formats": list(exports.validate(formats)), "keras_home": _keras_home()}
+    return submit(workspace, "export", args, dataset_id=run.dataset_id)
 
 
 def _keras_home() -> str:

@@ -43,6 +43,7 @@ class Recipe:
         resize: How a picture becomes square: ``"stretch"``, ``"crop"`` (the shorter side scaled to the size ×
             1/0.875, then the centre) or ``"pad"``.
         fractions: Shares of train, val and test where the folder has no split; they add up to 1.
+        keep_given: Whether a split that the folder brings is kept; else one is made of all its pictures.
         seed: Seed of the split, of shuffling, of augmentation and of new weights.
         pooling: How the last feature map becomes features: ``"average"``, ``"max"`` or ``"flatten"``.
         dense_units: Units of a hidden ReLU layer of the head; 0 for none.
@@ -56,7 +57,9 @@ class Recipe:
         head_solver: ``"lbfgs"`` fits a multinomial logistic regression to convergence; ``"adam"`` goes in batches,
             as is needed with a hidden layer or dropout.
         head_epochs: Most passes over all features in stage 1; 0 leaves stage 1 out.
-        head_strength: Inverse strength of the L2 penalty of ``"lbfgs"`` (scikit-learn's ``C``).
+        head_strength: Inverse strength of the L2 penalty of ``"lbfgs"`` (scikit-learn's ``C``) of the head that
+            fine-tuning begins with. Where it is below 1, one of 1 is fitted too, and val chooses which of them the
+            fine-tuned model has to beat.
         head_learning_rate: Learning rate of ``"adam"`` in stage 1.
         fine_tune_epochs: Epochs of stage 2; 0 leaves it out.
         fine_tune_blocks: Share of the backbone's blocks that stage 2 trains, counted from the top, 0…1.
@@ -79,6 +82,7 @@ class Recipe:
     image_size: int = 0
     resize: str = "stretch"
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    keep_given: bool = True
     seed: int = 0
     pooling: str = "average"
     dense_units: int = 0
@@ -132,6 +136,15 @@ def from_json(values: Mapping[str, Any]) -> Recipe:
     if "augment" in values:
         values["augment"] = augmentation.from_json(values["augment"])
     return Recipe(**values)
+
+
+def for_probe(
+    recipe: Recipe, *, fractions: tuple[float, float, float], seed: int, keep_given: bool
+) -> Recipe:
+    """Return the recipe of a probe on the network, and the features, that a recipe begins with, on another split."""
+    if recipe.weights == RANDOM_WEIGHTS:
+        recipe = replace(recipe, weights="", fine_tune_epochs=0, train_batch_norm=False)
+    return replace(recipe, fractions=fractions, seed=seed, keep_given=keep_given)
 
 
 def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:

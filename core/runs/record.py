@@ -47,8 +47,8 @@ class Run:
         fine_tuned: Whether stage 2 was kept.
         weights_sha256: Hash of the weights that the backbone began with.
         stage_1: How stage 1 went, where there was one: ``epochs`` (done), ``planned``, ``stopped`` (``""``,
-            ``"time"`` or ``"cancelled"``) and ``earlier_s`` (seconds of epochs from before an interruption;
-            ``seconds`` holds them too).
+            ``"time"`` or ``"cancelled"``), ``earlier_s`` (seconds of epochs from before an interruption;
+            ``seconds`` holds them too) and, by L-BFGS, ``strength`` (scikit-learn's ``C`` of the head).
         stage_2: How stage 2 went, where there was one: ``epochs`` (done), ``planned``, ``best_epoch``,
             ``stopped`` (``""``, ``"patience"``, ``"time"`` or ``"cancelled"``), ``batch_size``, ``earlier_s``
             (seconds of epochs from before an interruption; ``seconds`` holds them too); on val: ``head_accuracy``,
@@ -137,16 +137,30 @@ def get(workspace: Workspace, run_id: str) -> Run:
         if not path.exists():
             raise NotFound(f'There is no run "{run_id}" in this workspace. It may have been deleted.')
     values = read_json(path)
-    known = {item.name for item in fields(Run)}
     try:
-        values = {name: value for name, value in values.items() if name in known}
-        values["class_names"] = tuple(values["class_names"])
-        values["notes"] = tuple(words.from_json(note) for note in values["notes"])
-        return Run(**values)
+        return from_json(values)
     except (TypeError, KeyError, AttributeError) as error:
         raise WorkspaceError(
             f'The record "{path}" is damaged ({error}). Delete the run, or train it again.'
         ) from error
+
+
+def from_json(values: Mapping[str, Any]) -> Run:
+    """Rebuild a record from what :func:`save` wrote; what this Graft does not know is left out.
+
+    Raises:
+        TypeError, KeyError, AttributeError: It is not the record of a run.
+    """
+    known = {item.name for item in fields(Run)}
+    kept = {name: value for name, value in values.items() if name in known}
+    kept["class_names"] = tuple(kept["class_names"])
+    kept["notes"] = tuple(words.from_json(note) for note in kept["notes"])
+    return Run(**kept)
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text has the form of a run's id."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def list_runs(workspace: Workspace, dataset_id: str = "") -> list[Run]:

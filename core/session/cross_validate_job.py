@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     run = runs.get(context.workspace, job.args["run_id"])
     if run.state != "done":
         raise JobError(f"The run {run.id} is {run.state}. Choose a finished run to cross-validate.")
-    recipe = recipes.from_json(run.recipe)
+    recipe = _of_the_head(run, recipes.from_json(run.recipe))
     if not recipe.head_epochs:
         raise JobError(
             "This recipe has no stage 1, so there is no head to cross-validate. Choose another run."
@@ -69,6 +70,12 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     )
     runs.save_cross_validation(context.workspace, run.id, summary)
     return {"run_id": run.id}
+
+
+def _of_the_head(run: runs.Run, recipe: Recipe) -> Recipe:
+    """Return the recipe of the run's head alone, with the freedom that val has chosen for it."""
+    strength = run.stage_1.get("strength", recipe.head_strength)
+    return replace(recipe, fine_tune_epochs=0, head_strength=strength)
 
 
 def _cross_validate(

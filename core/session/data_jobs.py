@@ -1,11 +1,14 @@
-"""Jobs that need no TensorFlow: make a sample, unpack an upload, look at a dataset's files."""
+"""Jobs that need no TensorFlow: make a sample, unpack an upload, look at a dataset's files, write a cleaned copy."""
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
-from core import audit, datasets
+from core import audit, curation, datasets, metadata
 from core.datasets import Dataset
+from core.errors import Cancelled, NotFound, WorkspaceError
 from core.queue import Job
 from core.session.executor import Context
 
@@ -14,7 +17,7 @@ def do_sample(context: Context, job: Job) -> dict[str, Any]:
     """Make a sample dataset and look at its files."""
     context.stage("sample")
     dataset = datasets.add_sample(context.workspace, job.args["sample"], context.progress)
-    return audit_dataset(context, dataset)
+    return _audit_for_page(context, dataset)
 
 
 def do_upload(context: Context, job: Job) -> dict[str, Any]:
@@ -26,16 +29,42 @@ def do_upload(context: Context, job: Job) -> dict[str, Any]:
     left_out = (
         {} if unpacked is None else {"num_links": unpacked.num_links, "num_hidden": unpacked.num_hidden}
     )
-    return audit_dataset(context, dataset) | left_out
+    return _audit_for_page(context, dataset) | left_out
 
 
 def do_audit(context: Context, job: Job) -> dict[str, Any]:
     """Look at all files of a dataset."""
-    return audit_dataset(context, datasets.get(context.workspace, job.args["dataset_id"]))
+    return _audit_for_page(context, datasets.get(context.workspace, job.args["dataset_id"]))
+
+
+def _audit_for_page(context: Context, dataset: Dataset) -> dict[str, Any]:
+    """Bring the table up to date, and then what only the Data page shows."""
+    result = audit_dataset(context, dataset)
+    table = audit.load_decided(context.workspace, dataset.id)
+    # The audit is done and saved: who stops now, or whose disk is full, has it all the same.
+    with contextlib.suppress(Cancelled, WorkspaceError):
+        if table is not None:
+            context.stage("class_means")
+            audit.update_class_means(context.workspace, dataset, table, context.progress)
+    return result
+
+
+def do_clean_copy(context: Context, job: Job) -> dict[str, Any]:
+    """Write the pictures that are used to a new folder, each in the class that was decided."""
+    dataset = datasets.get(context.workspace, job.args["dataset_id"])
+    audit_dataset(context, dataset)
+    table = audit.load_decided(context.workspace, dataset.id)
+    if table is None:
+        raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
+    context.stage("copy")
+    target = Path(job.args["target"])
+    num_written = curation.write_copy(table, dataset.root, target, job.args["way"], context.progress)
+    return {"target": str(target), "num_images": num_written}
 
 
 def audit_dataset(context: Context, dataset: Dataset) -> dict[str, Any]:
     """Bring the table of a dataset's files up to date."""
     context.stage("audit")
     table = audit.audit(context.workspace, dataset, context.progress)
+    metadata.update(context.workspace, dataset, table["path"].tolist())
     return {"dataset_id": dataset.id, "num_files": len(table), "num_images": int(table["usable"].sum())}

@@ -42,10 +42,14 @@ HANDLERS: Mapping[str, str] = {
     "sample": "core.session.data_jobs:do_sample",
     "upload": "core.session.data_jobs:do_upload",
     "audit": "core.session.data_jobs:do_audit",
+    "clean_copy": "core.session.data_jobs:do_clean_copy",
     "train": "core.session.train_job:do_train",
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",
+    "leak": "core.session.leak_job:do_leak",
+    "rank": "core.session.rank_job:do_rank",
     "predict": "core.session.predict_job:do_predict",
     "explain": "core.session.explain_job:do_explain",
+    "export": "core.session.export_job:do_export",
 }
 """Which function does which kind of job. Imported when first needed, since some bring TensorFlow."""
 

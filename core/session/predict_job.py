@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 from core import catalog, engines, evaluation, images, recipes, runs
 from core.backbones import Backbone
 from core.errors import JobError, UnreadableImage
+from core.familiarity import Familiarity
 from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
 from core.session.executor import Context
+from core.session.familiar import familiarity_of
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,19 @@ class Predictor:
     recipe: Recipe
     backbone: Backbone
     head: Head
+    familiarity: Familiarity | None = None
 
     def predict(self, pixels: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of shape (images, classes) for uint8 pixels."""
-        logits = self.head.logits(engines.forward(self.backbone, self.recipe.pooling)(pixels))
-        return evaluation.softmax(logits, self.run.temperature)
+        return self.probabilities(self.features(pixels))
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what the head stands on, shape (images, features), for uint8 pixels."""
+        return engines.forward(self.backbone, self.recipe.pooling)(pixels)
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities of shape (images, classes) for features."""
+        return evaluation.softmax(self.head.logits(features), self.run.temperature)
 
 
 def do_predict(context: Context, job: Job) -> dict[str, Any]:
@@ -40,7 +50,7 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         raise JobError(
             f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run."
         )
-    predictor = context.warm.get(f"run {run.id}", lambda: make_predictor(context, run, job))
+    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job), _name(run))
     paths = [Path(path) for path in job.args["paths"]]
     recipe, size = predictor.recipe, predictor.backbone.image_size
     context.stage("predict")
@@ -52,8 +62,23 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
     return {"predictions": answers}
 
 
-def make_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
-    """Build the model of a finished run."""
+def _name(run: runs.Run) -> str:
+    """Return what people know a run's model as."""
+    return f"{catalog.get(recipes.from_json(run.recipe).backbone).title}, trained"
+
+
+def ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
+    """Return the model of a finished run, and how familiar pictures are to it: what short jobs share."""
+    predictor = load_predictor(context, run, job)
+    return replace(predictor, familiarity=familiarity_of(context, run, predictor.recipe, predictor.backbone))
+
+
+def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
+    """Build the model of a finished run.
+
+    Raises:
+        JobError: Its weights are not those that it was trained with.
+    """
     context.stage("prepare")
     recipe = recipes.from_json(run.recipe)
     weights = networks.own_weights(context, run)
@@ -75,16 +100,29 @@ def _predict_batch(
     predictor: Predictor, paths: list[Path], decoded: list[np.ndarray | UnreadableImage]
 ) -> list[dict[str, Any]]:
     readable = [image for image in decoded if not isinstance(image, UnreadableImage)]
-    rows = iter(predictor.predict(np.stack(readable)) if readable else ())
-    answers: list[dict[str, Any]] = []
-    for path, image in zip(paths, decoded, strict=True):
-        if isinstance(image, UnreadableImage):
-            answers.append({"path": str(path), "error": str(image)})
-            continue
-        ranked = evaluation.top_classes(next(rows), predictor.run.class_names)
+    rows = iter(_answers(predictor, np.stack(readable)) if readable else ())
+    return [
+        {"path": str(path)} | ({"error": str(image)} if isinstance(image, UnreadableImage) else next(rows))
+        for path, image in zip(paths, decoded, strict=True)
+    ]
+
+
+def _answers(predictor: Predictor, pixels: np.ndarray) -> list[dict[str, Any]]:
+    """Return what the run says of some pictures, and whether it had better say nothing."""
+    features = predictor.features(pixels)
+    y_prob, known = predictor.probabilities(features), predictor.familiarity
+    answers = []
+    for row, probabilities in enumerate(y_prob):
+        ranked = evaluation.top_classes(probabilities, predictor.run.class_names)
         top = [{"class": name, "probability": probability} for name, probability in ranked]
-        first = top[0]
-        answers.append(
-            {"path": str(path), "predicted": first["class"], "probability": first["probability"], "top": top}
-        )
+        answer = {"predicted": top[0]["class"], "probability": top[0]["probability"], "top": top}
+        answer["probabilities"] = [round(float(value), 6) for value in probabilities]
+        if known is not None:
+            distance = float(known.distances(features[row : row + 1])[0])
+            answer |= {
+                "distance": round(distance, 6),
+                "unlike": distance > known.max_distance,
+                "unsure": float(probabilities.max()) < known.min_confidence,
+            }
+        answers.append(answer)
     return answers

@@ -12,6 +12,7 @@ import psutil
 from core import backbones, features, runs, training
 from core.backbones import Backbone
 from core.errors import JobError
+from core.heads import Head
 from core.progress import part
 from core.recipes import Recipe
 from core.session.executor import Context
@@ -99,8 +100,13 @@ def train_head(
     material: Material,
     extracted: Extracted,
     deadline: float | None,
-) -> tuple[Model, dict[str, Any]]:
-    """Fit the head; return the model and how stage 1 went (``runs.Run.stage_1``)."""
+) -> tuple[Model, Head, dict[str, Any]]:
+    """Fit the head.
+
+    Returns:
+        The best head on val as a model, the head that stage 2 begins with, and how stage 1 went
+        (``runs.Run.stage_1``).
+    """
     context.stage(STAGE)
     y_true, matrix = material.y_true, extracted.matrix
     rows = {split: material.rows(split) for split in runs.SPLITS}
@@ -124,6 +130,12 @@ def train_head(
         "stopped": trained.stopped,
         "earlier_s": course.earlier_s,
     }
-    return Model(
-        trained.head, None, {split: trained.head.logits(matrix[rows[split]]) for split in runs.SPLITS}
-    ), told
+    if trained.strength is not None:
+        told["strength"] = trained.strength
+    if trained.start is not None:
+        context.log(
+            f"Head: one with C = {trained.strength:g} is better on val than that with C = {recipe.head_strength:g}. "
+            "Fine-tuning begins with the latter and has to beat the former."
+        )
+    logits = {split: trained.head.logits(matrix[rows[split]]) for split in runs.SPLITS}
+    return Model(trained.head, None, logits), trained.start or trained.head, told

@@ -14,6 +14,7 @@ import numpy as np
 from core import engines, evaluation, runs, training
 from core.backbones import Backbone
 from core.errors import Cancelled
+from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
@@ -63,15 +64,20 @@ def fine_tune(
     backbone: Backbone,
     material: Material,
     probe: Model | None,
+    start: Head | None,
     deadline: float | None,
     epoch_seconds: list[float],
 ) -> tuple[Model, dict[str, Any]]:
-    """Fine-tune; return the better model of both stages on val, and how stage 2 went (``runs.Run.stage_2``)."""
+    """Fine-tune from ``start``; return the better model of both stages on val, and how stage 2 went.
+
+    Returns:
+        The model, and what ``runs.Run.stage_2`` holds.
+    """
     context.stage(STAGE)
     course = _Course(listener(context, material.notes, epoch_seconds))
 
     try:
-        tuned = _tune(context, job, run, recipe, backbone, material, probe, deadline, course)
+        tuned = _tune(context, job, run, recipe, backbone, material, start, deadline, course)
     except Cancelled as stop:
         stopped = "time" if isinstance(stop, training.TimeIsUp) else "cancelled"
         if probe is None:
@@ -106,7 +112,7 @@ def _tune(
     recipe: Recipe,
     backbone: Backbone,
     material: Material,
-    probe: Model | None,
+    start: Head | None,
     deadline: float | None,
     course: _Course,
 ) -> FineTuned:
@@ -117,7 +123,7 @@ def _tune(
     def work(network: Backbone, listen: training.Listen, scratch: Path | None) -> FineTuned:
         return training.fine_tune(
             network,
-            probe.head if probe else None,
+            start,
             {split: material.images(split) for split in ("train", "val")},
             len(material.class_names),
             recipe,

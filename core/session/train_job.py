@@ -61,13 +61,13 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     with clock.measure("prepare"):
         context.stage("prepare")
         backbone = networks.warm_backbone(context, recipe, job)
-    model, head_alone, num_computed = None, None, 0
+    model, start, head_alone, num_computed = None, None, None, 0
     if recipe.head_epochs:
         with clock.measure("features"):
             material, extracted = extract(context, recipe, backbone, material)
             num_computed = extracted.num_computed
         with clock.measure("head"):
-            model, told = train_head(context, run, recipe, backbone, material, extracted, deadline)
+            model, start, told = train_head(context, run, recipe, backbone, material, extracted, deadline)
         clock.seconds["head"] += told["earlier_s"]
         deadline = deadline and deadline - told["earlier_s"]
         head_alone, run = model, replace(run, stage_1=told)
@@ -75,7 +75,7 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     if recipe.fine_tune_epochs and not run.stopped:
         with clock.measure("fine_tune"):
             model, told = fine_tune(
-                context, job, run, recipe, backbone, material, model, deadline, epoch_seconds
+                context, job, run, recipe, backbone, material, model, start, deadline, epoch_seconds
             )
         clock.seconds["fine_tune"] += told.get("earlier_s", 0.0)
         run = replace(run, stage_2=told)

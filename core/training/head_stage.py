@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ from core.training.checkpoints import Best, Checkpoint, Record
 from core.training.events import Listen, TimeIsUp, brought_forward, check_time
 from core.training.learner import State
 
+FREE_STRENGTH = 1.0
+"""Inverse strength of the penalty (scikit-learn's default ``C``) of the head that a softer one is held against: what is
+a good beginning for fine-tuning is not always the best head, above all with many classes of few pictures."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedHead:
@@ -27,11 +31,15 @@ class TrainedHead:
         head: The classifier.
         num_epochs: Finished epochs.
         stopped: Why it ended before its time: ``"time"`` or ``"cancelled"``; else empty.
+        start: What fine-tuning begins with, where that is another one.
+        strength: Inverse strength of the penalty of ``head``, where it was fitted by ``"lbfgs"``.
     """
 
     head: Head
     num_epochs: int
     stopped: str = ""
+    start: Head | None = None
+    strength: float | None = None
 
 
 def train_head(
@@ -48,7 +56,9 @@ def train_head(
 ) -> TrainedHead:
     """Fit the head on the features of train, watching those of val.
 
-    ``"lbfgs"`` is fitted to convergence and val chooses nothing; of ``"adam"`` the best epoch on val is kept.
+    ``"lbfgs"`` is fitted to convergence; of ``"adam"`` the best epoch on val is kept. Where fine-tuning is to begin
+    with a head of less freedom than :data:`FREE_STRENGTH`, one of that is fitted too, and the better one on val is the
+    classifier: fine-tuning has to beat the best head there is, not the one it begins with.
     Cancelled, or out of time, it returns the best head so far if an epoch has finished.
 
     Args:
@@ -73,7 +83,14 @@ def train_head(
     """
     stage = _Stage(features, y_true, num_classes, recipe, listen, deadline)
     stage.keep_in(checkpoint, fingerprint)
-    return stage.run(*_with_views(features["train"], y_true["train"], views))
+    rows, truth = _with_views(features["train"], y_true["train"], views)
+    trained = stage.run(rows, truth)
+    if recipe.head_solver != "lbfgs":
+        return trained
+    trained = replace(trained, strength=recipe.head_strength)
+    if trained.stopped or not recipe.fine_tune_epochs or recipe.head_strength >= FREE_STRENGTH:
+        return trained
+    return stage.or_a_freer_one(trained, rows, truth)
 
 
 class _Stage:
@@ -113,6 +130,41 @@ class _Stage:
             stopped = "time" if isinstance(error, TimeIsUp) else "cancelled"
         assert self._best is not None  # the recipe has at least one epoch
         return TrainedHead(self._best, self._record.epoch, stopped)
+
+    def or_a_freer_one(self, trained: TrainedHead, rows: np.ndarray, truth: np.ndarray) -> TrainedHead:
+        """Return what was trained, or a head of :data:`FREE_STRENGTH` where its loss on val is lower."""
+        epochs = self._recipe.head_epochs
+
+        def on_epoch(epoch: int, _: Head) -> None:
+            self._listen("progress", **_so_far(epoch, epochs, epoch, self._recipe), ends_early=True)
+
+        try:
+            free = self._fit_probe(rows, truth, FREE_STRENGTH, on_epoch)
+        except Cancelled:
+            return replace(trained, stopped="cancelled")
+        if self._val_loss(free) >= self._val_loss(trained.head):
+            return trained
+        return replace(trained, head=free, start=trained.head, strength=FREE_STRENGTH)
+
+    def _val_loss(self, head: Head) -> float:
+        return scores(head.logits(self._features["val"]), self._y_true["val"]).loss
+
+    def _fit_probe(
+        self, rows: np.ndarray, truth: np.ndarray, strength: float, on_epoch: Callable[[int, Head], None]
+    ) -> Head:
+        recipe = self._recipe
+        # All images at once leave nothing to draw; weights do what drawing all classes equally often does on average.
+        weights = None if recipe.balance == "none" else class_weights(truth, self._num_classes)[truth]
+        return fit_probe(
+            rows,
+            truth,
+            self._num_classes,
+            strength,
+            recipe.head_epochs,
+            on_epoch,
+            sample_weight=weights,
+            num_images=len(self._features["train"]),
+        )
 
     def _resume(self) -> DenseProgress | None:
         found = checkpoints.load(self._checkpoint, self._fingerprint) if self._checkpoint else None
@@ -173,18 +225,7 @@ class _Stage:
             self._note(told, head)
             self._listen("epoch", **told)
 
-        # All images at once leave nothing to draw; weights do what drawing all classes equally often does on average.
-        weights = None if recipe.balance == "none" else class_weights(truth, self._num_classes)[truth]
-        head = fit_probe(
-            rows,
-            truth,
-            self._num_classes,
-            recipe.head_strength,
-            recipe.head_epochs,
-            on_epoch,
-            sample_weight=weights,
-            num_images=len(self._features["train"]),
-        )
+        head = self._fit_probe(rows, truth, recipe.head_strength, on_epoch)
         self._best = head
         self._save(head, [])
         return head

@@ -26,9 +26,6 @@ CHANGES_TTL_S = 60
 SIDE_STEPS = (0, 32, 64, 128, 224, 512, 1024, 2048)
 """Pixels; lower ends of the ranges of sizes. 32 is the least, 224 the usual input of a network."""
 
-OF_SAME_BYTES = frozenset({"exact_duplicate", "label_conflict", "leak"})
-OF_NEAR_DUPLICATES = frozenset({"near_duplicate", "near_label_conflict", "near_leak"})
-
 MAX_COMMON_SIZES = 8
 _IDENTITY = ["path", "size", "mtime_ns", "inode"]
 
@@ -42,7 +39,7 @@ class Facts:
     Args:
         dataset: The audited dataset.
         written: When its table was written, in ns since 1970.
-        version: Changes with the table, with what was decided, and with the thresholds.
+        version: Changes with the table and with what was decided.
         verdict: How the dataset stands, in one or two sentences.
         checks: All checks, the most severe first.
         thresholds: What they were held against.
@@ -50,6 +47,7 @@ class Facts:
         given: The splits that the folder itself brings.
         num_pictures: Pictures that can be used.
         num_classes: Classes that have any.
+        num_excluded, num_relabelled: Files that were decided about.
     """
 
     dataset: Dataset
@@ -62,6 +60,8 @@ class Facts:
     given: frozenset[str]
     num_pictures: int
     num_classes: int
+    num_excluded: int
+    num_relabelled: int
 
     @property
     def flagged(self) -> list[Check]:
@@ -78,12 +78,14 @@ class SplitFacts:
         totals: The sums of the columns.
         notes: What the split leaves out, and which classes it judges by too few pictures or none.
         refusal: Why no training is possible, or ``""``.
+        given: The splits that are as the folder brings them.
     """
 
     counts: pd.DataFrame
     totals: dict[str, int]
     notes: tuple[words.Sentence, ...]
     refusal: str
+    given: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _facts(
     return Facts(
         dataset=_dataset,
         written=written,
-        version=f"{version}/{thresholds}",
+        version=version,
         verdict=audit.verdict(table, found),
         checks=tuple(found),
         thresholds=thresholds,
@@ -153,6 +155,8 @@ def _facts(
         given=frozenset(usable["given_split"]) - {""},
         num_pictures=len(usable),
         num_classes=usable["label"].nunique(),
+        num_excluded=int(table["excluded"].sum()),
+        num_relabelled=int((table["label"] != table["given_label"]).sum()),
     )
 
 
@@ -168,47 +172,61 @@ def _num_usable(home: Path, dataset_id: str, version: str) -> int | None:
     return None if table is None else int(table["usable"].sum())
 
 
-def split(facts: Facts, fractions: Fractions, seed: int) -> SplitFacts:
+def split(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> SplitFacts:
     """Return how the pictures are split for these shares of train, val and test."""
-    return _split(*_key(facts), fractions, seed, facts)
+    return _split(*key(facts), fractions, seed, keep_given, facts)
 
 
-def _key(facts: Facts) -> tuple[Path, str, str]:
+def key(facts: Facts) -> tuple[Path, str, str]:
+    """Return what the cache knows these facts by."""
     return shell.workspace().home, facts.dataset.id, facts.version
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _split(
-    home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
+    home: Path,
+    dataset_id: str,
+    version: str,
+    fractions: Fractions,
+    seed: int,
+    keep_given: bool,
+    _facts: Facts,
 ) -> SplitFacts:
-    table, refusal = _split_table(_facts, fractions, seed)
+    table, refusal = _split_table(_facts, fractions, seed, keep_given)
     used = table[table["usable"]]
     counts = used.groupby(["label", "split"]).size().unstack(fill_value=0)
     counts = counts.reindex(index=list(_facts.class_names), columns=list(splits.SPLITS), fill_value=0)
     counts["total"] = used["label"].value_counts().reindex(counts.index, fill_value=0)
     totals = {str(name): int(total) for name, total in counts.sum().items()}
     notes = [] if refusal else splits.notes(table, table["split"])
-    return SplitFacts(counts, totals, tuple(notes), refusal)
+    return SplitFacts(counts, totals, tuple(notes), refusal, _facts.given if keep_given else frozenset())
 
 
-def _split_table(facts: Facts, fractions: Fractions, seed: int) -> tuple[pd.DataFrame, str]:
+def _split_table(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> tuple[pd.DataFrame, str]:
     """Return the table with a column ``split``, all ``""`` where splitting is refused, and the reason."""
-    assigned, refusal = _assigned(*_key(facts), fractions, seed, facts)
-    return _table(facts.dataset).assign(split=assigned), refusal
+    assigned, refusal = _assigned(*key(facts), fractions, seed, keep_given, facts)
+    table = splits.without_given(table_of(facts.dataset), keep=keep_given)
+    return table.assign(split=assigned), refusal
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _assigned(
-    home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
+    home: Path,
+    dataset_id: str,
+    version: str,
+    fractions: Fractions,
+    seed: int,
+    keep_given: bool,
+    _facts: Facts,
 ) -> tuple[list[str], str]:
-    table = _table(_facts.dataset)
+    table, choice = table_of(_facts.dataset), dataset_view.SplitChoice(fractions, seed, keep_given)
     try:
-        return splits.assign(table, fractions, seed).tolist(), ""
+        return dataset_view.assigned(_facts.dataset, table, choice).tolist(), ""
     except DataError as error:
         return [""] * len(table), str(error)
 
 
-def _table(dataset: Dataset) -> pd.DataFrame:
+def table_of(dataset: Dataset) -> pd.DataFrame:
     """Return the table of a dataset that has been looked at."""
     table = dataset_view.files(dataset)
     if table is None:
@@ -218,9 +236,9 @@ def _table(dataset: Dataset) -> pd.DataFrame:
     return table
 
 
-def class_figure(facts: Facts, fractions: Fractions, seed: int, language: str) -> go.Figure:
+def class_figure(facts: Facts, fractions: Fractions, seed: int, keep_given: bool, language: str) -> go.Figure:
     """Return the bars of pictures per class and split."""
-    return _class_figure(*_key(facts), fractions, seed, language, facts)
+    return _class_figure(*key(facts), fractions, seed, keep_given, language, facts)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -230,43 +248,23 @@ def _class_figure(
     version: str,
     fractions: Fractions,
     seed: int,
+    keep_given: bool,
     language: str,
     _facts: Facts,
 ) -> go.Figure:
-    table, _ = _split_table(_facts, fractions, seed)
+    table, _ = _split_table(_facts, fractions, seed, keep_given)
     return charts.class_counts(table[["label", "split"]], _facts.class_names, language)
 
 
-def flagged_files(facts: Facts, check: Check) -> pd.DataFrame:
-    """Return the files that a check flagged, with what is known of them.
-
-    Returns:
-        ``path``, ``label``, ``width``, ``height``, ``size`` (bytes), ``why`` and ``group``, a number that files with
-        the same bytes share, or near-duplicates where the check is about them.
-    """
-    return _flagged_files(*_key(facts), check.name, check.paths, facts.dataset)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _flagged_files(
-    home: Path, dataset_id: str, version: str, name: str, paths: tuple[str, ...], _dataset: Dataset
+def class_pictures(
+    facts: Facts, label: str, fractions: Fractions, seed: int, keep_given: bool
 ) -> pd.DataFrame:
-    table = _table(_dataset)
-    rows = table[table["path"].isin(paths)]
-    together = "group" if name in OF_NEAR_DUPLICATES else "sha256"
-    rows = rows.assign(group=pd.factorize(rows[together])[0] + 1).sort_values(
-        ["group", "path"], kind="stable"
-    )
-    return rows[["path", "label", "width", "height", "size", "why", "group"]].reset_index(drop=True)
-
-
-def class_pictures(facts: Facts, label: str, fractions: Fractions, seed: int) -> pd.DataFrame:
     """Return the usable pictures of a class in the order of their paths, or of all (``""``) by turns.
 
     Returns:
         ``path``, ``sha256``, ``label``, ``split``, ``width``, ``height``, ``format`` and ``size`` (bytes).
     """
-    return _class_pictures(*_key(facts), label, fractions, seed, facts)
+    return _class_pictures(*key(facts), label, fractions, seed, keep_given, facts)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -277,9 +275,10 @@ def _class_pictures(
     label: str,
     fractions: Fractions,
     seed: int,
+    keep_given: bool,
     _facts: Facts,
 ) -> pd.DataFrame:
-    table, _ = _split_table(_facts, fractions, seed)
+    table, _ = _split_table(_facts, fractions, seed, keep_given)
     chosen = table["usable"] & (table["label"] == label) if label else table["usable"]
     columns = ["path", "sha256", "label", "split", "width", "height", "format", "size"]
     pictures = table.loc[chosen, columns]
@@ -315,12 +314,12 @@ def file_name(path: str) -> str:
 
 def sizes(facts: Facts) -> Sizes:
     """Return how large the usable pictures are, and how they are stored."""
-    return _sizes(*_key(facts), facts.dataset)
+    return _sizes(*key(facts), facts.dataset)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _sizes(home: Path, dataset_id: str, version: str, _dataset: Dataset) -> Sizes:
-    table = _table(_dataset)
+    table = table_of(_dataset)
     usable = table[table["usable"]]
     side = usable[["width", "height"]].min(axis=1)
     highs = [*SIDE_STEPS[1:], None]
@@ -341,7 +340,7 @@ def changes(facts: Facts) -> Changes:
 
 @st.cache_data(max_entries=16, ttl=CHANGES_TTL_S, show_spinner=False)
 def _changes(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Changes:
-    table = _table(_dataset)
+    table = table_of(_dataset)
     try:
         now = datasets.list_files(_dataset.root)
     except DataError as error:

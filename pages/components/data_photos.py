@@ -10,8 +10,8 @@ import streamlit as st
 
 from core import images
 from core.errors import UnreadableImage
+from pages.components import data_metadata, photos
 from pages.components import dataset as dataset_view
-from pages.components import photos
 from pages.components.data_facts import Facts, SplitFacts, class_pictures, file_name, thumbnails
 from pages.components.gallery import Item, gallery, pager
 from pages.components.text import code, plain, t
@@ -40,8 +40,12 @@ def show(facts: Facts, found: SplitFacts) -> None:
             width=360,
         )
         pictures = class_pictures(facts, label, *dataset_view.split_choice(facts.dataset))
+        of_class, pictures = pictures, data_metadata.filtered(facts, pictures)
         num_pages = max(1, -(-len(pictures) // PER_PAGE))
-        page = pager(num_pages, key=f"data_page_{facts.dataset.id}_{names.index(label)}")
+        page = pager(num_pages, key=f"data_page_{facts.dataset.id}_{names.index(label)}_{len(pictures)}")
+    data_metadata.notes(facts)
+    if pictures.empty and not of_class.empty:
+        st.markdown(t("metadata.none_pass"))
     first = (page - 1) * PER_PAGE
     shown = pictures.iloc[first : first + PER_PAGE]
     if num_pages > 1:
@@ -51,7 +55,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
     opened = gallery(items, key="data_gallery", label=t("data.photos.group"))
     if opened is not None:
         picture = shown[shown["path"] == opened].iloc[0]
-        st.dialog(code(file_name(opened)), width="medium")(_enlarge)(facts, picture)
+        st.dialog(code(file_name(opened)), width="medium")(enlarge)(facts, picture)
 
 
 def _items(facts: Facts, shown: pd.DataFrame, with_class: bool) -> list[Item]:
@@ -77,7 +81,8 @@ def _split_name(split: str) -> str:
     return t(f"split.{split}") if split else t("data.photos.unsplit")
 
 
-def _enlarge(facts: Facts, picture: pd.Series) -> None:
+def enlarge(facts: Facts, picture: pd.Series) -> None:
+    """Draw a picture as large as a dialog holds, and what is known of it; ``picture``: a row of the table."""
     path = facts.dataset.root / picture["path"]
     try:
         large = images.thumbnail(images.read_bytes(path), LARGE_SIDE)
@@ -98,4 +103,5 @@ def _enlarge(facts: Facts, picture: pd.Series) -> None:
             format=picture["format"],
         )
         st.markdown(facts_line, width="content")
+    data_metadata.values(facts, picture["path"])
     st.code(str(path), language=None, wrap_lines=True)

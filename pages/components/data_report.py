@@ -12,7 +12,9 @@ from core.queue import Job
 from pages.components import (
     data_checks,
     data_choice,
+    data_decisions,
     data_facts,
+    data_health,
     data_locate,
     data_photos,
     data_sizes,
@@ -40,6 +42,8 @@ def show(dataset: Dataset) -> None:
     is_there = dataset.root.is_dir()
     _verdict(facts, found, is_there)
     _figures(facts, found, is_there)
+    data_health.show(facts)
+    data_checks.history(facts)
     _sections(facts, found)
     with notice:  # last, since it walks through the folder
         _changes(facts)
@@ -157,7 +161,8 @@ def _sections(facts: Facts, found: SplitFacts) -> None:
     parts: dict[str, Callable[[], None]] = {
         t("data.tabs.photos"): lambda: data_photos.show(facts, found),
         t("data.tabs.split"): lambda: data_split.show(facts, found),
-        _checks_label(facts): lambda: data_checks.show(facts),
+        t("data.tabs.checks"): lambda: data_checks.show(facts),
+        t("data.tabs.decisions"): lambda: data_decisions.show(facts),
         t("data.tabs.sizes"): lambda: data_sizes.show(facts),
     }
     tabs = st.tabs(list(parts), key="data_tab", on_change="rerun")
@@ -165,10 +170,6 @@ def _sections(facts: Facts, found: SplitFacts) -> None:
         if tab.open:
             with tab:
                 draw()
-
-
-def _checks_label(facts: Facts) -> str:
-    return t("data.tabs.checks_found", n=len(facts.flagged)) if facts.flagged else t("data.tabs.checks")
 
 
 def _changes(facts: Facts) -> None:

@@ -111,4 +111,4 @@ def _flags(home: Path, dataset_id: str, version: str) -> dict[str, frozenset[str
     table = audit.load_decided(workspace, dataset_id)
     if table is None:
         return {}
-    return audit.flagged(table, audit.load_thresholds(workspace, dataset_id))
+    return audit.flagged_paths(table, audit.load_thresholds(workspace, dataset_id))

@@ -12,7 +12,7 @@ from core import charts, conclusions, runs
 from core.evaluation import Estimate, Evaluation, Judgement
 from core.runs import Reference, Run
 from core.words import quoted, sentence
-from pages.components import shell
+from pages.components import shell, split_name
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
 from pages.components.text import code, language, percent, t, told
@@ -32,6 +32,7 @@ def show_scores(run: Run, judgement: Judgement, split: str) -> None:
         _metric(t("evaluation.macro_f1"), scores.macro_f1, "{:.3f}".format, t("term.macro_f1"))
         st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
     st.caption(t("evaluation.interval"))
+    split_name.of_run(run)
     if left_out := [row.name for row in scores.per_class if not row.support]:
         st.caption(told(sentence("evaluation.left_out", n=len(left_out), names=quoted(left_out))))
     if split == "test":

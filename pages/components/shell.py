@@ -31,6 +31,7 @@ ICONS = {
     "data": "photo_library",
     "training": "model_training",
     "evaluation": "fact_check",
+    "predict": "image_search",
     "runs": "history",
 }
 
@@ -38,7 +39,7 @@ EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows", "order", "zoom", "diag
 """What the Evaluation page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
-_STYLE = """<style>
+STYLE = """<style>
 /* What is selected is written in the accent, which in the dark theme must be dark enough to carry white text. */
 [data-testid="stTab"][aria-selected="true"], [data-testid="stButtonGroup"] button[data-selected] p,
 [data-testid="stSliderThumbValue"] { color: light-dark(#0b6b5d, #6fd2bc); }
@@ -76,7 +77,7 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
     st.set_page_config(
         page_title="Graft", page_icon=favicon, layout="wide", initial_sidebar_state=SIDEBAR_WIDTH_PX
     )
-    st.html(_STYLE)
+    st.html(STYLE)
     st.logo(ASSETS_DIR / "logo.svg", icon_image=ASSETS_DIR / "mark.svg", size="large")
     st.set_option("client.showSidebarNavigation", True)  # off at first, see .streamlit/config.toml
     # The URL is followed before the navigation, which puts page and query into the browser's history: afterwards each

@@ -65,7 +65,9 @@ def _caption(run: Run, stage: str) -> str:
 
 
 def _head_alone(run: Run, epochs: pd.DataFrame) -> dict[str, float]:
-    """Return loss and accuracy on validation of the head that stage 2 began with, if there was one."""
+    """Return loss and accuracy on validation of the head that stage 2 has to beat, if there was one."""
+    if "head_loss" in run.stage_2:
+        return {measure: run.stage_2[f"head_{measure}"] for measure in charts.MEASURES}
     head = epochs[epochs["stage"] == "head"]
     if head.empty:
         return {}

@@ -1,0 +1,92 @@
+"""Turns a ``.keras`` file into the other formats, in a process of its own: ``python convert.py JOB.json``.
+
+Knows nothing of Graft. JOB.json has ``source`` (the ``.keras`` file), ``calibration`` (a ``.npy`` of uint8 pictures,
+(n, h, w, 3)) and ``targets`` (format to path; a file that cannot be made is left out and told). Prints one JSON object
+a line: ``{"format": …}`` when one is begun, ``{"format": …, "trouble": …}`` when it failed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+OPSET = 18
+"""Of ONNX: the newest that tf2onnx 1.17 writes."""
+
+
+def tell(**values: Any) -> None:
+    """Print one event."""
+    print(json.dumps(values), flush=True)
+
+
+def write_saved_model(model: Any, target: Path) -> None:
+    """Write a SavedModel whose ``serve`` takes any number of pictures."""
+    model.export(str(target), format="tf_saved_model", verbose=False)
+
+
+def write_litert(
+    model: Any, target: Path, precision: str = "float32", calibration: np.ndarray | None = None
+) -> None:
+    """Write a ``.tflite`` file that takes one picture; int8 is calibrated on pictures of the training split."""
+    height, width = model.input_shape[1:3]
+    pixels = tf.TensorSpec((1, height, width, 3), tf.uint8, name="pixels")
+    traced = tf.function(lambda pixels: model(pixels, training=False)).get_concrete_function(pixels)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [traced]
+    )  # with the model they stay variables
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        assert calibration is not None
+        converter.representative_dataset = lambda: _one_by_one(calibration)
+    target.write_bytes(converter.convert())
+
+
+def _one_by_one(pictures: np.ndarray) -> Iterator[list[np.ndarray]]:
+    for picture in pictures:
+        yield [picture[None]]
+
+
+def write_onnx(model: Any, target: Path) -> None:
+    """Write an ``.onnx`` file by tf2onnx; Keras' own exporter loses the constants of Normalization layers."""
+    import tf2onnx
+
+    height, width = model.input_shape[1:3]
+    pixels = tf.TensorSpec((None, height, width, 3), tf.uint8, name="pixels")
+    tf2onnx.convert.from_keras(model, input_signature=[pixels], opset=OPSET, output_path=str(target))
+
+
+def main(path: Path) -> None:
+    """Make all targets of a job."""
+    job = json.loads(path.read_text("utf-8"))
+    model = keras.models.load_model(job["source"])
+    writers: dict[str, Callable[[Path], None]] = {
+        "savedmodel": lambda target: write_saved_model(model, target),
+        "litert": lambda target: write_litert(model, target),
+        "litert-fp16": lambda target: write_litert(model, target, "float16"),
+        "litert-int8": lambda target: write_litert(model, target, "int8", np.load(job["calibration"])),
+        "onnx": lambda target: write_onnx(model, target),
+    }
+    for name, target in job["targets"].items():
+        tell(format=name)
+        try:
+            writers[name](Path(target))
+        except Exception as error:
+            first_line = (str(error).strip() or "no message").splitlines()[0]
+            tell(format=name, trouble=f"{type(error).__name__}: {first_line}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

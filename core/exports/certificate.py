@@ -1,0 +1,192 @@
+"""The parity certificate: what each exported model was found to do, held against the app on the whole test split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core import evaluation, runs
+from core.errors import WorkspaceError
+from core.exports.formats import FORMATS, Format
+from core.runs import Run
+from core.workspace import Workspace, read_json, write_json
+
+MAX_DIFFERENCE = 1e-3
+"""Largest difference of any probability from the app's that a float32 format may show."""
+TIE = 1e-4
+"""Where the app's two most probable classes are closer than this, either may come first."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One exported model and what it was found to do.
+
+    Args:
+        format: Key of :data:`core.exports.FORMATS`.
+        num_bytes: Of the file, or of all files of the folder.
+        sha256: Of the file, in hex; empty for a folder.
+        accuracy, accuracy_interval: On the test pictures, in 0…1, with Wilson's interval.
+        agreement, agreement_interval: Share of test pictures whose first answer is the app's, ties counted as
+            agreement.
+        num_ties: Pictures whose first answer differs, but whose two first probabilities in the app were within
+            :data:`TIE`.
+        max_difference: Of any probability of any picture from the app's, in 0…1.
+        against_app: Accuracy minus the app's on the same pictures: ``value``, ``low``, ``high``.
+        latency_ms: Median of one picture, without decoding it.
+        trouble: Why it could not be made or run; then the numbers above say nothing.
+    """
+
+    format: str
+    num_bytes: int = 0
+    sha256: str = ""
+    accuracy: float = 0.0
+    accuracy_interval: tuple[float, float] = (0.0, 0.0)
+    agreement: float = 0.0
+    agreement_interval: tuple[float, float] = (0.0, 0.0)
+    num_ties: int = 0
+    max_difference: float = 1.0
+    against_app: Mapping[str, float] | None = None
+    latency_ms: float = 0.0
+    trouble: str = ""
+
+    @property
+    def about(self) -> Format:
+        """The format's facts."""
+        return FORMATS[self.format]
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is within its bound and may be used.
+
+        In single precision it has to agree on every picture and be within :data:`MAX_DIFFERENCE`; with fewer bits its
+        accuracy must not be clearly below the app's.
+        """
+        if self.trouble:
+            return False
+        if self.about.is_exact:
+            return self.agreement == 1.0 and self.max_difference <= MAX_DIFFERENCE
+        return self.against_app is not None and self.against_app["high"] >= 0
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """All artefacts of one export.
+
+    Args:
+        run_id: The run they were made of.
+        created: Seconds since the epoch.
+        num_images: Test pictures that were judged.
+        num_skipped: Test pictures that are no longer as they were, or gone.
+        app_accuracy, app_interval: Of the app on the same pictures.
+        machine: What the latencies were measured on, in words.
+        versions: Of the packages that made and ran them.
+        artefacts: In the order of :data:`core.exports.FORMATS`.
+    """
+
+    run_id: str
+    created: float
+    num_images: int
+    num_skipped: int
+    app_accuracy: float
+    app_interval: tuple[float, float]
+    machine: str
+    versions: Mapping[str, str]
+    artefacts: tuple[Artefact, ...]
+
+    @property
+    def passed(self) -> tuple[Artefact, ...]:
+        """The artefacts that may be used."""
+        return tuple(artefact for artefact in self.artefacts if artefact.passed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the certificate as a JSON object; each artefact also says whether it ``passed``."""
+        values = asdict(self)
+        for artefact, value in zip(self.artefacts, values["artefacts"], strict=True):
+            value["passed"] = artefact.passed
+        return values
+
+
+def judge(
+    name: str, y_true: npt.ArrayLike, app_prob: npt.ArrayLike, y_prob: npt.ArrayLike, latency_ms: float
+) -> Artefact:
+    """Hold what an artefact says of some pictures against what the app says of them.
+
+    Args:
+        name: Its format.
+        y_true: True class indices, shape (images,), at least 1.
+        app_prob: The app's probabilities, float, shape (images, classes).
+        y_prob: The artefact's, of the same shape; what is not a number fails every bound.
+        latency_ms: Median milliseconds of one picture.
+    """
+    truth, app, received = np.asarray(y_true), np.asarray(app_prob), np.asarray(y_prob)
+    if not np.isfinite(received).all():
+        return broken(name, "It answers with something that is not a number.")
+    y_pred, app_pred = received.argmax(axis=1), app.argmax(axis=1)
+    two_first = np.sort(app, axis=1)[:, -2:]
+    ties = (y_pred != app_pred) & (two_first[:, 1] - two_first[:, 0] < TIE)
+    agrees = (y_pred == app_pred) | ties
+    accuracy = evaluation.wilson_interval(int((y_pred == truth).sum()), len(truth))
+    agreement = evaluation.wilson_interval(int(agrees.sum()), len(truth))
+    against_app = evaluation.paired_difference(app_pred == truth, y_pred == truth)
+    return Artefact(
+        name,
+        accuracy=accuracy.value,
+        accuracy_interval=(accuracy.low, accuracy.high),
+        agreement=agreement.value,
+        agreement_interval=(agreement.low, agreement.high),
+        num_ties=int(ties.sum()),
+        max_difference=float(np.abs(received - app).max()),
+        against_app=against_app._asdict(),
+        latency_ms=latency_ms,
+    )
+
+
+def broken(name: str, trouble: str) -> Artefact:
+    """Return an artefact that could not be made or run."""
+    return Artefact(name, trouble=trouble)
+
+
+def zip_path(workspace: Workspace, run_id: str) -> Path:
+    """Return where the exported zip of a run is, or would be."""
+    return runs.folder(workspace, run_id) / "export.zip"
+
+
+def zip_name(run: Run) -> str:
+    """Return what the zip is called where it goes: letters and digits only, whatever the dataset's name."""
+    safe = "".join(char if char.isalnum() and char.isascii() else "-" for char in run.dataset_name.lower())
+    return f"{safe.strip('-')[:40] or 'model'}-{run.id}.zip"
+
+
+def save(workspace: Workspace, certificate: Certificate) -> None:
+    """Keep the certificate of a run's export."""
+    write_json(_path(workspace, certificate.run_id), certificate.to_json())
+
+
+def certificate(workspace: Workspace, run_id: str) -> Certificate | None:
+    """Return the certificate of a run's last export; None where there is none, or it is damaged."""
+    try:
+        values = read_json(_path(workspace, run_id))
+        known = {item.name for item in fields(Artefact)}
+        artefacts = tuple(
+            Artefact(**{name: _restored(value) for name, value in kept.items() if name in known})
+            for kept in values["artefacts"]
+            if kept["format"] in FORMATS
+        )
+        found = Certificate(**values)
+    except (WorkspaceError, TypeError, KeyError, AttributeError):
+        return None
+    low, high = found.app_interval
+    return replace(found, artefacts=artefacts, app_interval=(low, high))
+
+
+def _restored(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _path(workspace: Workspace, run_id: str) -> Path:
+    return runs.folder(workspace, run_id) / "certificate.json"

@@ -1,0 +1,26 @@
+"""What a person knows of each picture beyond its class: a ``metadata.csv`` in the dataset's root.
+
+It has a column ``path`` and any others. What was read stands in the workspace beside the audited table; a file that
+cannot be read is a note and never stops anything.
+"""
+
+from __future__ import annotations
+
+from core.metadata.filters import Field, Filter, fields, matching
+from core.metadata.reading import PATH, Metadata, read
+from core.metadata.store import PREFIX, attach, load, of_pictures, update
+
+__all__ = [
+    "PATH",
+    "PREFIX",
+    "Field",
+    "Filter",
+    "Metadata",
+    "attach",
+    "fields",
+    "load",
+    "matching",
+    "of_pictures",
+    "read",
+    "update",
+]

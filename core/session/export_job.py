@@ -1,0 +1,124 @@
+"""The export job: a run's model written down in several formats, each checked against the app, as one zip."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import datasets, evaluation, export, exports, images, runs
+from core.errors import JobError, UnreadableImage
+from core.exports import FORMATS, Certificate
+from core.queue import Job
+from core.session.executor import Context
+from core.session.predict_job import Predictor, load_predictor
+
+NUM_CALIBRATION = 100
+"""Training pictures that choose the ranges of 8-bit numbers."""
+
+STALE_S = 24 * 3600.0
+"""Seconds after which nobody works in an export's folder any more."""
+
+_VERSIONED = ("tensorflow", "keras", "numpy", "pillow", "tf2onnx", "onnxruntime")
+
+
+def do_export(context: Context, job: Job) -> dict[str, Any]:
+    """Write, check and pack the model of a run; what there was of it before stays until all is done."""
+    run = runs.get(context.workspace, job.args["run_id"])
+    if run.state != "done":
+        raise JobError(
+            f"The run {run.id} is {run.state}, so it has no model to export. Choose a finished run."
+        )
+    root = datasets.get(context.workspace, run.dataset_id).root
+    predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job))
+    with _workplace(runs.folder(context.workspace, run.id)) as package:
+        return _export(context, predictor, exports.validate(job.args["formats"]), root, package)
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """Give an empty folder that goes away with all that is beside it."""
+    for left in folder.glob(".export-*"):  # by a session that was killed
+        if time.time() - left.stat().st_mtime > STALE_S:
+            shutil.rmtree(left, ignore_errors=True)
+    place = Path(tempfile.mkdtemp(prefix=".export-", dir=folder))
+    package = place / "package"
+    package.mkdir()
+    try:
+        yield package
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _export(
+    context: Context, predictor: Predictor, formats: tuple[str, ...], root: Path, package: Path
+) -> dict[str, Any]:
+    run, recipe = predictor.run, predictor.recipe
+    size = predictor.backbone.image_size
+    split = runs.load_split(context.workspace, run.id)
+    said = runs.predictions(context.workspace, run.id, "test")
+    context.stage("prepare")
+    model = export.whole_model(predictor.backbone, predictor.head, recipe.pooling, run.temperature)
+    model.save(package / FORMATS["keras"].file)
+    export.write_kit(package, run, recipe, size)
+    paths = [root / path for path in said.images["path"]]
+    export.write_golden(
+        package / "golden", paths, list(said.images["label"]), size, recipe.resize, predictor.predict
+    )
+    calibration = _calibration(predictor, [root / path for path in split["path"][split["split"] == "train"]])
+    context.stage("convert")
+    troubles = export.convert(package, formats, calibration, context.progress)
+    context.stage("check")
+    checked = export.check(package, formats, troubles, root, said, context.progress)
+    if "keras" not in formats:
+        (package / FORMATS["keras"].file).unlink()
+    certificate = _certificate(run, checked)
+    context.stage("pack")
+    export.finish(package, run, recipe, size, split, certificate)
+    export.pack(package, exports.zip_path(context.workspace, run.id), context.progress)
+    exports.save(context.workspace, certificate)
+    return {"run_id": run.id, "passed": [artefact.format for artefact in certificate.passed]}
+
+
+def _calibration(predictor: Predictor, paths: list[Path]) -> np.ndarray:
+    """Return decoded training pictures, evenly spread over them: uint8, shape (n, h, w, 3)."""
+    chosen = [paths[row] for row in np.linspace(0, len(paths) - 1, NUM_CALIBRATION).astype(int)]
+    size = predictor.backbone.image_size
+    decoded = images.iterate_decoded(list(dict.fromkeys(chosen)), size, predictor.recipe.resize)
+    readable = [picture for picture in decoded if not isinstance(picture, UnreadableImage)]
+    if not readable:
+        raise JobError(
+            "No training picture can be read any more. Put the dataset's folder back, then export again."
+        )
+    return np.stack(readable)
+
+
+def _certificate(run: runs.Run, checked: export.Checked) -> Certificate:
+    app = evaluation.wilson_interval(checked.num_right, checked.num_images) if checked.num_images else None
+    return Certificate(
+        run_id=run.id,
+        created=time.time(),
+        num_images=checked.num_images,
+        num_skipped=checked.num_skipped,
+        app_accuracy=app.value if app else 0.0,
+        app_interval=(app.low, app.high) if app else (0.0, 0.0),
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        versions={name: found for name in _VERSIONED if (found := _version(name))},
+        artefacts=checked.artefacts,
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,136 @@
+"""The ranking job: the same head on the features of several backbones, judged on the same pictures and folds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from core import catalog, engines, evaluation, features, ranking, recipes, splits
+from core.backbones import Backbone
+from core.errors import GraftError, JobError
+from core.heads import fit_probe
+from core.progress import part
+from core.queue import Job
+from core.ranking import Ranked, Ranking
+from core.recipes import Recipe
+from core.session import networks
+from core.session.executor import Context
+from core.session.material import Material, gather
+
+NUM_FOLDS = 5
+MAX_IMAGES = 2_000
+"""Pictures that judge at most: with so many an interval is 2 points wide to either side at worst, and each backbone
+takes a minute or so on two cores."""
+WARM_UP, NUM_TIMED = 3, 15
+"""Single pictures sent through a network before and while it is timed."""
+SEED = 0
+
+
+def do_rank(context: Context, job: Job) -> dict[str, Any]:
+    """Judge the backbones that the job names, and keep what was found after each.
+
+    One that cannot be had is noted with the reason and stops none of the others.
+    """
+    recipe = recipes.preset("linear-probe")
+    fractions = tuple(job.args["fractions"])
+    keep_given = job.args.get("keep_given", True)  # jobs of an older Graft do not say
+    split = Recipe(fractions=fractions, seed=job.args["seed"], keep_given=keep_given)
+    material = gather(context, job, split)
+    material, num_available = _judging(material)
+    fold = splits.folds(material.table, NUM_FOLDS, SEED).to_numpy()
+    names = list(job.args["backbones"])
+    judged: dict[str, tuple[Ranked, np.ndarray]] = {}
+    failed: list[Ranked] = []
+    total = len(names) * len(material.table)
+    context.stage("rank")
+    for number, name in enumerate(names):
+        try:
+            mine = recipes.validate(
+                Recipe(backbone=name, head_strength=recipe.head_strength, augment=recipe.augment)
+            )
+            judged[name] = _judge(context, job, mine, material, fold, number * len(material.table), total)
+        except GraftError as error:
+            failed.append(Ranked(name, error=str(error)))
+        found = Ranking(
+            [*_compared(judged), *failed],
+            num_images=len(material.table),
+            num_available=num_available,
+            num_folds=NUM_FOLDS,
+            missing=tuple(names[number + 1 :]),
+        )
+        ranking.save(context.workspace, material.dataset_id, found)
+    if not judged:
+        raise JobError(f"None of the backbones could be judged. {failed[0].error}")
+    return {"num_judged": len(judged)}
+
+
+def _judging(material: Material) -> tuple[Material, int]:
+    """Return the pictures of train and val that judge, and how many there would be."""
+    rows = np.flatnonzero(~material.rows("test"))
+    chosen = np.zeros(len(material.table), dtype=bool)
+    chosen[np.random.default_rng(SEED).permutation(rows)[:MAX_IMAGES]] = True
+    return material.only(chosen), len(rows)
+
+
+def _judge(
+    context: Context, job: Job, recipe: Recipe, material: Material, fold: np.ndarray, before: int, total: int
+) -> tuple[Ranked, np.ndarray]:
+    """Return how a backbone does, and on which pictures the head is right: bool, shape (images,)."""
+    backbone = networks.warm_backbone(context, recipe, job)
+    extracted = features.extract(
+        context.workspace,
+        backbone,
+        material.paths,
+        material.hashes,
+        resize=recipe.resize,
+        progress=part(context.progress, before, total),
+    )
+    right = np.zeros(len(material.table), dtype=bool)
+    read = ~np.isnan(extracted.matrix).any(axis=1)  # one that vanished is a picture that nobody is right on
+    y_true = material.y_true
+    for number in range(NUM_FOLDS):
+        context.check()
+        train, judged = (fold != number) & read, (fold == number) & read
+        head = fit_probe(
+            extracted.matrix[train], y_true[train], len(material.class_names), recipe.head_strength
+        )
+        right[judged] = head.logits(extracted.matrix[judged]).argmax(axis=1) == y_true[judged]
+    accuracy = evaluation.wilson_interval(int(right.sum()), len(right))
+    entry = Ranked(
+        recipe.backbone,
+        accuracy=accuracy.value,
+        low=accuracy.low,
+        high=accuracy.high,
+        ms_per_image=_milliseconds(context, backbone),
+        size_mb=4 * catalog.get(recipe.backbone).num_parameters / 1e6,
+    )
+    return entry, right
+
+
+def _milliseconds(context: Context, backbone: Backbone) -> float:
+    """Return the median time for one picture alone, with the engine that predicts."""
+    engine = engines.fastest(context.workspace, backbone)
+    picture = np.random.default_rng(SEED).integers(0, 255, (1, *backbone.image_size, 3), dtype=np.uint8)
+    seconds = []
+    for _ in range(WARM_UP + NUM_TIMED):
+        began = time.perf_counter()
+        engine(picture)
+        seconds.append(time.perf_counter() - began)
+    return 1000 * statistics.median(seconds[WARM_UP:])
+
+
+def _compared(judged: dict[str, tuple[Ranked, np.ndarray]]) -> list[Ranked]:
+    """Return the judged backbones, the most accurate first, with how far each is behind that one."""
+    if not judged:
+        return []
+    ordered = sorted(judged.values(), key=lambda item: (-item[0].accuracy, item[0].ms_per_image))
+    first, first_right = ordered[0]
+    compared = [first]
+    for entry, right in ordered[1:]:
+        behind = evaluation.paired_difference(right, first_right)
+        compared.append(replace(entry, behind=(behind.value, behind.low, behind.high)))
+    return compared

@@ -1,0 +1,153 @@
+"""A run's model taken away: in which formats, proof that each does what the app does, and the zip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from core import datasets, exports, queue
+from core.exports import Artefact, Certificate
+from core.queue import Job
+from core.runs import Run
+from pages.components import job as job_view
+from pages.components import shell
+from pages.components.text import code, percent, plain, t
+
+
+def show_export(run: Run) -> None:
+    """Offer the export of a finished run, show how it goes, and what came out."""
+    st.markdown(t("export.text"))
+    job = _job(run)
+    chosen = _formats(run)
+    is_active = job is not None and job.active
+    st.button(
+        t("export.start"),
+        key="export_start",
+        type="primary",
+        icon=":material/deployed_code:",
+        disabled=is_active or not chosen,
+        on_click=_submit,
+        args=(run, tuple(chosen)),
+    )
+    if job is not None and job.state != "done":
+        job_view.watch(job.id, lambda job: _draw(run, job))
+    certificate = exports.certificate(shell.workspace(), run.id)
+    if certificate is not None and exports.zip_path(shell.workspace(), run.id).exists():
+        _certificate(run, certificate)
+
+
+def _job(run: Run) -> Job | None:
+    """Return the newest job that exports the run."""
+    found = queue.list_jobs(shell.workspace(), kind="export", dataset_id=run.dataset_id)
+    return next((job for job in found if job.args.get("run_id") == run.id), None)
+
+
+def _formats(run: Run) -> list[str]:
+    offered = [name for name in exports.FORMATS if not exports.install_line(name)]
+    chosen = st.pills(
+        t("export.formats"),
+        offered,
+        selection_mode="multi",
+        default=list(exports.DEFAULT_FORMATS),
+        format_func=lambda name: exports.FORMATS[name].title,
+        key=f"export_formats_{run.id}",
+        help=t("export.formats_help"),
+    )
+    for name in exports.FORMATS:
+        if line := exports.install_line(name):
+            st.caption(t("export.missing", format=exports.FORMATS[name].title, line=code(line)))
+    return chosen
+
+
+def _submit(run: Run, formats: tuple[str, ...]) -> None:
+    with shell.errors():
+        datasets.get(shell.workspace(), run.dataset_id)  # says so where it was removed
+        queue.submit_export(shell.workspace(), run, formats)
+
+
+def _draw(run: Run, job: Job) -> None:
+    if job.active:
+        job_view.progress(job, t("export.cancel_help"))
+    else:
+        job_view.outcome(job, retry=lambda: _submit(run, tuple(job.args["formats"])))
+
+
+def _certificate(run: Run, certificate: Certificate) -> None:
+    st.header(t("export.certificate"), anchor=False)
+    low, high = certificate.app_interval
+    failed = [artefact for artefact in certificate.artefacts if not artefact.passed]
+    st.markdown(
+        t(
+            "export.verdict_all" if not failed else "export.verdict_some",
+            passed=len(certificate.passed),
+            total=len(certificate.artefacts),
+            n=certificate.num_images,
+        )
+    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        path = exports.zip_path(shell.workspace(), run.id)
+        st.download_button(
+            t("export.download", mb=f"{path.stat().st_size / 1e6:,.1f}"),
+            path.read_bytes,
+            file_name=exports.zip_name(run),
+            mime="application/zip",
+            icon=":material/download:",
+            key="export_download",
+            on_click="ignore",
+        )
+        st.caption(t("export.inside"), width="content")
+    st.table(_table(certificate), hide_index=True, border="horizontal", alt=t("export.certificate"))
+    st.caption(
+        t("export.app", accuracy=percent(certificate.app_accuracy), low=percent(low), high=percent(high))
+    )
+    if certificate.num_skipped:
+        st.warning(t("export.skipped", n=certificate.num_skipped), icon=":material/warning:")
+    for artefact in failed:
+        st.warning(
+            t("export.failed", format=artefact.about.title, why=_why(artefact)), icon=":material/warning:"
+        )
+    st.caption(t("export.bounds", machine=plain(certificate.machine)))
+
+
+def _why(artefact: Artefact) -> str:
+    if artefact.trouble:
+        return plain(artefact.trouble)
+    return t("export.beyond_exact" if artefact.about.is_exact else "export.beyond_fewer_bits")
+
+
+def _table(certificate: Certificate) -> pd.DataFrame:
+    columns: dict[str, Callable[[Artefact], str]] = {
+        t("export.format"): lambda item: item.about.title,
+        t("export.check"): _mark,
+        t("export.accuracy"): lambda item: _with_interval(item.accuracy, item.accuracy_interval),
+        t("export.agreement"): lambda item: _with_interval(item.agreement, item.agreement_interval),
+        t("export.difference"): lambda item: f"{item.max_difference:.2g}",
+        t("export.size"): lambda item: f"{item.num_bytes / 1e6:,.1f} MB",
+        t("export.latency"): lambda item: f"{item.latency_ms:,.1f} ms",
+    }
+    return pd.DataFrame(
+        {
+            title: [_cell(item, show, number) for item in certificate.artefacts]
+            for number, (title, show) in enumerate(columns.items())
+        }
+    )
+
+
+def _cell(item: Artefact, show: Callable[[Artefact], str], column: int) -> str:
+    """Return what a column shows; what could not be run has no numbers."""
+    return "–" if item.trouble and column > 1 else show(item)
+
+
+def _mark(item: Artefact) -> str:
+    return (
+        f":material/check_circle: {t('export.passed')}"
+        if item.passed
+        else f":material/error: {t('export.not_passed')}"
+    )
+
+
+def _with_interval(share: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return t("export.interval", share=percent(share), low=percent(low), high=percent(high))

@@ -1,0 +1,144 @@
+"""What a run says of photos: one large with its classes, many as a gallery sorted by doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core import answers, charts, images, inbox, runs
+from core.queue import Job
+from core.runs import Run
+from pages.components import job as job_view
+from pages.components import photos, shell
+from pages.components.figure import figure
+from pages.components.gallery import Item, Mark, gallery, pager
+from pages.components.text import code, language, percent, plain, t
+
+PAGE_SIZE = 24
+Answer = Mapping[str, Any]
+
+
+def show_answers(run: Run, jobs: Sequence[Job], retry: Callable[[Sequence[Path]], None]) -> None:
+    """Draw how the jobs that answer are going, and their answers.
+
+    Args:
+        run: The run that was asked first.
+        jobs: Its job, and that of another run asked about the same photos, if one was.
+        retry: Asks about the same photos once more.
+    """
+    for job in jobs:
+        if job.state != "done":
+            job_view.watch(job.id, lambda job: _draw(job, retry))
+    done = [job for job in jobs if job.state == "done"]
+    if not done or done[0].id != jobs[0].id:
+        return
+    said = [list(job.result["predictions"]) for job in done]
+    names = inbox.names(shell.workspace(), [Path(answer["path"]) for answer in said[0]])
+    if len(said[0]) == 1:
+        _one(jobs, [found[0] for found in said], names)
+    else:
+        _many(run, done, said, names)
+
+
+def _draw(job: Job, retry: Callable[[Sequence[Path]], None]) -> None:
+    if job.active:
+        job_view.progress(job)
+    else:
+        job_view.outcome(job, retry=lambda: retry([Path(path) for path in job.args["paths"]]))
+
+
+def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str]) -> None:
+    """Draw a photo and what each run says of it."""
+    path = said[0]["path"]
+    # What is said comes first, so that on a narrow page it is not below the photo.
+    *columns, right = st.columns([*(2 for _ in said), 3], gap="large")
+    with right:
+        _large(path, names[path])
+    for column, job, answer in zip(columns, jobs, said, strict=True):
+        with column:
+            if len(said) > 1:
+                st.caption(code(shell.run_name(runs.get(shell.workspace(), job.args["run_id"]))))
+            _say(answer, key=f"answer_{job.id}")
+
+
+def _large(path: str, name: str) -> None:
+    picture, found = photos.large(Path(path).parent, Path(path).name, path)
+    if found:
+        size = images.inspect_image(picture)
+        st.image(picture, width=photos.shown_width(size.width, size.height), alt=name)
+    st.caption(code(name))
+
+
+def _say(answer: Answer, key: str) -> None:
+    """Draw what a run says of one photo: whether it should be believed, and the classes."""
+    if "error" in answer:
+        st.error(plain(answer["error"]), icon=":material/broken_image:")
+        return
+    sure = {"predicted": code(answer["predicted"]), "p": percent(answer["probability"])}
+    if answer.get("unlike"):
+        st.warning(t("predict.unlike", **sure), icon=":material/help:")
+    elif answer.get("unsure"):
+        st.warning(t("predict.unsure", **sure), icon=":material/help:")
+    else:
+        st.success(t("predict.says", **sure), icon=":material/check_circle:")
+    names = [one["class"] for one in answer["top"]]
+    probabilities = [one["probability"] for one in answer["top"]]
+    figure(
+        charts.probability_bars(names, probabilities, language=language()), key=key, alt=t("photo.bars_alt")
+    )
+    if "unlike" not in answer:
+        st.caption(t("predict.no_familiarity"))
+
+
+def _many(run: Run, jobs: Sequence[Job], said: Sequence[Sequence[Answer]], names: Mapping[str, str]) -> None:
+    found = [answer for answer in said[0] if "error" not in answer]
+    doubtful = [answer for answer in found if answers.flags(answer)]
+    st.markdown(
+        t(
+            "predict.many",
+            n=len(said[0]),
+            doubtful=len(doubtful),
+            unreadable=len(said[0]) - len(found),
+        )
+    )
+    for job, one in zip(jobs, said, strict=True):
+        _download(job, one, names)
+    ordered = answers.by_doubt(said[0])
+    page = pager(max(1, -(-len(ordered) // PAGE_SIZE)), key=f"predict_page_{jobs[0].id}")
+    shown = ordered[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    opened = gallery(
+        [_item(answer, names) for answer in shown], key=f"predict_{jobs[0].id}", label=t("predict.gallery")
+    )
+    if opened is not None:
+        same = [next(answer for answer in one if answer["path"] == opened) for one in said]
+        st.dialog(t("photo.title"), width="large")(_one)(jobs, same, names)
+
+
+def _download(job: Job, said: Sequence[Answer], names: Mapping[str, str]) -> None:
+    run = runs.get(shell.workspace(), job.args["run_id"])
+    table = answers.to_table([{**answer, "path": names[answer["path"]]} for answer in said], run.class_names)
+    st.download_button(
+        t("predict.csv", run=shell.run_name(run)),
+        lambda: table.to_csv(index=False),
+        file_name=f"{run.id}-predictions.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key=f"predict_csv_{job.id}",
+        on_click="ignore",
+    )
+
+
+def _item(answer: Answer, names: Mapping[str, str]) -> Item:
+    path = answer["path"]
+    picture, _ = photos.small(Path(path).parent, Path(path).name, path)
+    mark: Mark = "wrong" if "error" in answer else "warning" if answers.flags(answer) else ""
+    if "error" in answer:
+        return Item(
+            path, picture, t("predict.alt_bad", name=names[path]), t("predict.bad"), names[path], mark
+        )
+    said = t("photo.predicted", confidence=percent(answer["probability"]), predicted=answer["predicted"])
+    doubt = next((t(f"predict.flag_{flag}") for flag in answers.flags(answer)), "")
+    return Item(path, picture, f"{said}. {doubt}. {names[path]}", said, doubt or names[path], mark)

@@ -1,0 +1,109 @@
+"""The demo shows one model to who has the link, within limits, and serves no other page."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import demonstration, queue, runs
+from core.errors import DataError, NotFound
+from core.runs import Run
+from core.workspace import Workspace
+from scripts import demo
+from tests.worlds import add_dataset, finished_run, words
+
+ROOT = Path(__file__).resolve().parents[1]
+TOKEN = "a-secret"
+
+pytestmark = pytest.mark.usefixtures("served")
+
+
+@pytest.fixture
+def run(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    run = finished_run(workspace, add_dataset(workspace, tmp_path / "![x](evil)"))
+    monkeypatch.setenv(demonstration.RUN, run.id)
+    monkeypatch.setenv(demonstration.TOKEN, TOKEN)
+    return run
+
+
+def visit(**query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "demo" / "app.py"), default_timeout=30)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("query", [{}, {"token": ""}, {"token": "guess"}, {"token": "gëss"}])
+def test_without_the_token_nothing_is_told(run: Run, query: dict[str, str]) -> None:
+    app = visit(**query)
+    assert "Ask whoever showed you this page" in words(app)
+    assert "owl" not in words(app) and not app.get("file_uploader")
+
+
+def test_without_a_token_on_the_server_nobody_gets_in(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(demonstration.TOKEN)
+    assert "Ask whoever showed you this page" in words(visit(token=""))
+
+
+def test_the_model_and_what_it_knows_are_shown(run: Run) -> None:
+    said = words(visit(token=TOKEN))
+    assert "This model tells apart `kite`, `owl`, `wren`." in said
+    assert "`![x](evil)`" in said
+
+
+def test_a_run_that_is_gone_is_told_in_words(run: Run, workspace: Workspace) -> None:
+    runs.delete(workspace, run.id)
+    assert "There is no run" in words(visit(token=TOKEN))
+
+
+def test_more_than_is_allowed_is_refused(run: Run, workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Expected at most 12 at once"):
+        demonstration.require_room(13, [])
+    waiting = [queue.submit_prediction(workspace, run, [tmp_path]) for _ in range(demonstration.MAX_WAITING)]
+    with pytest.raises(DataError, match="Many are asking just now"):
+        demonstration.require_room(1, waiting)
+    demonstration.require_room(12, waiting[1:])
+
+
+def test_only_a_finished_run_is_shown(workspace: Workspace) -> None:
+    with pytest.raises(NotFound, match="is queued, so it has no model to show"):
+        demonstration.require_model(runs.create(workspace, "birds", "Birds", {}))
+
+
+def test_the_server_listens_where_it_is_told_and_answers_to_no_other_name() -> None:
+    arguments = demo.server("192.168.1.5", 8600)
+    assert "--server.address=192.168.1.5" in arguments
+    names = [argument.split("=")[1] for argument in arguments if "allowedHosts" in argument]
+    assert names == ["192.168.1.5", "127.0.0.1", "localhost"]
+    assert f"--server.maxUploadSize={demonstration.MAX_FILE_MB}" in arguments
+
+
+def test_the_entry_point_has_no_pages_beside_it() -> None:
+    assert not (ROOT / "demo" / "pages").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"RUN": ""}, "Name the run to show"),
+        ({"RUN": "x"}, '"x" is not the id of a run'),
+        ({"RUN": "x", "HOST": "a b;c"}, "Expected the name or address"),
+    ],
+)
+def test_a_demo_that_cannot_be_says_why(workspace: Workspace, settings: dict[str, str], message: str) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "scripts.demo"],
+        cwd=ROOT,
+        env=os.environ | {"HOST": "", "PORT": ""} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1 and message in answer.stderr

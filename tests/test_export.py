@@ -1,0 +1,247 @@
+"""An exported model does what the app does, needs nothing of Graft, and what does not agree is not handed out."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from core import datasets, exports, queue, runs
+from core.__main__ import main
+from core.errors import Cancelled, JobError
+from core.export.children import run_script
+from core.recipes import Recipe
+from core.workspace import Workspace
+from tests.pictures import encode, noise
+
+RECIPE = Recipe(backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8)
+ALL = ["keras", "savedmodel", "litert", "litert-fp16", "litert-int8"]
+LABELS = ("night", "day ☀ | *x*")
+
+
+def eventually(condition: Callable[[], bool], timeout_s: float = 120.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAFT_DEVICE", "cpu")
+        workspace = Workspace(tmp_path_factory.mktemp("shared") / "graft")
+        patch.setenv("GRAFT_HOME", str(workspace.home))
+        yield workspace
+        status = queue.session_status(workspace)
+        if status.pid:
+            os.kill(status.pid, signal.SIGKILL)
+            eventually(lambda: not queue.is_alive(workspace, "cpu"))
+
+
+@pytest.fixture(scope="module")
+def run(home: Workspace, tmp_path_factory: pytest.TempPathFactory) -> runs.Run:
+    root = tmp_path_factory.mktemp("photos") / "sky ![x](y)"
+    rng = np.random.default_rng(0)
+    for name, (low, high) in zip(LABELS, ((0, 140), (115, 255)), strict=True):
+        (root / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = rng.integers(low, high, (36, 44, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    dataset = datasets.add_folder(home, root)
+    job = queue.submit_training(home, dataset.id, dataset.name, RECIPE)
+    return runs.get(home, queue.wait(home, job.id).run_id)
+
+
+@pytest.fixture(scope="module")
+def told(home: Workspace, run: runs.Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the command says of an export in all formats, and the unpacked zip."""
+    folder = tmp_path_factory.mktemp("exported")
+    answer = subprocess.run(
+        [sys.executable, "-m", "core", "export", run.id, "--to", str(folder), "--json"],
+        cwd=queue.PROJECT_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    said: dict[str, Any] = json.loads(answer.stdout)
+    with zipfile.ZipFile(said["zip"]) as archive:
+        archive.extractall(folder)
+    return said | {"folder": folder / "model"}
+
+
+def _predict(folder: Path, *paths: Path) -> subprocess.CompletedProcess[str]:
+    """Run the zip's script; ``-I`` keeps Graft's folder from it."""
+    return subprocess.run(
+        [sys.executable, "-I", "-W", "ignore", str(folder / "predict.py"), *map(str, paths)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_format_agrees_with_the_app_on_the_whole_test_split(
+    home: Workspace, run: runs.Run, told: dict[str, Any]
+) -> None:
+    artefacts = {item["format"]: item for item in told["certificate"]["artefacts"]}
+    assert list(artefacts) == ALL
+    assert told["certificate"]["num_images"] == run.num_images["test"]
+    for name in ("keras", "savedmodel", "litert"):
+        assert artefacts[name]["passed"], artefacts[name]
+        assert artefacts[name]["agreement"] == 1 and artefacts[name]["max_difference"] <= 1e-3
+    assert told["certificate"]["app_accuracy"] == pytest.approx(run.metrics["test"]["accuracy"])
+    assert 0 < artefacts["litert-int8"]["max_difference"] < 0.2
+    assert artefacts["litert-int8"]["num_bytes"] < artefacts["litert"]["num_bytes"]
+    kept = exports.certificate(home, run.id)
+    assert kept is not None and json.loads(json.dumps(kept.to_json())) == told["certificate"]
+
+
+def test_the_zip_has_all_that_a_stranger_needs(run: runs.Run, told: dict[str, Any]) -> None:
+    folder = told["folder"]
+    there = {path.name for path in folder.iterdir()}
+    assert there >= {"predict.py", "check.py", "requirements.txt", "model.json", "labels.txt", "recipe.json"}
+    assert there >= {"data.json", "README.md", "CERTIFICATE.md", "certificate.json", "golden", "model.tflite"}
+    assert (folder / "labels.txt").read_text("utf-8").splitlines() == list(run.class_names)
+    assert "ai-edge-litert" in (folder / "requirements.txt").read_text("utf-8")
+    assert "`sky ![x](y)`" in (folder / "README.md").read_text("utf-8")
+    assert json.loads((folder / "data.json").read_text("utf-8"))["fingerprint"] == run.split_fingerprint
+    texts = [path.read_text("utf-8") for path in folder.rglob("*") if path.suffix in {".json", ".md", ".txt"}]
+    assert not any(str(Path.home()) in text or "/tmp" in text for text in texts)
+
+
+def test_the_script_says_what_the_app_says_of_awkward_pictures(
+    home: Workspace, run: runs.Run, told: dict[str, Any]
+) -> None:
+    awkward = sorted((told["folder"] / "golden").glob("*.[jp]*g"))
+    assert {"alpha.png", "cmyk.jpg", "grey-16-bit.png", "grey.png", "rotated-by-exif.jpg"} < {
+        path.name for path in awkward
+    }
+    app = queue.wait(home, queue.submit_prediction(home, run, awkward).id).result["predictions"]
+    lines = _predict(told["folder"], *awkward).stdout.splitlines()
+    assert len(lines) == len(awkward)
+    for line, path, answer in zip(lines, awkward, app, strict=True):
+        where, label, probability = line.split("\t")
+        assert (where, label) == (str(path), answer["predicted"])
+        assert float(probability) == pytest.approx(answer["probability"], abs=1e-3)
+
+
+def test_the_golden_check_notices_a_model_that_was_changed(told: dict[str, Any]) -> None:
+    folder = told["folder"]
+    check = [sys.executable, "-W", "ignore", "check.py"]
+    good = subprocess.run(check, cwd=folder, capture_output=True, text=True, check=False)
+    assert good.returncode == 0, good.stdout + good.stderr
+    settings = json.loads((folder / "model.json").read_text("utf-8"))
+    expected = json.loads((folder / "golden" / "expected.json").read_text("utf-8"))
+    turned = {name: values[::-1] for name, values in expected.items()}
+    (folder / "golden" / "expected.json").write_text(json.dumps(turned), encoding="utf-8")
+    bad = subprocess.run(check, cwd=folder, capture_output=True, text=True, check=False)
+    (folder / "golden" / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+    assert bad.returncode == 1 and f"within {settings['tolerance']:g}" in bad.stdout
+
+
+def test_the_script_goes_on_after_what_is_no_photo(tmp_path: Path, told: dict[str, Any]) -> None:
+    (tmp_path / "text.jpg").write_text("not a photo")
+    bomb = Image.new("1", (20_000, 20_000))
+    (tmp_path / "bomb.png").write_bytes(encode(bomb))
+    (tmp_path / "good.png").write_bytes(encode(noise(1)))
+    answer = _predict(told["folder"], tmp_path / "text.jpg", tmp_path / "bomb.png", tmp_path / "good.png")
+    assert answer.returncode == 1
+    assert [line.split("\t")[0] for line in answer.stdout.splitlines()] == [str(tmp_path / "good.png")]
+    assert answer.stderr.count("cannot be read as a photo") == 2 and "Traceback" not in answer.stderr
+
+
+def test_a_cancelled_export_leaves_nothing_and_keeps_the_earlier_one(
+    home: Workspace, run: runs.Run, told: dict[str, Any]
+) -> None:
+    before = exports.zip_path(home, run.id).stat()
+    job = queue.submit_export(home, run, ALL)
+    eventually(lambda: queue.get(home, job.id).progress.get("stage") == "convert")
+    queue.cancel(home, job.id)
+    with pytest.raises(JobError, match="Cancelled"):
+        queue.wait(home, job.id)
+    assert exports.zip_path(home, run.id).stat() == before
+    assert list(runs.folder(home, run.id).glob(".export-*")) == []
+
+
+def test_pictures_that_were_changed_are_not_judged_and_counted(
+    home: Workspace, run: runs.Run, told: dict[str, Any]
+) -> None:
+    root = datasets.get(home, run.dataset_id).root
+    split = runs.load_split(home, run.id)
+    path = root / str(split["path"][split["split"] == "test"].iloc[0])
+    kept = path.read_bytes()
+    path.write_bytes(encode(noise(5)))
+    try:
+        queue.wait(home, queue.submit_export(home, run, ["litert"]).id)
+    finally:
+        path.write_bytes(kept)
+    certificate = exports.certificate(home, run.id)
+    assert certificate is not None
+    assert (certificate.num_skipped, certificate.num_images) == (1, run.num_images["test"] - 1)
+
+
+def test_an_export_to_what_is_no_folder_is_refused(
+    run: runs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    assert main(["export", run.id, "--to", str(tmp_path / "file")]) == 2
+    assert "Expected a folder for the zip" in capsys.readouterr().err
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(
+    run: runs.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", run.id, "--to", str(tmp_path), "--format", "keras,pickle"]) == 2
+    assert 'Received "pickle". Expected one or more of: keras, savedmodel' in capsys.readouterr().err
+
+
+def test_a_folder_is_asked_about_and_comes_as_csv(
+    run: runs.Run, told: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = told["folder"] / "golden"
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8) + np.uint8([255, 0, 255])).save(tmp_path / "odd.png")
+    assert (
+        main(["predict", run.id, str(golden), str(tmp_path / "odd.png"), "--csv", str(tmp_path / "a.csv")])
+        == 0
+    )
+    table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
+    assert len(table) == len(capsys.readouterr().out.splitlines())
+    probabilities = table[[f"p({name})" for name in run.class_names]].to_numpy()
+    assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-4)
+    assert table["label"].tolist() == [run.class_names[row.argmax()] for row in probabilities]
+    assert table["flags"].tolist()[-1].split()[0] == "unlike"
+
+
+def test_a_script_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
+    script = tmp_path / "dies.py"
+    script.write_text("import sys\nprint('{\"done\": 1}')\nsys.exit('out of luck')\n")
+    heard: list[dict[str, Any]] = []
+    assert run_script(script, tmp_path / "job", heard.append, lambda: None) == "out of luck"
+    assert heard == [{"done": 1}]
+
+
+def test_a_script_ends_at_once_when_nobody_wants_its_result(tmp_path: Path) -> None:
+    script = tmp_path / "sleeps.py"
+    script.write_text("import time\ntime.sleep(600)\n")
+
+    def stop() -> None:
+        raise Cancelled
+
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        run_script(script, tmp_path / "job", lambda event: None, stop)
+    assert time.monotonic() - began < 30

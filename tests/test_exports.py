@@ -1,0 +1,104 @@
+"""What passes its check and what does not, and what is kept of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core import exports, runs
+from core.errors import RecipeError
+from core.exports import Certificate, broken, judge
+from core.workspace import Workspace
+
+Y_TRUE = np.array([0, 1, 0, 1] * 25)
+APP = np.where(Y_TRUE[:, None] == [0, 1], 0.9, 0.1)
+
+
+def certificate(*artefacts: exports.Artefact, run_id: str = "20260101-000000-abcd") -> Certificate:
+    return Certificate(run_id, 0.0, 100, 3, 1.0, (0.96, 1.0), "a | machine", {"keras": "3"}, artefacts)
+
+
+def test_the_same_answers_pass() -> None:
+    found = judge("litert", Y_TRUE, APP, APP + np.array([5e-4, -5e-4]), 1.5)
+    assert found.passed
+    assert (found.accuracy, found.agreement, found.latency_ms) == (1.0, 1.0, 1.5)
+    assert found.max_difference == pytest.approx(5e-4)
+
+
+def test_a_single_precision_format_fails_by_one_answer_or_one_probability() -> None:
+    one_off = APP.copy()
+    one_off[7] = one_off[7, ::-1]
+    assert not judge("litert", Y_TRUE, APP, one_off, 1.0).passed
+    apart = APP.copy()
+    apart[7] += [2e-3, -2e-3]
+    found = judge("litert", Y_TRUE, APP, apart, 1.0)
+    assert found.agreement == 1 and not found.passed
+
+
+def test_a_tie_may_fall_either_way() -> None:
+    app = APP.copy()
+    app[3] = [0.50002, 0.49998]
+    received = app.copy()
+    received[3] = received[3, ::-1]
+    found = judge("litert", Y_TRUE, app, received, 1.0)
+    assert found.passed and found.num_ties == 1 and found.agreement == 1
+
+
+def test_fewer_bits_fail_only_where_accuracy_is_clearly_lower() -> None:
+    rng = np.random.default_rng(0)
+    noisy = APP + rng.normal(0, 0.01, APP.shape)
+    assert judge("litert-int8", Y_TRUE, APP, noisy, 1.0).passed
+    wrong = APP.copy()
+    wrong[:20] = wrong[:20, ::-1]
+    found = judge("litert-int8", Y_TRUE, APP, wrong, 1.0)
+    assert found.accuracy == 0.8 and found.against_app is not None and found.against_app["high"] < 0
+    assert not found.passed
+
+
+def test_what_is_not_a_number_fails() -> None:
+    received = APP.copy()
+    received[0, 0] = np.nan
+    found = judge("litert-fp16", Y_TRUE, APP, received, 1.0)
+    assert not found.passed and "not a number" in found.trouble
+
+
+def test_a_certificate_comes_back_as_it_was_kept(workspace: Workspace) -> None:
+    run = runs.create(workspace, "birds", "Birds", {})
+    kept = certificate(judge("keras", Y_TRUE, APP, APP, 1.0), broken("onnx", "It died."), run_id=run.id)
+    assert exports.certificate(workspace, run.id) is None
+    exports.save(workspace, kept)
+    assert exports.certificate(workspace, run.id) == kept
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"artefacts": 3}'])
+def test_a_damaged_certificate_is_none(workspace: Workspace, text: str) -> None:
+    run = runs.create(workspace, "birds", "Birds", {})
+    (runs.folder(workspace, run.id) / "certificate.json").write_text(text)
+    assert exports.certificate(workspace, run.id) is None
+
+
+def test_the_table_tells_failures_and_keeps_its_columns() -> None:
+    text = exports.to_markdown(
+        certificate(judge("keras", Y_TRUE, APP, APP, 1.0), broken("litert", "It | died\nat once."))
+    )
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len({line.count("|") for line in rows}) == 1
+    assert "**failed**: It / died at once." in text
+    assert "3 more have changed or gone since" in text
+
+
+def test_formats_are_taken_once_and_in_order() -> None:
+    assert exports.validate(["litert", "keras", "litert"]) == ("keras", "litert")
+    with pytest.raises(RecipeError, match="Received no format"):
+        exports.validate([])
+
+
+def test_a_missing_package_is_told_with_its_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RecipeError, match="pip install -r requirements-onnx.txt"):
+        exports.validate(["onnx"])
+
+
+def test_a_zip_is_called_by_safe_letters_only(workspace: Workspace) -> None:
+    run = runs.create(workspace, "x", "../Größe 猫 & more/", {})
+    assert exports.zip_name(run) == f"gr--e-----more-{run.id}.zip"

@@ -1,0 +1,104 @@
+"""Photos that somebody asks about are put aside safely, keep their names for people only, and go after a day."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from core import answers, inbox
+from core.errors import DataError, NotFound
+from core.workspace import Workspace
+from tests.pictures import encode, noise, write
+
+
+def named(name: str, data: bytes) -> io.BytesIO:
+    file = io.BytesIO(data)
+    file.name = name
+    return file
+
+
+def zipped(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def test_a_name_never_becomes_a_path(workspace: Workspace) -> None:
+    data = encode(noise(1))
+    token = inbox.put(workspace, [named("../../evil.png", data), named("..\\x\\猫.JPG", data)])
+    found = inbox.photos(workspace, token)
+    assert sorted(found.values()) == ["evil.png", "猫.JPG"]
+    assert all(path.parent == workspace.uploads_dir / ".asked" / token for path in found)
+    assert all(path.read_bytes() == data for path in found)
+    assert inbox.names(workspace, found) == {str(path): name for path, name in found.items()}
+
+
+def test_a_zip_is_unpacked_and_what_is_no_picture_left_out(workspace: Workspace) -> None:
+    packed = zipped(**{"a/owl.png": encode(noise(1)), "a/readme.txt": b"x", "b.png": encode(noise(2))})
+    found = inbox.photos(workspace, inbox.put(workspace, [named("photos.zip", packed)]))
+    assert sorted(found.values()) == ["a/owl.png", "b.png"]
+    assert all(path.is_file() for path in found)
+
+
+@pytest.mark.parametrize("packed", [b"no zip", zipped(**{"../evil.png": b"x"})])
+def test_a_zip_that_is_refused_leaves_nothing(workspace: Workspace, packed: bytes) -> None:
+    with pytest.raises(DataError):
+        inbox.put(workspace, [named("photos.zip", packed)])
+    assert list((workspace.uploads_dir / ".asked").iterdir()) == []
+
+
+def test_too_much_at_once_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(DataError, match="Received more than 0 MB"):
+        inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000)
+
+
+def test_photos_go_after_a_day(workspace: Workspace) -> None:
+    token = inbox.put(workspace, [named("a.png", encode(noise(1)))])
+    old = time.time() - inbox.KEPT_S - 60
+    os.utime(workspace.uploads_dir / ".asked" / token, (old, old))
+    inbox.put(workspace, [named("b.png", encode(noise(2)))])
+    with pytest.raises(NotFound, match="kept for a day"):
+        inbox.photos(workspace, token)
+
+
+@pytest.mark.parametrize("token", ["", "..", "../../runs", "0" * 32])
+def test_a_token_leads_nowhere_else(workspace: Workspace, token: str) -> None:
+    with pytest.raises(NotFound):
+        inbox.photos(workspace, token)
+
+
+def test_a_folder_gives_its_pictures_or_says_that_there_are_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There is no folder"):
+        inbox.below(tmp_path / "gone")
+    with pytest.raises(DataError, match="has no pictures"):
+        inbox.below(tmp_path)
+    path = write(tmp_path / "b" / "a.png", 1)
+    assert inbox.below(tmp_path) == [path]
+
+
+def test_answers_are_a_table_with_flags_and_a_column_a_class() -> None:
+    said = [
+        {"path": "a", "predicted": "owl", "probability": 0.8, "probabilities": [0.8, 0.2], "unsure": True},
+        {"path": "b", "error": "Damaged."},
+    ]
+    table = answers.to_table(said, ["owl", "wren"])
+    assert list(table.columns[-2:]) == ["p(owl)", "p(wren)"]
+    assert table["flags"].tolist() == ["unsure", "unreadable"]
+    assert table.loc[0, "p(wren)"] == 0.2 and table["error"].tolist() == ["", "Damaged."]
+
+
+def test_the_most_doubtful_come_first() -> None:
+    said = [
+        {"path": "sure", "probability": 0.9},
+        {"path": "unlike", "probability": 0.99, "unlike": True},
+        {"path": "torn", "probability": 0.4},
+        {"path": "broken", "error": "x"},
+    ]
+    assert [answer["path"] for answer in answers.by_doubt(said)] == ["broken", "unlike", "torn", "sure"]

@@ -1,0 +1,192 @@
+"""The page that asks a run about other photos and takes its model away, in every state."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core import exports, queue
+from core.exports import Certificate, broken, judge
+from core.queue import Job
+from core.runs import Run
+from core.workspace import Workspace
+from tests.pictures import write
+from tests.worlds import add_dataset, begin_training, finished_run, has_button, visit, words
+
+pytestmark = pytest.mark.usefixtures("served")
+
+HOSTILE = "![x](evil.example)"
+
+
+@pytest.fixture
+def run(workspace: Workspace, tmp_path: Path) -> Run:
+    return finished_run(workspace, add_dataset(workspace, tmp_path / "birds"))
+
+
+def _claim(workspace: Workspace, lane: str) -> Job:
+    job = queue.claim(workspace, "cpu", lane, "a session of the tests")
+    assert job is not None
+    return job
+
+
+def _answer(path: Path, **changes: Any) -> dict[str, Any]:
+    top = [{"class": "owl", "probability": 0.8}, {"class": HOSTILE, "probability": 0.2}]
+    said = {"path": str(path), "predicted": "owl", "probability": 0.8, "top": top}
+    return (
+        said | {"probabilities": [0.0, 0.8, 0.2], "unlike": False, "unsure": False, "distance": 0.1} | changes
+    )
+
+
+def _asked(workspace: Workspace, run: Run, answers: list[dict[str, Any]]) -> AppTest:
+    """Open the page of a visitor whose question was answered."""
+    queue.submit_prediction(workspace, run, [Path(answer["path"]) for answer in answers])
+    job = _claim(workspace, "answer")
+    queue.finish(workspace, job, "done", result={"predictions": answers})
+    app = visit("predict", run=run.id)
+    app.session_state["predict_jobs"] = [job.id]
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_without_a_run_the_sample_is_offered() -> None:
+    app = visit("predict")
+    assert not app.exception
+    assert "There is no model yet." in words(app)
+    assert has_button(app, "train_sample")
+
+
+def test_a_run_under_way_says_that_its_model_comes_later(workspace: Workspace, tmp_path: Path) -> None:
+    job = begin_training(workspace, add_dataset(workspace, tmp_path / "birds"))
+    app = visit("predict", run=job.run_id)
+    assert not app.exception
+    assert "The model comes after the training." in words(app)
+
+
+def test_a_sure_answer_is_said_with_its_probability(workspace: Workspace, run: Run, tmp_path: Path) -> None:
+    app = _asked(workspace, run, [_answer(write(tmp_path / "a.png", 1))])
+    assert "The model says `owl`, 80.0\N{NO-BREAK SPACE}% sure." in words(app)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"unlike": True}, "**Perhaps none of these.**"),
+        ({"unsure": True}, "**Not sure.** At best `owl`"),
+        ({"unlike": None}, "The model says"),
+    ],
+)
+def test_doubt_is_said_in_words(
+    workspace: Workspace, run: Run, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    app = _asked(workspace, run, [_answer(write(tmp_path / "a.png", 1), **changes)])
+    assert said in words(app)
+
+
+def test_what_is_no_photo_says_why(workspace: Workspace, run: Run, tmp_path: Path) -> None:
+    app = _asked(workspace, run, [{"path": str(tmp_path / HOSTILE), "error": "This is not a picture."}])
+    assert "This is not a picture" in words(app)
+    assert f"`{HOSTILE}`" in words(app)
+
+
+def test_many_photos_come_as_a_gallery_most_doubtful_first(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
+    paths = [write(tmp_path / "photos" / f"{number}.png", number) for number in range(4)]
+    answers = [
+        _answer(paths[0]),
+        _answer(paths[1], probability=0.5),
+        _answer(paths[2], unlike=True, probability=0.99),
+        {"path": str(paths[3]), "error": "Damaged."},
+    ]
+    app = _asked(workspace, run, answers)
+    assert "**4 photos**, 1 doubtful, 1 not readable." in words(app)
+    (shown,) = [
+        json.loads(element.proto.json)["items"]
+        for element in app.get("bidi_component")
+        if element.proto.component_name == "graft_gallery"
+    ]
+    assert [Path(item["id"]).stem for item in shown] == ["3", "2", "1", "0"]
+    assert len(app.get("download_button")) == 1
+
+
+def test_a_folder_outside_of_what_may_be_read_is_refused(
+    run: Run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    app = visit("predict", run=run.id)
+    app.session_state["predict_way"] = "folder"
+    app.run()
+    app.text_input(key="predict_folder").set_value("/etc")
+    (submit,) = [button for button in app.button if "FormSubmitter" in str(button.key)]
+    submit.click().run()
+    assert "lies outside of the folders" in words(app)
+    assert queue.list_jobs(workspace, kind="predict") == []
+
+
+def test_a_test_picture_is_offered_with_its_class(run: Run) -> None:
+    app = visit("predict", run=run.id)
+    app.session_state["predict_way"] = "test"
+    app.run()
+    assert not app.exception
+    assert "the model has not learnt from them" in words(app)
+
+
+# --- taking it away -----------------------------------------------------------------------------------------------
+
+
+def test_the_export_is_one_button(workspace: Workspace, run: Run) -> None:
+    app = visit("predict", run=run.id)
+    app.button(key="export_start").click().run()
+    assert not app.exception
+    (job,) = queue.list_jobs(workspace, kind="export")
+    assert job.args["run_id"] == run.id and job.args["formats"] == list(exports.DEFAULT_FORMATS)
+    assert has_button(app, f"cancel_{job.id}")
+    assert app.button(key="export_start").disabled
+
+
+def test_an_export_that_failed_says_why_and_can_be_done_again(workspace: Workspace, run: Run) -> None:
+    queue.submit_export(workspace, run, ["litert"])
+    job = _claim(workspace, "train")
+    queue.finish(workspace, job, "failed", message="Not one of the test pictures is where it was.")
+    app = visit("predict", run=run.id)
+    assert "Not one of the test pictures is where it was" in words(app)
+    app.button(key=f"retry_{job.id}").click().run()
+    assert queue.list_jobs(workspace, kind="export")[0].args["formats"] == ["litert"]
+
+
+def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> None:
+    y_true = np.array([0, 1, 1])
+    app_prob = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
+    good = judge("keras", y_true, app_prob, app_prob, 2.0)
+    certificate = Certificate(
+        run.id,
+        0.0,
+        3,
+        1,
+        1.0,
+        (0.4, 1.0),
+        "a *machine*",
+        {},
+        (good, broken("litert", f"It died of {HOSTILE}")),
+    )
+    exports.save(workspace, certificate)
+    exports.zip_path(workspace, run.id).write_bytes(b"zip")
+    app = visit("predict", run=run.id)
+    assert not app.exception
+    assert "**1 of 2 formats passed** on 3 test pictures" in words(app)
+    assert "1 test picture has changed or gone" in words(app)
+    assert HOSTILE not in words(app)
+    table = app.table[0].value
+    assert table.iloc[0, 0] == "Keras" and "passed" in table.iloc[0, 1]
+    assert "failed" in table.iloc[1, 1] and set(table.iloc[1, 2:]) == {"–"}
+
+
+def test_without_its_zip_there_is_no_certificate(workspace: Workspace, run: Run) -> None:
+    exports.save(workspace, Certificate(run.id, 0.0, 3, 0, 1.0, (0.4, 1.0), "m", {}, ()))
+    assert "Parity certificate" not in [element.value for element in visit("predict", run=run.id).header]
