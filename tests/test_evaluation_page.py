@@ -247,7 +247,7 @@ def test_a_cell_in_the_url_that_cannot_be_is_ignored(workspace: Workspace, birds
 def test_the_most_confused_pairs_lead_to_their_cells(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds, [("owl", "wren"), ("owl", "wren"), ("kite", "owl")])
     app = visit("evaluation", run=run.id)
-    assert app.button(key="pair_0").label == "2 × `owl` → `wren`"
+    assert app.button(key="pair_0").label == "2 (67\u00a0%) `owl` → `wren`"
     app.button(key="pair_1").click().run()
     assert not app.exception
     assert "**1 picture of `kite`, taken for `owl`.**" in words(app)

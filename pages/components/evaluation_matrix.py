@@ -115,9 +115,14 @@ def _pairs(confused: Sequence[Confusion], class_names: Sequence[str], key: str) 
     st.markdown(t("evaluation.pairs"))
     for number, pair in enumerate(confused):
         st.button(
-            t("evaluation.pair", true=code(pair.true), predicted=code(pair.predicted), n=pair.num_images),
+            t(
+                "evaluation.pair",
+                true=code(pair.true),
+                predicted=code(pair.predicted),
+                n=pair.num_images,
+                share=percent(pair.share, 0),
+            ),
             key=f"pair_{number}",
-            help=t("matrix.pair_share", share=percent(pair.share)),
             type="tertiary",
             width="stretch",
             on_click=choose,
