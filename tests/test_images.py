@@ -413,3 +413,18 @@ def test_threads_run_only_a_few_items_ahead() -> None:
 def test_an_error_in_a_thread_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         list(images.map_in_threads(lambda item: 1 // item, [2, 1, 0, 1], workers=2))
+
+
+def test_a_spotlight_lights_what_spoke_and_dims_the_rest() -> None:
+    white = encode(Image.new("RGB", (60, 40), "white"))
+    lit = Image.open(io.BytesIO(images.spotlight(white, [[0.0, -1.0], [0.0, 2.0]], "stretch"))).convert("L")
+    assert lit.size == (448, 448)
+    pixels = np.asarray(lit, dtype=float)
+    assert pixels[-40:, -40:].mean() > 240
+    assert pixels[:40, :40].mean() < 80 and pixels[:40, -40:].mean() < 80
+
+
+def test_a_spotlight_on_nothing_is_dim_everywhere() -> None:
+    white = encode(Image.new("RGB", (8, 8), "white"))
+    lit = Image.open(io.BytesIO(images.spotlight(white, [[0.0, 0.0], [0.0, -3.0]], "pad")))
+    assert np.asarray(lit.convert("L")).max() < 80
