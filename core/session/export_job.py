@@ -20,7 +20,7 @@ from core.errors import JobError, UnreadableImage
 from core.exports import FORMATS, Certificate
 from core.queue import Job
 from core.session.executor import Context
-from core.session.predict_job import Predictor, load_predictor
+from core.session.predict_job import Predictor, load_predictor, title
 
 NUM_CALIBRATION = 100
 """Training pictures that choose the ranges of 8-bit numbers."""
@@ -39,7 +39,7 @@ def do_export(context: Context, job: Job) -> dict[str, Any]:
             f"The run {run.id} is {run.state}, so it has no model to export. Choose a finished run."
         )
     root = datasets.get(context.workspace, run.dataset_id).root
-    predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job))
+    predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job), title(run))
     with _workplace(runs.folder(context.workspace, run.id)) as package:
         return _export(context, predictor, exports.validate(job.args["formats"]), root, package)
 
