@@ -69,11 +69,13 @@ def _export(
     context.stage("prepare")
     model = export.whole_model(predictor.backbone, predictor.head, recipe.pooling, run.temperature)
     model.save(package / FORMATS["keras"].file)
+    context.check()
     export.write_kit(package, run, recipe, size)
     paths = [root / path for path in said.images["path"]]
     export.write_golden(
         package / "golden", paths, list(said.images["label"]), size, recipe.resize, predictor.predict
     )
+    context.check()
     calibration = _calibration(predictor, [root / path for path in split["path"][split["split"] == "train"]])
     context.stage("convert")
     troubles = export.convert(package, formats, calibration, context.progress)
