@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -34,7 +35,7 @@ class _Picture:
     labels: frozenset[str]
     given: frozenset[str]
 
-    @property
+    @functools.cached_property
     def judging(self) -> str:
         """The given split that these bytes judge in, or ``""``."""
         return _judging(self.given)
@@ -53,17 +54,17 @@ class _Group:
     label: str
     pictures: tuple[_Picture, ...]
 
-    @property
+    @functools.cached_property
     def labels(self) -> frozenset[str]:
         """All classes of its pictures."""
         return frozenset().union(*(picture.labels for picture in self.pictures))
 
-    @property
+    @functools.cached_property
     def judging(self) -> str:
         """The given split that pictures of the group judge in, or ``""``."""
         return _judging({picture.judging for picture in self.pictures if not picture.contradictory})
 
-    @property
+    @functools.cached_property
     def may_judge(self) -> bool:
         """Whether it is known of which class each of its files is."""
         return not any(picture.contradictory for picture in self.pictures)
@@ -123,6 +124,16 @@ def assign(
     return result
 
 
+def without_given(table: pd.DataFrame, keep: bool = False) -> pd.DataFrame:
+    """Return a table as if its folder brought no split, unless the given one is to be kept.
+
+    Args:
+        table: As :func:`assign` takes it.
+        keep: Return it as it is.
+    """
+    return table if keep else table.assign(given_split="")
+
+
 def _sides(found: pd.DataFrame, groups: list[_Group], shares: dict[str, float], seed: int) -> list[str]:
     """Return the split in which each row would be used, were it clear of which class it is; ``""`` for none."""
     present = set(found["given_split"][found["usable"]]) - {""}
@@ -168,7 +179,7 @@ def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
     """
     reasons = pd.Series("", index=table.index, name="left_out", dtype=str)
     asked = table["usable"] & (split == "")
-    keys = _keys(table)
+    keys = together(table)
     places = np.flatnonzero(keys.isin(set(keys[asked])))  # mostly few, or none
     beside = table.iloc[places]
     given, is_asked = beside["given_split"].tolist(), asked.iloc[places].tolist()
@@ -210,7 +221,7 @@ def notes(table: pd.DataFrame, split: pd.Series[str]) -> list[Sentence]:
         found.append(sentence("note.leaked", files=sentence("count.files", n=copies)))
     if near_copies := int((reasons == "near_copy").sum()):
         found.append(sentence("note.nearly_leaked", files=sentence("count.files", n=near_copies)))
-    keys = _keys(table)
+    keys = together(table)
     counts = {name: keys[split == name].groupby(table["label"]).nunique() for name in SPLITS}
     learnt = sorted(counts["train"].index)
     judged = set(counts["val"].index) | set(counts["test"].index)
@@ -233,7 +244,7 @@ def folds(table: pd.DataFrame, num_folds: int, seed: int = 0) -> pd.Series[int]:
     Returns:
         The number of the fold of each row, 0…num_folds−1, with the index of the table.
     """
-    keys = _keys(table)
+    keys = together(table)
     first_label = dict(zip(keys[::-1], table["label"][::-1], strict=True))
     dealt: dict[str, int] = {}
     offset = 0  # goes on from class to class, so that all folds are of about the same size
@@ -274,8 +285,12 @@ def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
     return dict(zip(SPLITS, fractions, strict=True))
 
 
-def _keys(table: pd.DataFrame) -> pd.Series[str]:
-    """Return what is the same for files that must stay together: their group, or their bytes where none is known."""
+def together(table: pd.DataFrame) -> pd.Series[str]:
+    """Return what is the same for files that must stay together: their group, or their bytes where none is known.
+
+    Args:
+        table: Columns ``sha256`` and, where it is known, ``group``.
+    """
     if "group" not in table.columns:
         return table["sha256"]
     return table["group"].where(table["group"] != "", table["sha256"])
@@ -283,7 +298,7 @@ def _keys(table: pd.DataFrame) -> pd.Series[str]:
 
 def _groups(table: pd.DataFrame) -> list[_Group]:
     members: dict[str, dict[str, list[int]]] = {}
-    usable, keys, hashes = table["usable"].tolist(), _keys(table).tolist(), table["sha256"].tolist()
+    usable, keys, hashes = table["usable"].tolist(), together(table).tolist(), table["sha256"].tolist()
     for row in range(len(table)):
         if usable[row]:
             members.setdefault(keys[row], {}).setdefault(hashes[row], []).append(row)

@@ -266,7 +266,8 @@ def test_shares_and_seed_change_the_split_and_are_kept_for_the_training(app: App
     app.number_input(key=f"data_val_{birds.id}").set_value(30.0).run()
     app.number_input(key=f"data_seed_{birds.id}").set_value(7).run()
     kept = read_json(_split_file(birds))
-    assert kept == {"fractions": [0.55, 0.3, 0.15], "seed": 7}
+    assert (kept["fractions"], kept["seed"], kept["keep_given"]) == ([0.55, 0.3, 0.15], 7, True)
+    assert len(kept["fingerprint"]) == 64
     assert _metrics(app)["Validation"] == "9"
 
 

@@ -27,6 +27,7 @@ ABOVE_THE_LINE = (
     "curation",
     "audit",
     "splits",
+    "leakage",
     "catalog",
     "recipes",
     "evaluation",

@@ -63,13 +63,20 @@ def _shown(app: AppTest) -> dict[str, str]:
     return shown
 
 
-def test_each_picture_stands_before_five_variations_of_it(birds: Path) -> None:
+def _for_network(app: AppTest) -> set[str]:
+    return {url for alt, url in _shown(app).items() if alt.endswith("network")}
+
+
+def test_each_picture_stands_whole_and_as_the_network_gets_it_before_five_variations_of_it(
+    birds: Path,
+) -> None:
     shown = _shown(_begin(birds, VARIED))
     names = ["owl/0.png", "wren/0.png", "owl/1.png"]
     expected = [
         alt
         for name in names
         for alt in (
+            f"{name}, the whole picture of the file",
             f"{name}, at the size and shape for the network",
             *(f"{name}, variation {n}" for n in range(1, 6)),
         )
@@ -89,16 +96,20 @@ def test_settings_are_followed_at_once_and_the_pictures_themselves_stay(birds: P
 def test_image_size_and_resize_rule_are_the_recipes(birds: Path) -> None:
     app = _begin(birds, PLAIN)
     assert "at 32 × 32 pixels" in words(app)
-    first = _shown(app)
-    assert set(first.values()).isdisjoint(_shown(_with(app, replace(PLAIN, resize="pad"))).values())
+    first = _for_network(app)
+    assert first.isdisjoint(_for_network(_with(app, replace(PLAIN, resize="pad"))))
     larger = _with(app, replace(PLAIN, image_size=64))
     assert "at 64 × 64 pixels" in words(larger)
-    assert set(first.values()).isdisjoint(_shown(larger).values())
+    assert first.isdisjoint(_for_network(larger))
 
 
 def test_without_variations_more_pictures_are_shown_and_it_is_said(birds: Path) -> None:
     app = _begin(birds, PLAIN)
-    assert list(_shown(app)) == [f"{path}, at the size and shape for the network" for path in PATHS[:6]]
+    assert list(_shown(app)) == [
+        f"{path}, {what}"
+        for path in PATHS[:6]
+        for what in ("the whole picture of the file", "at the size and shape for the network")
+    ]
     assert "They are not varied." in words(app)
     assert "would not use" not in words(app)
 
@@ -107,7 +118,7 @@ def test_other_pictures_go_round_all_of_them(birds: Path) -> None:
     app = _begin(birds, PLAIN)
     seen = []
     for _ in range(4):
-        seen += [alt.partition(",")[0] for alt in _shown(app)]
+        seen += [alt.partition(",")[0] for alt in _shown(app) if alt.endswith("network")]
         app.button(key="preview_other").click()
         _run(app)
     assert seen == PATHS * 3
@@ -115,7 +126,7 @@ def test_other_pictures_go_round_all_of_them(birds: Path) -> None:
 
 def test_few_pictures_have_no_others(birds: Path) -> None:
     app = _begin(birds, VARIED, PATHS[:2])
-    assert len(_shown(app)) == 12
+    assert len(_shown(app)) == 14
     assert not has_button(app, "preview_other")
 
 
@@ -165,9 +176,8 @@ def test_a_file_that_was_changed_is_shown_anew(birds: Path) -> None:
     before = _shown(app)
     write(birds / PATHS[0], seed=99)
     after = _shown(_run(app))
-    assert [alt for alt in before if before[alt] != after[alt]] == [
-        f"{PATHS[0]}, at the size and shape for the network"
-    ]
+    assert {alt.partition(",")[0] for alt in before if before[alt] != after[alt]} == {PATHS[0]}
+    assert sum(before[alt] != after[alt] for alt in before) == 2
 
 
 def test_a_name_is_never_read_as_markdown(birds: Path) -> None:

@@ -20,7 +20,7 @@ from tests.worlds import add_dataset, finished_run, has_button, visit, words
 pytestmark = pytest.mark.usefixtures("served")
 
 KEY = "form"
-ELSEWHERE = {"backbone", "fractions", "seed"}
+ELSEWHERE = {"backbone", "fractions", "keep_given", "seed"}
 """Fields that are chosen beside the settings, or on the Data page."""
 DEEP = replace(recipes.PRESETS["frozen-dense"], fine_tune_epochs=2)
 SCRATCH = recipes.PRESETS["from-scratch"]

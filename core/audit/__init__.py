@@ -8,6 +8,7 @@ person's decisions make it.
 from __future__ import annotations
 
 from core.audit.checks import CHECK_NAMES, GROUPS, Check, Health, checks, health, verdict
+from core.audit.class_means import ClassMean, load_class_means, update_class_means
 from core.audit.decided import load_decided
 from core.audit.flagged import TOGETHER, flagged, spare
 from core.audit.judgement import FILE_CHECKS, judge
@@ -23,6 +24,7 @@ __all__ = [
     "RANGES",
     "TOGETHER",
     "Check",
+    "ClassMean",
     "Health",
     "Shortcut",
     "Thresholds",
@@ -31,6 +33,7 @@ __all__ = [
     "flagged",
     "health",
     "judge",
+    "load_class_means",
     "load_decided",
     "load_layout",
     "load_table",
@@ -39,5 +42,6 @@ __all__ = [
     "save_thresholds",
     "shortcuts",
     "spare",
+    "update_class_means",
     "verdict",
 ]

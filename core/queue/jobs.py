@@ -25,6 +25,7 @@ LANES: Mapping[str, str] = {
     "clean_copy": "data",
     "train": "train",
     "cross_validate": "train",
+    "leak": "train",
     "rank": "train",
     "export": "train",
     "predict": "answer",
@@ -187,12 +188,19 @@ def submit_cross_validation(workspace: Workspace, run: runs.Run) -> Job:
     return submit(workspace, "cross_validate", args, dataset_id=run.dataset_id)
 
 
+def submit_leak(workspace: Workspace, dataset_id: str, recipe: Recipe) -> Job:
+    """Put the question what twins in train are worth in the queue; a recipe says which network and which split."""
+    args = {"recipe": recipe.to_json(), "keras_home": _keras_home()}
+    return submit(workspace, "leak", args, dataset_id=dataset_id)
+
+
 def submit_ranking(
     workspace: Workspace,
     dataset_id: str,
     backbones: Sequence[str],
     fractions: Sequence[float],
     seed: int,
+    keep_given: bool = True,
 ) -> Job:
     """Put the question which of some backbones suits a dataset in the queue.
 
@@ -202,6 +210,7 @@ def submit_ranking(
         backbones: Names in the catalog.
         fractions: Shares of train, val and test by which the dataset is split; test stays out of it.
         seed: Of that split.
+        keep_given: Whether a split that the folder brings is kept.
 
     Raises:
         NotFound: There is no such dataset.
@@ -211,7 +220,8 @@ def submit_ranking(
     names = [catalog.get(name).name for name in backbones]
     if not names:
         raise RecipeError("No backbone was chosen. Choose at least one to be ranked.")
-    args = {"backbones": names, "fractions": list(fractions), "seed": seed, "keras_home": _keras_home()}
+    split = {"fractions": list(fractions), "seed": seed, "keep_given": keep_given}
+    args = {"backbones": names, **split, "keras_home": _keras_home()}
     return submit(workspace, "rank", args, dataset_id=dataset_id)
 
 

@@ -79,6 +79,9 @@ PRESETS: Mapping[str, Recipe] = {
 
 DEFAULT_PRESET = "two-stages"
 
+SET_ELSEWHERE = ("backbone", "image_size", "resize", "fractions", "keep_given", "seed")
+"""Fields in which a recipe may differ from a preset and still be that preset."""
+
 SAMPLE_CHANGES: Mapping[str, Mapping[str, Any]] = {
     # 8×8 digits gain nothing from 224 px, and a mirrored digit is another sign.
     "digits": {"image_size": 96, "fine_tune_epochs": 3, "views": 0, "augment": augmentation.PRESETS["shift"]},
@@ -106,6 +109,6 @@ def preset(name: str, sample: str = "") -> Recipe:
 def preset_name(recipe: Recipe) -> str:
     """Return the preset that a recipe is, whatever its backbone, image size, split and seed; else an empty string."""
     plain = Recipe()
-    own = {name: getattr(plain, name) for name in ("backbone", "image_size", "resize", "fractions", "seed")}
+    own = {name: getattr(plain, name) for name in SET_ELSEWHERE}
     bare = replace(recipe, **own)
     return next((name for name, known in PRESETS.items() if replace(known, **own) == bare), "")

@@ -43,6 +43,7 @@ class Recipe:
         resize: How a picture becomes square: ``"stretch"``, ``"crop"`` (the shorter side scaled to the size ×
             1/0.875, then the centre) or ``"pad"``.
         fractions: Shares of train, val and test where the folder has no split; they add up to 1.
+        keep_given: Whether a split that the folder brings is kept; else one is made of all its pictures.
         seed: Seed of the split, of shuffling, of augmentation and of new weights.
         pooling: How the last feature map becomes features: ``"average"``, ``"max"`` or ``"flatten"``.
         dense_units: Units of a hidden ReLU layer of the head; 0 for none.
@@ -81,6 +82,7 @@ class Recipe:
     image_size: int = 0
     resize: str = "stretch"
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    keep_given: bool = True
     seed: int = 0
     pooling: str = "average"
     dense_units: int = 0
@@ -134,6 +136,15 @@ def from_json(values: Mapping[str, Any]) -> Recipe:
     if "augment" in values:
         values["augment"] = augmentation.from_json(values["augment"])
     return Recipe(**values)
+
+
+def for_probe(
+    recipe: Recipe, *, fractions: tuple[float, float, float], seed: int, keep_given: bool
+) -> Recipe:
+    """Return the recipe of a probe on the network, and the features, that a recipe begins with, on another split."""
+    if recipe.weights == RANDOM_WEIGHTS:
+        recipe = replace(recipe, weights="", fine_tune_epochs=0, train_batch_norm=False)
+    return replace(recipe, fractions=fractions, seed=seed, keep_given=keep_given)
 
 
 def differences(recipe: Recipe, other: Recipe) -> tuple[str, ...]:

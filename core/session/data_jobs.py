@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from core import audit, curation, datasets, metadata
 from core.datasets import Dataset
-from core.errors import NotFound
+from core.errors import Cancelled, NotFound, WorkspaceError
 from core.queue import Job
 from core.session.executor import Context
 
@@ -16,7 +17,7 @@ def do_sample(context: Context, job: Job) -> dict[str, Any]:
     """Make a sample dataset and look at its files."""
     context.stage("sample")
     dataset = datasets.add_sample(context.workspace, job.args["sample"], context.progress)
-    return audit_dataset(context, dataset)
+    return _audit_for_page(context, dataset)
 
 
 def do_upload(context: Context, job: Job) -> dict[str, Any]:
@@ -28,12 +29,24 @@ def do_upload(context: Context, job: Job) -> dict[str, Any]:
     left_out = (
         {} if unpacked is None else {"num_links": unpacked.num_links, "num_hidden": unpacked.num_hidden}
     )
-    return audit_dataset(context, dataset) | left_out
+    return _audit_for_page(context, dataset) | left_out
 
 
 def do_audit(context: Context, job: Job) -> dict[str, Any]:
     """Look at all files of a dataset."""
-    return audit_dataset(context, datasets.get(context.workspace, job.args["dataset_id"]))
+    return _audit_for_page(context, datasets.get(context.workspace, job.args["dataset_id"]))
+
+
+def _audit_for_page(context: Context, dataset: Dataset) -> dict[str, Any]:
+    """Bring the table up to date, and then what only the Data page shows."""
+    result = audit_dataset(context, dataset)
+    table = audit.load_decided(context.workspace, dataset.id)
+    # The audit is done and saved: who stops now, or whose disk is full, has it all the same.
+    with contextlib.suppress(Cancelled, WorkspaceError):
+        if table is not None:
+            context.stage("class_means")
+            audit.update_class_means(context.workspace, dataset, table, context.progress)
+    return result
 
 
 def do_clean_copy(context: Context, job: Job) -> dict[str, Any]:

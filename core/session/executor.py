@@ -45,6 +45,7 @@ HANDLERS: Mapping[str, str] = {
     "clean_copy": "core.session.data_jobs:do_clean_copy",
     "train": "core.session.train_job:do_train",
     "cross_validate": "core.session.cross_validate_job:do_cross_validate",
+    "leak": "core.session.leak_job:do_leak",
     "rank": "core.session.rank_job:do_rank",
     "predict": "core.session.predict_job:do_predict",
     "explain": "core.session.explain_job:do_explain",

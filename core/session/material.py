@@ -80,6 +80,7 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
     table = audit.load_decided(context.workspace, dataset.id)
     if table is None:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
+    table = splits.without_given(table, keep=recipe.keep_given)
     table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
     columns = ["path", "sha256", "label", "split", "group"]
     used = table.loc[table["split"] != "", columns].sort_values("path", ignore_index=True)

@@ -37,7 +37,8 @@ def do_rank(context: Context, job: Job) -> dict[str, Any]:
     """
     recipe = recipes.preset("linear-probe")
     fractions = tuple(job.args["fractions"])
-    material = gather(context, job, Recipe(fractions=fractions, seed=job.args["seed"]))
+    recipe = Recipe(fractions=fractions, seed=job.args["seed"], keep_given=job.args.get("keep_given", True))
+    material = gather(context, job, recipe)
     material, num_available = _judging(material)
     fold = splits.folds(material.table, NUM_FOLDS, SEED).to_numpy()
     names = list(job.args["backbones"])

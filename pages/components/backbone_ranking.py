@@ -88,7 +88,7 @@ def _offer(dataset: Dataset, split: SplitSummary) -> None:
 
 def _submit(dataset: Dataset, names: list[str], split: SplitSummary) -> None:
     with shell.errors():
-        queue.submit_ranking(shell.workspace(), dataset.id, names, split.fractions, split.seed)
+        queue.submit_ranking(shell.workspace(), dataset.id, names, **split.chosen)
 
 
 def _result(dataset: Dataset, found: Ranking) -> None:

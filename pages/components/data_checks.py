@@ -151,7 +151,8 @@ def _shortcuts(facts: Facts) -> None:
 def _files(facts: Facts, check: Check) -> None:
     rows = data_flagged.flagged_files(facts, check.name)
     num_pages = max(1, -(-len(rows) // PER_PAGE))
-    page = pager(num_pages, key=f"data_check_page_{facts.dataset.id}_{check.name}")
+    with st.container():  # also where there is one page only, see history()
+        page = pager(num_pages, key=f"data_check_page_{facts.dataset.id}_{check.name}")
     shown = rows.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
     opened = picker(
         _cards(facts, check, shown),
@@ -214,9 +215,10 @@ def _card(check: Check, row: Mapping[Hashable, Any], thumbnail: bytes) -> Card:
 def history(facts: Facts) -> None:
     """Draw what was decided last, and the ways to take it back or do it again."""
     now: Curation = curation.load(shell.workspace(), facts.dataset.id)
-    if now.undoable is None and now.redoable is None:
-        return
+    # Drawn even where it stays empty: what appears above the pictures would have them drawn anew, without the focus.
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="data_history"):
+        if now.undoable is None and now.redoable is None:
+            return
         for name, action in (("undo", now.undoable), ("redo", now.redoable)):
             if action is None:
                 continue

@@ -39,7 +39,7 @@ class Facts:
     Args:
         dataset: The audited dataset.
         written: When its table was written, in ns since 1970.
-        version: Changes with the table, with what was decided, and with the thresholds.
+        version: Changes with the table and with what was decided.
         verdict: How the dataset stands, in one or two sentences.
         checks: All checks, the most severe first.
         thresholds: What they were held against.
@@ -78,12 +78,14 @@ class SplitFacts:
         totals: The sums of the columns.
         notes: What the split leaves out, and which classes it judges by too few pictures or none.
         refusal: Why no training is possible, or ``""``.
+        given: The splits that are as the folder brings them.
     """
 
     counts: pd.DataFrame
     totals: dict[str, int]
     notes: tuple[words.Sentence, ...]
     refusal: str
+    given: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _facts(
     return Facts(
         dataset=_dataset,
         written=written,
-        version=f"{version}/{thresholds}",
+        version=version,
         verdict=audit.verdict(table, found),
         checks=tuple(found),
         thresholds=thresholds,
@@ -170,9 +172,9 @@ def _num_usable(home: Path, dataset_id: str, version: str) -> int | None:
     return None if table is None else int(table["usable"].sum())
 
 
-def split(facts: Facts, fractions: Fractions, seed: int) -> SplitFacts:
+def split(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> SplitFacts:
     """Return how the pictures are split for these shares of train, val and test."""
-    return _split(*key(facts), fractions, seed, facts)
+    return _split(*key(facts), fractions, seed, keep_given, facts)
 
 
 def key(facts: Facts) -> tuple[Path, str, str]:
@@ -182,29 +184,42 @@ def key(facts: Facts) -> tuple[Path, str, str]:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _split(
-    home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
+    home: Path,
+    dataset_id: str,
+    version: str,
+    fractions: Fractions,
+    seed: int,
+    keep_given: bool,
+    _facts: Facts,
 ) -> SplitFacts:
-    table, refusal = _split_table(_facts, fractions, seed)
+    table, refusal = _split_table(_facts, fractions, seed, keep_given)
     used = table[table["usable"]]
     counts = used.groupby(["label", "split"]).size().unstack(fill_value=0)
     counts = counts.reindex(index=list(_facts.class_names), columns=list(splits.SPLITS), fill_value=0)
     counts["total"] = used["label"].value_counts().reindex(counts.index, fill_value=0)
     totals = {str(name): int(total) for name, total in counts.sum().items()}
     notes = [] if refusal else splits.notes(table, table["split"])
-    return SplitFacts(counts, totals, tuple(notes), refusal)
+    return SplitFacts(counts, totals, tuple(notes), refusal, _facts.given if keep_given else frozenset())
 
 
-def _split_table(facts: Facts, fractions: Fractions, seed: int) -> tuple[pd.DataFrame, str]:
+def _split_table(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> tuple[pd.DataFrame, str]:
     """Return the table with a column ``split``, all ``""`` where splitting is refused, and the reason."""
-    assigned, refusal = _assigned(*key(facts), fractions, seed, facts)
-    return table_of(facts.dataset).assign(split=assigned), refusal
+    assigned, refusal = _assigned(*key(facts), fractions, seed, keep_given, facts)
+    table = splits.without_given(table_of(facts.dataset), keep=keep_given)
+    return table.assign(split=assigned), refusal
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _assigned(
-    home: Path, dataset_id: str, version: str, fractions: Fractions, seed: int, _facts: Facts
+    home: Path,
+    dataset_id: str,
+    version: str,
+    fractions: Fractions,
+    seed: int,
+    keep_given: bool,
+    _facts: Facts,
 ) -> tuple[list[str], str]:
-    table = table_of(_facts.dataset)
+    table = splits.without_given(table_of(_facts.dataset), keep=keep_given)
     try:
         return splits.assign(table, fractions, seed).tolist(), ""
     except DataError as error:
@@ -221,9 +236,9 @@ def table_of(dataset: Dataset) -> pd.DataFrame:
     return table
 
 
-def class_figure(facts: Facts, fractions: Fractions, seed: int, language: str) -> go.Figure:
+def class_figure(facts: Facts, fractions: Fractions, seed: int, keep_given: bool, language: str) -> go.Figure:
     """Return the bars of pictures per class and split."""
-    return _class_figure(*key(facts), fractions, seed, language, facts)
+    return _class_figure(*key(facts), fractions, seed, keep_given, language, facts)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -233,20 +248,23 @@ def _class_figure(
     version: str,
     fractions: Fractions,
     seed: int,
+    keep_given: bool,
     language: str,
     _facts: Facts,
 ) -> go.Figure:
-    table, _ = _split_table(_facts, fractions, seed)
+    table, _ = _split_table(_facts, fractions, seed, keep_given)
     return charts.class_counts(table[["label", "split"]], _facts.class_names, language)
 
 
-def class_pictures(facts: Facts, label: str, fractions: Fractions, seed: int) -> pd.DataFrame:
+def class_pictures(
+    facts: Facts, label: str, fractions: Fractions, seed: int, keep_given: bool
+) -> pd.DataFrame:
     """Return the usable pictures of a class in the order of their paths, or of all (``""``) by turns.
 
     Returns:
         ``path``, ``sha256``, ``label``, ``split``, ``width``, ``height``, ``format`` and ``size`` (bytes).
     """
-    return _class_pictures(*key(facts), label, fractions, seed, facts)
+    return _class_pictures(*key(facts), label, fractions, seed, keep_given, facts)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -257,9 +275,10 @@ def _class_pictures(
     label: str,
     fractions: Fractions,
     seed: int,
+    keep_given: bool,
     _facts: Facts,
 ) -> pd.DataFrame:
-    table, _ = _split_table(_facts, fractions, seed)
+    table, _ = _split_table(_facts, fractions, seed, keep_given)
     chosen = table["usable"] & (table["label"] == label) if label else table["usable"]
     columns = ["path", "sha256", "label", "split", "width", "height", "format", "size"]
     pictures = table.loc[chosen, columns]

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core import audit, curation
+from core.audit import Thresholds
 from core.datasets import Dataset
 from pages.components import shell
 from pages.components.data_facts import Facts, key, table_of
@@ -16,12 +17,14 @@ from pages.components.data_facts import Facts, key, table_of
 
 def flagged_files(facts: Facts, name: str) -> pd.DataFrame:
     """Return the files that a check flagged, as :func:`core.audit.flagged` does."""
-    return _flagged_files(*key(facts), name, facts)
+    return _flagged_files(*key(facts), facts.thresholds, name, facts)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _flagged_files(home: Path, dataset_id: str, version: str, name: str, _facts: Facts) -> pd.DataFrame:
-    return audit.flagged(table_of(_facts.dataset), name, _facts.thresholds)
+def _flagged_files(
+    home: Path, dataset_id: str, version: str, thresholds: Thresholds, name: str, _facts: Facts
+) -> pd.DataFrame:
+    return audit.flagged(table_of(_facts.dataset), name, thresholds)
 
 
 def spare_files(facts: Facts, name: str) -> list[str]:

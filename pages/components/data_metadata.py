@@ -97,4 +97,5 @@ def _input(facts: Facts, field: Field) -> None:
     elif field.kind == "text":
         st.text_input(label, key=key, placeholder=t("metadata.contains"), width=WIDTH)
     else:
-        st.slider(label, field.low, field.high, (field.low, field.high), key=key, width=WIDTH)
+        span = (field.low, field.high)
+        st.slider(label, field.low, field.high, span, format="%.6g", key=key, width=WIDTH)

@@ -11,8 +11,8 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from core.charts import shorten
 from core.datasets import Dataset
 from core.splits import SPLITS
+from pages.components import data_leak, data_means, shell, split_name
 from pages.components import dataset as dataset_view
-from pages.components import shell
 from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
 from pages.components.figure import figure
 from pages.components.text import code, language, one_line, t, told
@@ -30,7 +30,7 @@ MIN_COLUMN_WIDTH = 480
 UNEVEN = 1.5
 """Ratio of the largest to the smallest class from which they are called uneven."""
 
-_VAL, _TEST, _SEED = "data_val", "data_test", "data_seed"
+_VAL, _TEST, _SEED, _KEEP_GIVEN = "data_val", "data_test", "data_seed", "data_keep_given"
 
 
 def current_split(facts: Facts) -> SplitFacts:
@@ -40,15 +40,27 @@ def current_split(facts: Facts) -> SplitFacts:
 
 def show(facts: Facts, found: SplitFacts) -> None:
     """Draw the split, what decides it, and how many pictures each class has in it."""
+    if facts.given:
+        _keep_or_make(facts)
     if not found.refusal:
-        st.markdown(_sentence(facts.given, facts.dataset))
-    if not {"val", "test"} <= facts.given:
-        _inputs(facts.given, facts.dataset)
+        st.markdown(_sentence(found.given, facts.dataset))
+    if not {"val", "test"} <= found.given:
+        _inputs(found.given, facts.dataset)
+    if not found.refusal:
+        split_name.of_dataset(facts.dataset)
     if found.notes:
         st.warning("\n\n".join(told(note) for note in found.notes), icon=":material/warning:")
+    if not found.refusal:
+        data_leak.show(facts, found)
     st.header(t("data.split.counts"), anchor=False)
     if sentence := _balance(found):
         st.markdown(sentence)
+    _counts(facts, found)
+    data_means.show(facts)
+
+
+def _counts(facts: Facts, found: SplitFacts) -> None:
+    """Draw how many pictures each class has in each split."""
     scrolls = len(facts.class_names) > ROOMY
     height: int | Literal["content"] = SCROLL_HEIGHT if scrolls else "content"
     if found.refusal:
@@ -63,19 +75,41 @@ def show(facts: Facts, found: SplitFacts) -> None:
         _table(found.counts, height)
 
 
+def _keep_or_make(facts: Facts) -> None:
+    """Let the visitor choose between the split that the folder brings and one that Graft makes."""
+    dataset = facts.dataset
+    st.radio(
+        t("data.split.which"),
+        (True, False),
+        index=0 if dataset_view.split_choice(dataset).keep_given else 1,
+        format_func=lambda keep: t("data.split.keep" if keep else "data.split.make"),
+        key=f"{_KEEP_GIVEN}_{dataset.id}",
+        captions=[t("data.split.keep_text"), t("data.split.make_text")],
+        on_change=_keep_given,
+        args=(dataset,),
+        horizontal=True,
+    )
+
+
+def _keep_given(dataset: Dataset) -> None:
+    keep = bool(st.session_state[f"{_KEEP_GIVEN}_{dataset.id}"])
+    with shell.errors():
+        dataset_view.keep_split(dataset, dataset_view.split_choice(dataset)._replace(keep_given=keep))
+
+
 def _sentence(given: frozenset[str], dataset: Dataset) -> str:
     if {"val", "test"} <= given:
         return t("data.split.given")
     if given:
         names = [t(f"split.{name}") for name in SPLITS if name in given]
         return t("data.split.given_some", given=t("data.split.and").join(names))
-    fractions, _ = dataset_view.split_choice(dataset)
+    fractions = dataset_view.split_choice(dataset).fractions
     shares = {name: f"{100 * share:.3g}" for name, share in zip(SPLITS, fractions, strict=True)}
     return t("data.split.made", **shares) + " " + t("data.split.duplicates")
 
 
 def _inputs(given: frozenset[str], dataset: Dataset) -> None:
-    fractions, seed = dataset_view.split_choice(dataset)
+    fractions, seed, _ = dataset_view.split_choice(dataset)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for name, key in (("val", _VAL), ("test", _TEST)):
             if name in given:
@@ -88,6 +122,7 @@ def _inputs(given: frozenset[str], dataset: Dataset) -> None:
                 step=1.0,
                 format="%.3g",
                 value=_percent(fractions, name, given),
+                # Kept or not, each has shares of its own: of all pictures, or of those given to train.
                 key=f"{key}_{dataset.id}",
                 help=t(f"data.share.{name}_help"),
                 on_change=_keep,
@@ -117,7 +152,8 @@ def _percent(fractions: Fractions, name: str, given: frozenset[str]) -> float:
 def _keep(given: frozenset[str], dataset: Dataset) -> None:
     """Keep what was entered where the Training page finds it, as shares of train, val and test."""
     state, dataset_id = st.session_state, dataset.id
-    _, val, test = dataset_view.split_choice(dataset)[0]
+    choice = dataset_view.split_choice(dataset)
+    _, val, test = choice.fractions
     if "test" in given:
         val = state[f"{_VAL}_{dataset_id}"] / 100 * (1 - test)
     elif "val" in given:
@@ -126,7 +162,8 @@ def _keep(given: frozenset[str], dataset: Dataset) -> None:
         val, test = state[f"{_VAL}_{dataset_id}"] / 100, state[f"{_TEST}_{dataset_id}"] / 100
     with shell.errors():
         fractions = (round(1 - val - test, 6), round(val, 6), round(test, 6))
-        dataset_view.keep_split(dataset, fractions, int(state[f"{_SEED}_{dataset_id}"]))
+        seed = int(state[f"{_SEED}_{dataset_id}"])
+        dataset_view.keep_split(dataset, choice._replace(fractions=fractions, seed=seed))
 
 
 def _balance(found: SplitFacts) -> str:

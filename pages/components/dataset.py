@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
 
 from core import audit, curation, datasets, queue, recipes, runs, splits
 from core.datasets import Dataset
-from core.errors import WorkspaceError
+from core.errors import DataError, WorkspaceError
 from core.runs import ACTIVE_STATES, SPLITS
 from core.workspace import read_json, write_json
 from pages.components import shell
@@ -27,14 +28,29 @@ class SplitSummary:
     Args:
         fractions: Shares of train, val and test that were asked for.
         seed: Seed of the split.
+        keep_given: Whether a split that the folder brings is kept.
         num_images: Images per split.
         num_classes: Classes with training images.
     """
 
     fractions: tuple[float, float, float]
     seed: int
+    keep_given: bool
     num_images: Mapping[str, int]
     num_classes: int
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The fields of a recipe that are chosen with the split."""
+        return {"fractions": self.fractions, "seed": self.seed, "keep_given": self.keep_given}
+
+
+class SplitChoice(NamedTuple):
+    """The shares of train, val and test, the seed, and whether a split that the folder brings is kept."""
+
+    fractions: tuple[float, float, float]
+    seed: int
+    keep_given: bool = True
 
 
 def files(dataset: Dataset) -> pd.DataFrame | None:
@@ -44,7 +60,7 @@ def files(dataset: Dataset) -> pd.DataFrame | None:
 
 
 def version(dataset: Dataset) -> str | None:
-    """Return what changes with the audited table, the decisions and the thresholds; None where it was not audited."""
+    """Return what changes with the audited table and with what was decided; None where it was not audited."""
     folder = shell.workspace().datasets_dir / dataset.id
     try:
         written = (folder / "files.parquet").stat().st_mtime_ns
@@ -56,26 +72,54 @@ def version(dataset: Dataset) -> str | None:
 # Shared and not copied each time: whoever takes it must leave it as it is.
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _files(home: Path, dataset_id: str, version: str) -> pd.DataFrame | None:
-    return audit.load_decided(shell.workspace(), dataset_id)
+    return audit.load_decided(
+        shell.workspace(), dataset_id, _audited(home, dataset_id, version.split("/")[0])
+    )
 
 
-def split_choice(dataset: Dataset) -> tuple[tuple[float, float, float], int]:
-    """Return the shares of train, val and test and the seed that were chosen for a dataset on the Data page."""
-    default = recipes.Recipe()
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _audited(home: Path, dataset_id: str, written: str) -> pd.DataFrame | None:
+    return audit.load_table(shell.workspace(), dataset_id)
+
+
+def split_choice(dataset: Dataset) -> SplitChoice:
+    """Return what was chosen for a dataset on the Data page."""
+    recipe = recipes.Recipe()
+    default = SplitChoice(recipe.fractions, recipe.seed, recipe.keep_given)
     path = _split_path(dataset)
     if not path.exists():
-        return default.fractions, default.seed
+        return default
     try:
         kept = read_json(path)
         train, val, test = kept["fractions"]
-        return (float(train), float(val), float(test)), int(kept["seed"])
+        return SplitChoice(
+            (float(train), float(val), float(test)), int(kept["seed"]), bool(kept.get("keep_given", True))
+        )
     except (WorkspaceError, KeyError, TypeError, ValueError):  # damaged: as if nothing had been chosen
-        return default.fractions, default.seed
+        return default
 
 
-def keep_split(dataset: Dataset, fractions: tuple[float, float, float], seed: int) -> None:
-    """Keep the choice for a dataset in the workspace, for every browser and for later."""
-    write_json(_split_path(dataset), {"fractions": fractions, "seed": seed})
+def keep_split(dataset: Dataset, choice: SplitChoice) -> None:
+    """Keep the choice for a dataset in the workspace, for every browser and for later, with the hash of its split."""
+    write_json(_split_path(dataset), choice._asdict() | {"fingerprint": fingerprint(dataset, choice)})
+
+
+def fingerprint(dataset: Dataset, choice: SplitChoice) -> str:
+    """Return the hash of which picture is in which split under which label, ``""`` where there can be no split."""
+    found = version(dataset)
+    return "" if found is None else _fingerprint(shell.workspace().home, dataset.id, found, choice, dataset)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _fingerprint(home: Path, dataset_id: str, version: str, choice: SplitChoice, _dataset: Dataset) -> str:
+    table = files(_dataset)
+    if table is None:
+        return ""
+    table = splits.without_given(table, keep=choice.keep_given)
+    try:
+        return splits.fingerprint(table, splits.assign(table, choice.fractions, choice.seed))
+    except DataError:
+        return ""
 
 
 def _split_path(dataset: Dataset) -> Path:
@@ -91,9 +135,8 @@ def split_summary(dataset: Dataset) -> SplitSummary | None:
     table = files(dataset)
     if table is None:
         return None
-    fractions, seed = split_choice(dataset)
     home, found = shell.workspace().home, version(dataset) or ""
-    return _split_summary(home, dataset.id, found, fractions, seed, table)
+    return _split_summary(home, dataset.id, found, split_choice(dataset), table)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -101,13 +144,12 @@ def _split_summary(
     home: Path,
     dataset_id: str,
     version: str,
-    fractions: tuple[float, float, float],
-    seed: int,
+    choice: SplitChoice,
     _table: pd.DataFrame,
 ) -> SplitSummary:
-    split = splits.assign(_table, fractions, seed)
+    split = splits.assign(splits.without_given(_table, keep=choice.keep_given), choice.fractions, choice.seed)
     counts = {name: int((split == name).sum()) for name in SPLITS}
-    return SplitSummary(fractions, seed, counts, _table["label"][split == "train"].nunique())
+    return SplitSummary(*choice, counts, _table["label"][split == "train"].nunique())
 
 
 def ask_for_one(text: str) -> None:

@@ -13,7 +13,7 @@ from core.errors import NotFound
 from core.evaluation import Estimate, Evaluation
 from core.runs import Predictions, Run
 from core.words import quoted, sentence
-from pages.components import address, shell
+from pages.components import address, shell, split_name
 from pages.components.class_scores import show_classes
 from pages.components.errors_gallery import photo_gallery
 from pages.components.matrix import choose, choose_none, confusion_matrix
@@ -83,6 +83,7 @@ def _scores(run: Run, scores: Evaluation, split: str) -> None:
         _metric(t("evaluation.macro_f1"), scores.macro_f1, "{:.3f}".format, t("term.macro_f1"))
         st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
     st.caption(t("evaluation.interval"))
+    split_name.of_run(run)
     if left_out := [row.name for row in scores.per_class if not row.support]:
         st.caption(told(sentence("evaluation.left_out", n=len(left_out), names=quoted(left_out))))
     if split != "test":

@@ -17,7 +17,7 @@ from pages.components import shell
 from pages.components.text import code, plain, t
 
 SHOWN = "●"
-IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "seed"}
+IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "keep_given", "seed"}
 """Fields that have a column of their own, or are chosen with the dataset."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,13 +82,18 @@ def preview(root: Path, paths: Sequence[str], recipe: Recipe) -> None:
     side = recipe.image_size or catalog.get(recipe.backbone).image_size
     _head(recipe, used, side, has_others=len(paths) > per_page)
     sources = tuple(Source(place, paths[place], _written(root / paths[place])) for place in places)
-    rows = _rows(root, sources, (side, recipe.resize), used, recipe.seed)
+    found = _rows(root, sources, (side, recipe.resize), used, recipe.seed)
+    rows = [
+        [_whole(root / one.path, one.written), *row] if row else []
+        for one, row in zip(sources, found, strict=True)
+    ]
     if varied:
         for source, row in zip(sources, rows, strict=True):
             st.caption(code(source.path))
-            _grid([(source.path, number, picture) for number, picture in enumerate(row)])
+            _grid(_numbered(source, row), NUM_VARIATIONS + 2)
     else:
-        _grid([(source.path, 0, row[0]) for source, row in zip(sources, rows, strict=True) if row])
+        pairs = [_numbered(source, row) for source, row in zip(sources, rows, strict=True)]
+        _grid(list(itertools.chain.from_iterable(pairs)), NUM_UNVARIED)
     for source, row in zip(sources, rows, strict=True):
         if not row:
             st.warning(t("preview.lost", name=code(source.path)), icon=":material/broken_image:")
@@ -120,12 +126,22 @@ def _turn() -> None:
     st.session_state["preview_turn"] = st.session_state.get("preview_turn", 0) + 1
 
 
-def _grid(pictures: Sequence[tuple[str, int, bytes]]) -> None:
-    """Draw pictures with their paths and the number of the variation, 0 for none."""
-    grid = st.grid(NUM_VARIATIONS + 1, min_column_width=MIN_PICTURE_WIDTH, gap="small")
+def _numbered(source: Source, row: Sequence[bytes]) -> list[tuple[str, int, bytes]]:
+    """Return the pictures of a row with their path and number: -1 for the whole file, 0 for what the network gets."""
+    return [(source.path, number, picture) for number, picture in enumerate(row, start=-1)]
+
+
+def _grid(pictures: Sequence[tuple[str, int, bytes]], columns: int) -> None:
+    """Draw pictures with their paths and numbers, see :func:`_numbered`."""
+    grid = st.grid(columns, min_column_width=MIN_PICTURE_WIDTH, gap="small")
     for path, number, picture in pictures:
-        alt = t("preview.variation_alt", name=path, number=number) if number else t("preview.alt", name=path)
-        grid.image(picture, width="stretch", alt=alt)
+        grid.image(picture, width="stretch", alt=_alt(path, number))
+
+
+def _alt(path: str, number: int) -> str:
+    if number > 0:
+        return t("preview.variation_alt", name=path, number=number)
+    return t("preview.alt" if number == 0 else "preview.whole_alt", name=path)
 
 
 def _written(path: Path) -> int:
@@ -172,6 +188,12 @@ def _decoded(path: Path, written: int, fit: Fit) -> Pixels | None:
         return images.decode(images.read_bytes(path), (side, side), resize)
     except UnreadableImage:
         return None
+
+
+# What resizing leaves out or adds is seen beside the whole picture.
+@st.cache_data(max_entries=64, max_size="16MB", show_spinner=False)
+def _whole(path: Path, written: int) -> bytes:
+    return images.thumbnail(images.read_bytes(path), SHOWN_SIDE)
 
 
 def _encoded(pixels: Pixels) -> bytes:

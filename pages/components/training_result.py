@@ -11,6 +11,7 @@ import streamlit as st
 from core import conclusions
 from core.runs import Run
 from pages.components import job as job_view
+from pages.components import split_name
 from pages.components.cross_validation import show_cross_validation
 from pages.components.text import code, percent, t, told
 
@@ -38,6 +39,7 @@ def show_result(run: Run) -> None:
     _against(run)
     show_cross_validation(run)
     _notes(run)
+    split_name.of_run(run)
 
 
 def _scores(run: Run) -> None:

@@ -40,7 +40,7 @@ def setup(dataset: Dataset, split: SplitSummary) -> None:
     default = _default(name, spec, dataset, split)
     key = f"{name}_{spec.name}_{dataset.id}"
     is_kept = (kept.preset, kept.recipe.backbone) == (name, spec.name)
-    begin = replace(kept.recipe, fractions=split.fractions, seed=split.seed) if is_kept else default
+    begin = replace(kept.recipe, **split.chosen) if is_kept else default
     on_gpu = _on_gpu()
     begin = training_fields.with_defaults(begin, default, on_gpu)
     with st.expander(t("training.settings"), icon=":material/tune:"):
@@ -78,8 +78,7 @@ def _default(name: str, spec: BackboneSpec, dataset: Dataset, split: SplitSummar
         preset,
         backbone=spec.name,
         image_size=preset.image_size or spec.image_size,
-        fractions=split.fractions,
-        seed=split.seed,
+        **split.chosen,
     )
 
 
