@@ -37,6 +37,9 @@ def _head(features: np.ndarray) -> Head:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # Keras' own, where it saves
 @pytest.mark.parametrize("spec", FAMILIES.values(), ids=FAMILIES.keys())
 def test_a_network_of_every_family_keeps_its_answers(
     spec: BackboneSpec, workspace: Workspace, tmp_path: Path
