@@ -12,10 +12,11 @@ import streamlit as st
 from core import charts, images
 from core.evaluation import top_classes
 from core.runs import Predictions, Run
-from pages.components import address, photos
+from pages.components import address, photos, shell
 from pages.components.explanation import show_explanation
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery, pager
+from pages.components.photo_decisions import decide
 from pages.components.text import code, language, percent, t
 
 PAGE_SIZE = 24
@@ -158,3 +159,5 @@ def _about(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) 
             key=f"probabilities_{row['row']}",
             alt=t("photo.bars_alt"),
         )
+        with shell.errors():
+            decide(run, row)

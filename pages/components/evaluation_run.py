@@ -18,6 +18,7 @@ from pages.components.errors_gallery import photo_gallery, put_into_url, show_ch
 from pages.components.evaluation_errors import show_errors
 from pages.components.evaluation_matrix import show_matrix
 from pages.components.evaluation_scores import show_references, show_reliability, show_scores
+from pages.components.photo_decisions import tell_if_outdated
 from pages.components.text import code, t
 
 SPLITS = ("test", "val", "train")
@@ -49,6 +50,8 @@ def show_evaluation(run: Run) -> None:
     root = root_of(run)
     if root is None:
         st.warning(_why_no_pictures(run), icon=":material/folder_off:")
+    with shell.errors():
+        tell_if_outdated(run)
     show_scores(run, judgement, split)
     of_cell = show_matrix(run, judgement.scores, split, lambda cell: _cell(run, root, cell, answers))
     show_classes(judgement.scores.per_class, run.id)

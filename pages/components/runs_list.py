@@ -14,7 +14,7 @@ from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
-from pages.components.runs_table import delete_button, recipe_name, state_name
+from pages.components.run_facts import delete_button, recipe_name, state_name
 from pages.components.text import code, language, plain, t
 
 COSTS = ("training", "latency")
@@ -92,6 +92,7 @@ def _row(run: Run, labels: Labels, sample: str) -> dict[str, Any]:
         "recipe": recipe_name(run, sample),
         "backbone": run.recipe.get("backbone", ""),
         "image_size": run.recipe.get("image_size"),
+        "epochs": run.recipe.get("fine_tune_epochs") or None,
         "seconds": round(sum(run.seconds.values()), 1) or None,
         "split": run.split_fingerprint[:8] or None,
         "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created)),
@@ -102,7 +103,7 @@ def _row(run: Run, labels: Labels, sample: str) -> dict[str, Any]:
 def _columns() -> dict[str, Any]:
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     return {
-        "name": text(t("runs.name"), width=210),
+        "name": text(t("runs.name"), width=262),
         "tags": st.column_config.ListColumn(t("runs.tags"), width=90),
         "dataset": text(t("shell.dataset"), width=124),
         "state": text(t("runs.state"), width=84),
@@ -112,6 +113,7 @@ def _columns() -> dict[str, Any]:
         "recipe": text(t("runs.recipe"), width=120),
         "backbone": text(t("runs.backbone"), width=124),
         "image_size": number(t("runs.image_size"), width=46, help=t("runs.image_size_help")),
+        "epochs": number(t("runs.epochs"), width=58, help=t("runs.epochs_help")),
         "seconds": number(t("runs.seconds"), width=76),
         "split": text(t("runs.split"), width=84, help=t("runs.split_help")),
         "started": text(t("runs.started"), width=138),
@@ -128,7 +130,7 @@ def _actions(run: Run, labels: Labels) -> None:
             st.button(
                 t("runs.show"),
                 icon=":material/visibility:",
-                key="open_run",
+                key="show_run",
                 on_click=shell.choose,
                 args=("run", run.id),
             )
