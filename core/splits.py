@@ -78,6 +78,7 @@ def assign(
     table: pd.DataFrame,
     fractions: Sequence[float] = DEFAULT_FRACTIONS,
     seed: int = 0,
+    taken: Sequence[str] | None = None,
 ) -> pd.Series[str]:
     """Say for each row of an audited table in which split it is.
 
@@ -100,6 +101,7 @@ def assign(
             same bytes stay together.
         fractions: Shares of train, val, test; not negative, together 1, train above 0.
         seed: Chooses among equally good splits.
+        taken: What :func:`sides` returns for them, where it is at hand: it takes most of the time.
 
     Returns:
         ``"train"``, ``"val"``, ``"test"``, or ``""`` (not usable, or left out; :func:`left_out` says why), with
@@ -110,17 +112,15 @@ def assign(
             is empty.
     """
     shares = _checked_fractions(fractions)
-    found = curation.as_found(table)
-    groups = _groups(found)
-    sides = _sides(found, groups, shares, seed)
+    taken = sides(table, fractions, seed) if taken is None else taken
     contradictory, usable = _contradictory(table), table["usable"].tolist()
     splits = [
         "" if not usable[row] or (side in SPLIT_WORDS and contradictory[row]) else side
-        for row, side in enumerate(sides)
+        for row, side in enumerate(taken)
     ]
     result = pd.Series(splits, index=table.index, name="split", dtype=str)
     result[~table["label"].isin(set(table["label"][result == "train"]))] = ""
-    _require_usable_splits(table, result, pd.Series(sides, index=table.index), shares)
+    _require_usable_splits(table, result, pd.Series(taken, index=table.index), shares)
     return result
 
 
@@ -134,20 +134,26 @@ def without_given(table: pd.DataFrame, keep: bool = False) -> pd.DataFrame:
     return table if keep else table.assign(given_split="")
 
 
-def _sides(found: pd.DataFrame, groups: list[_Group], shares: dict[str, float], seed: int) -> list[str]:
-    """Return the split in which each row would be used, were it clear of which class it is; ``""`` for none."""
+def sides(table: pd.DataFrame, fractions: Sequence[float] = DEFAULT_FRACTIONS, seed: int = 0) -> list[str]:
+    """Return the split in which each row would be used, were it clear of which class it is; ``""`` for none.
+
+    Decisions are not looked at. Arguments and errors are those of :func:`assign`.
+    """
+    shares = _checked_fractions(fractions)
+    found = curation.as_found(table)
+    groups = _groups(found)
     present = set(found["given_split"][found["usable"]]) - {""}
     carved = {name: shares[name] for name in ("val", "test") if name not in present}
     # What is carved from a given train leaves the given val or test its own share.
     pool_share = shares["train"] + sum(carved.values())
     carved = {name: share / pool_share for name, share in carved.items()}
     chosen = _carve([group for group in groups if not group.judging], carved, seed)
-    sides, given = [""] * len(found), found["given_split"].tolist()
+    taken, given = [""] * len(found), found["given_split"].tolist()
     for group in groups:
         for picture in group.pictures:
             for row in picture.rows:
-                sides[row] = _side(group, picture, given[row], chosen)
-    return sides
+                taken[row] = _side(group, picture, given[row], chosen)
+    return taken
 
 
 def _side(group: _Group, picture: _Picture, given: str, chosen: dict[str, str]) -> str:
@@ -365,7 +371,7 @@ def _counts(num_groups: int, shares: dict[str, float]) -> dict[str, int]:
 
 
 def _require_usable_splits(
-    table: pd.DataFrame, split: pd.Series[str], sides: pd.Series[str], shares: dict[str, float]
+    table: pd.DataFrame, split: pd.Series[str], taken: pd.Series[str], shares: dict[str, float]
 ) -> None:
     trained = sorted(set(table["label"][split == "train"]))
     if len(trained) < 2:
@@ -379,7 +385,7 @@ def _require_usable_splits(
             continue
         if (given := table["usable"] & (table["given_split"] == name)).any():
             raise DataError(_why_none_is_left(name, table[given], left_out(table, split)[given]))
-        if excluded := int(((sides == name) & ~table["usable"]).sum()):
+        if excluded := int(((taken == name) & ~table["usable"]).sum()):
             raise DataError(
                 f"No picture is left for {SPLIT_WORDS[name]}: all {excluded:,} that it would have are excluded. "
                 "A decision never brings one over from train. Take some of these decisions back on the Data page."

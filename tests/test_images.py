@@ -415,16 +415,11 @@ def test_an_error_in_a_thread_reaches_the_caller() -> None:
         list(images.map_in_threads(lambda item: 1 // item, [2, 1, 0, 1], workers=2))
 
 
-def test_a_spotlight_lights_what_spoke_and_dims_the_rest() -> None:
-    white = encode(Image.new("RGB", (60, 40), "white"))
-    lit = Image.open(io.BytesIO(images.spotlight(white, [[0.0, -1.0], [0.0, 2.0]], "stretch"))).convert("L")
-    assert lit.size == (448, 448)
-    pixels = np.asarray(lit, dtype=float)
-    assert pixels[-40:, -40:].mean() > 240
-    assert pixels[:40, :40].mean() < 80 and pixels[:40, -40:].mean() < 80
-
-
-def test_a_spotlight_on_nothing_is_dim_everywhere() -> None:
-    white = encode(Image.new("RGB", (8, 8), "white"))
-    lit = Image.open(io.BytesIO(images.spotlight(white, [[0.0, 0.0], [0.0, -3.0]], "pad")))
-    assert np.asarray(lit.convert("L")).max() < 80
+def test_a_spotlight_leaves_what_is_lit_in_colour_and_the_rest_in_dark_grey() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), (200, 40, 40)).save(buffer, format="PNG")
+    drawn = images.spotlight(buffer.getvalue(), (64, 64), "stretch", [[2.0, 0.0], [-1.0, 0.0]], 2.0)
+    pixels = np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB"), dtype=int)
+    lit, dark = pixels[4, 4], pixels[60, 60]
+    assert lit[0] > lit[1] + 100
+    assert np.ptp(dark) < 20 and dark.max() < 70

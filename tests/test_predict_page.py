@@ -207,14 +207,15 @@ def test_where_it_looked_is_shown_when_asked_for(
     job = _claim(workspace, "answer")
     assert (job.kind, job.args["path"], job.args["classes"]) == ("explain", str(path), ["owl"])
     neighbour = {"path": "owl/0.png", "sha256": "0", "label": "owl", "likeness": 0.9, "is_duplicate": False}
-    found = {"maps": [[[0.0, 1.0]]], "is_exact": True, "compares": compares}
+    found = {"classes": ["owl"], "maps": [[[0.0, 1.0]]], "probabilities": [0.8], "is_exact": True}
+    found |= {"compares": compares}
     queue.finish(workspace, job, "done", result=found | {"neighbours": [[neighbour] if compares else []]})
     app.run()
     assert not app.exception
     said = words(app)
-    assert "Bright is what spoke for `owl`" in said
-    assert ("that it resembles most" in said) is bool(compares)
-    assert ("before it was fine-tuned" in said) is (compares == "before")
+    assert "In colour and inside the line is what spoke for the class" in said
+    assert ("Of `owl`" in said) is bool(compares)
+    assert ("before fine-tuning" in said) is (compares == "before")
 
 
 def test_what_is_no_photo_has_no_reason(workspace: Workspace, run: Run, tmp_path: Path) -> None:

@@ -219,9 +219,9 @@ def _assigned(
     keep_given: bool,
     _facts: Facts,
 ) -> tuple[list[str], str]:
-    table = splits.without_given(table_of(_facts.dataset), keep=keep_given)
+    table, choice = table_of(_facts.dataset), dataset_view.SplitChoice(fractions, seed, keep_given)
     try:
-        return splits.assign(table, fractions, seed).tolist(), ""
+        return dataset_view.assigned(_facts.dataset, table, choice).tolist(), ""
     except DataError as error:
         return [""] * len(table), str(error)
 

@@ -69,6 +69,23 @@ def version(dataset: Dataset) -> str | None:
     return f"{written}/{curation.version(shell.workspace(), dataset.id)}"
 
 
+def assigned(dataset: Dataset, table: pd.DataFrame, choice: SplitChoice) -> pd.Series[str]:
+    """Return :func:`core.splits.assign` of a dataset's table; what no decision changes is computed once per audit.
+
+    Raises:
+        DataError: It cannot be split.
+    """
+    written = (version(dataset) or "").split("/")[0]
+    asked = splits.without_given(table, keep=choice.keep_given)
+    taken = _sides(shell.workspace().home, dataset.id, written, choice, asked)
+    return splits.assign(asked, choice.fractions, choice.seed, taken)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _sides(home: Path, dataset_id: str, written: str, choice: SplitChoice, _table: pd.DataFrame) -> list[str]:
+    return splits.sides(_table, choice.fractions, choice.seed)
+
+
 # Shared and not copied each time: whoever takes it must leave it as it is.
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _files(home: Path, dataset_id: str, version: str) -> pd.DataFrame | None:
@@ -115,9 +132,8 @@ def _fingerprint(home: Path, dataset_id: str, version: str, choice: SplitChoice,
     table = files(_dataset)
     if table is None:
         return ""
-    table = splits.without_given(table, keep=choice.keep_given)
     try:
-        return splits.fingerprint(table, splits.assign(table, choice.fractions, choice.seed))
+        return splits.fingerprint(table, assigned(_dataset, table, choice))
     except DataError:
         return ""
 
@@ -136,7 +152,7 @@ def split_summary(dataset: Dataset) -> SplitSummary | None:
     if table is None:
         return None
     home, found = shell.workspace().home, version(dataset) or ""
-    return _split_summary(home, dataset.id, found, split_choice(dataset), table)
+    return _split_summary(home, dataset.id, found, split_choice(dataset), table, dataset)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -146,8 +162,9 @@ def _split_summary(
     version: str,
     choice: SplitChoice,
     _table: pd.DataFrame,
+    _dataset: Dataset,
 ) -> SplitSummary:
-    split = splits.assign(splits.without_given(_table, keep=choice.keep_given), choice.fractions, choice.seed)
+    split = assigned(_dataset, _table, choice)
     counts = {name: int((split == name).sum()) for name in SPLITS}
     return SplitSummary(*choice, counts, _table["label"][split == "train"].nunique())
 

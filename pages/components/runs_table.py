@@ -79,8 +79,8 @@ def _columns() -> dict[str, ColumnConfig]:
 def _row(run: Run, sample: str) -> dict[str, Any]:
     return {
         "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created)),
-        "state": _state(run),
-        "recipe": _recipe(run, sample),
+        "state": state_name(run),
+        "recipe": recipe_name(run, sample),
         "image_size": run.recipe.get("image_size"),
         "epochs": run.recipe.get("fine_tune_epochs") or None,
         "test": 100 * run.metrics["test"]["accuracy"] if run.metrics else None,
@@ -90,7 +90,7 @@ def _row(run: Run, sample: str) -> dict[str, Any]:
     }
 
 
-def _recipe(run: Run, sample: str) -> str:
+def recipe_name(run: Run, sample: str) -> str:
     """Return the preset that a run was made with; where more was changed than what has a column, its stages."""
     if not run.recipe:
         return ""
@@ -107,7 +107,8 @@ def _recipe(run: Run, sample: str) -> str:
     return t("runs.changed", recipe=stages)
 
 
-def _state(run: Run) -> str:
+def state_name(run: Run) -> str:
+    """Return the state of a run in words, also whether a training that is done was stopped."""
     return t("runs.stopped") if run.stopped and run.state == "done" else t(f"state.{run.state}")
 
 
@@ -124,10 +125,15 @@ def _actions(run: Run, current: Run | None) -> None:
                 on_click=shell.choose,
                 args=("run", run.id),
             )
-        if run.state not in runs.ACTIVE_STATES and st.button(
-            t("runs.delete"), icon=":material/delete:", key="delete_run"
-        ):
-            _confirm_delete(run)
+        delete_button(run)
+
+
+def delete_button(run: Run) -> None:
+    """Offer to delete a run, once it is not under way; asks again first."""
+    if run.state not in runs.ACTIVE_STATES and st.button(
+        t("runs.delete"), icon=":material/delete:", key="delete_run"
+    ):
+        _confirm_delete(run)
 
 
 @st.dialog(t("runs.delete_title"))

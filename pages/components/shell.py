@@ -32,9 +32,10 @@ ICONS = {
     "training": "model_training",
     "evaluation": "fact_check",
     "predict": "image_search",
+    "runs": "history",
 }
 
-EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows")
+EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo")
 """What the Evaluation page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
