@@ -37,12 +37,15 @@ def _head(features: np.ndarray) -> Head:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # Keras' own, where it saves
 @pytest.mark.parametrize("spec", FAMILIES.values(), ids=FAMILIES.keys())
 def test_a_network_of_every_family_keeps_its_answers(
     spec: BackboneSpec, workspace: Workspace, tmp_path: Path
 ) -> None:
-    recipe = recipes.validate(Recipe(backbone=spec.name))
-    backbone = backbones.build(workspace, spec, random_seed=0)
+    recipe = recipes.validate(Recipe(backbone=spec.name, image_size=spec.min_size))
+    backbone = backbones.build(workspace, spec, spec.min_size, random_seed=0)
     paths = [write(tmp_path / "photos" / f"{number}.png", number) for number in range(PICTURES)]
     pixels = np.stack([images.decode(path.read_bytes(), backbone.image_size) for path in paths])
     features = engines.forward(backbone)(pixels)

@@ -69,8 +69,20 @@ def _answer(run: Run, root: Path, job_id: int) -> None:
     if job.state != "done":
         job_view.outcome(job)
         return
-    _maps(run, Path(str(job.args["path"])), job.result)
-    _neighbours(root, job.result)
+    show_found(run, root, Path(str(job.args["path"])), job.result)
+
+
+def show_found(run: Run, root: Path, path: Path, found: Mapping[str, Any]) -> None:
+    """Draw where a run looked in a photo, and what that resembles.
+
+    Args:
+        run: A finished run.
+        root: The folder of its dataset.
+        path: The photo.
+        found: The result of the job that explains it.
+    """
+    _maps(run, path, found)
+    _neighbours(root, found)
 
 
 def _maps(run: Run, path: Path, found: Mapping[str, Any]) -> None:
