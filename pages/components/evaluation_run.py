@@ -24,7 +24,9 @@ from pages.components.text import code, t
 SPLITS = ("test", "val", "train")
 
 
-@st.cache_data(max_entries=8, max_size="512MB", show_spinner=False)
+# As it is, not copied for every rerun: a copy of 20,000 rows of 120 probabilities takes longer than the page. Nothing
+# that is drawn from it changes it.
+@st.cache_resource(max_entries=4, show_spinner=False)
 def judged(
     home: Path, run_id: str, split: str, temperature: float
 ) -> tuple[Predictions, Judgement, pd.DataFrame, list[Reference]]:
