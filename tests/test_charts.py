@@ -333,11 +333,15 @@ def test_runs_are_points_with_whiskers_and_their_names_are_not_read_as_html() ->
             "high": [0.6, 0.8],
         }
     ).assign(kind=["a", "b"])
-    first, second = charts.run_scatter(table, "seconds", "accuracy").data
+    first, second = charts.cost_scatter(table, "seconds", "accuracy").data
     assert list(first.customdata) == ["&lt;b&gt;x&lt;/b&gt;"]
     assert list(first.error_y.array) == pytest.approx([0.1])
     assert first.marker.symbol != second.marker.symbol
-    assert "annotations" in charts.run_scatter(table[:0], "s", "a").to_dict()["layout"]
+    assert charts.cost_scatter(table, "seconds", "accuracy").layout.xaxis.type == "log"
+    near = charts.cost_scatter(table.assign(x=[50.0, 100.0]), "seconds", "accuracy", named=True)
+    assert near.layout.xaxis.type is None and near.layout.xaxis.range[0] == 0
+    assert list(near.data[0].text) == ["&lt;b&gt;x&lt;/b&gt;"]
+    assert "annotations" in charts.cost_scatter(table[:0], "s", "a").to_dict()["layout"]
 
 
 def test_curves_of_runs_differ_by_more_than_colour_and_runs_without_the_measure_are_left_out() -> None:

@@ -45,7 +45,7 @@ def filtered(
 
 
 def reached(found: Sequence[Run], names: Mapping[str, str], cost: str) -> pd.DataFrame:
-    """Return what each finished run reached on validation and what it took, for :func:`core.charts.run_scatter`.
+    """Return what each finished run reached on validation and what it took, for :func:`core.charts.cost_scatter`.
 
     Args:
         found: Runs.
@@ -54,15 +54,18 @@ def reached(found: Sequence[Run], names: Mapping[str, str], cost: str) -> pd.Dat
             network while features were extracted, where that was measured.
 
     Returns:
-        Columns ``name``, ``x`` (the cost), ``y``, ``low``, ``high`` (accuracy on validation) and ``kind`` (backbone).
+        Columns ``name``, ``x`` (the cost), ``y``, ``low``, ``high`` (accuracy on validation) and ``kind``: the
+        backbone, or the dataset where there are several, whose scores do not compare.
     """
     rows = []
+    several = len({run.dataset_id for run in found}) > 1
     for run in found:
         amount = _cost(run, cost)
         if run.state == "done" and "val" in run.metrics and amount:
             low, high = run.metrics["val"]["accuracy_interval"]
             value = run.metrics["val"]["accuracy"]
-            rows.append((names[run.id], amount, value, low, high, str(run.recipe.get("backbone", ""))))
+            kind = run.dataset_name if several else str(run.recipe.get("backbone", ""))
+            rows.append((names[run.id], amount, value, low, high, kind))
     return pd.DataFrame(rows, columns=["name", "x", "y", "low", "high", "kind"])
 
 

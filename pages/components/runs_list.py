@@ -176,8 +176,10 @@ def _scatter(shown: list[Run], labels: dict[str, Labels]) -> None:
     if table.empty:
         st.caption(t(f"runs.no_cost_{cost or COSTS[0]}"))
         return
-    drawn = charts.run_scatter(table, t(f"runs.axis_{cost or COSTS[0]}"), t("runs.val_help"), language())
+    drawn = charts.cost_scatter(table, t(f"runs.axis_{cost or COSTS[0]}"), t("runs.val_help"), language())
     figure(drawn, key="runs_scatter", alt=t("runs.scatter_alt"))
+    if len({run.dataset_id for run in shown}) > 1:
+        st.caption(t("runs.several_datasets"))
 
 
 def name_of(run: Run) -> str:
