@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
+import pandas as pd
 
 from core import catalog, recipes, runs
 from core.errors import DataError, GraftError
@@ -28,6 +30,8 @@ MANIFEST = "bundle.json"
 MAX_BYTES = 8_000_000_000
 """Largest bundle that is unpacked; the weights of the largest network of the catalog take a tenth."""
 MAX_FILES = 100
+MAX_TIME_S = 2**32
+"""Seconds since the epoch, in the year 2106, from which no run can be."""
 _MAX_MANIFEST_BYTES = 1_000_000
 _CHUNK_BYTES = 1 << 20
 
@@ -181,12 +185,12 @@ def _checked(place: Path, manifest: Mapping[str, Any]) -> Run:
     for path in sorted(place.glob("*.npz")):
         _require_arrays(path)
     try:
-        values = read_json(place / "run.json")
-        run = runs.from_json(values)
-        recipe = recipes.from_json(dict(run.recipe))
-        catalog.get(recipe.backbone)
+        run = runs.from_json(read_json(place / "run.json"))
+        catalog.get(recipes.from_json(dict(run.recipe)).backbone)
         with np.load(place / "head.npz", allow_pickle=False) as head:
             num_classes = len(head["bias"])
+        _require_sound(run)
+        _require_inside(pd.read_parquet(place / "split.parquet"))
     except (GraftError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"The record of this bundle cannot be used by this Graft ({error}). Update Graft, or pack the run again."
@@ -195,6 +199,24 @@ def _checked(place: Path, manifest: Mapping[str, Any]) -> Run:
     if not is_whole or not runs.is_id(run.id):
         raise _changed("run.json")
     return run
+
+
+def _require_sound(run: Run) -> None:
+    """Refuse a record that no page could show."""
+    numbers: list[Any] = [run.created, run.temperature, *run.num_images.values(), *run.seconds.values()]
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        raise ValueError("a number of its record is none")
+    if not 0 <= run.created < MAX_TIME_S or run.temperature <= 0 or set(run.metrics) != set(runs.SPLITS):
+        raise ValueError("its record says what cannot be")
+    if not all(isinstance(text, str) for text in (*run.class_names, run.dataset_id, run.dataset_name)):
+        raise ValueError("a name of its record is none")
+
+
+def _require_inside(split: pd.DataFrame) -> None:
+    """Refuse paths that lead out of a dataset's folder."""
+    for path in map(PurePosixPath, split["path"]):
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError("a path in it leads out of the dataset's folder")
 
 
 def _require_arrays(path: Path) -> None:

@@ -8,7 +8,6 @@ from core.runs import FINAL_STATES
 from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.features_kept import features_kept
-from pages.components.runs_table import earlier_runs
 from pages.components.text import t
 from pages.components.training_run import show_run
 from pages.components.training_setup import setup
@@ -33,5 +32,5 @@ elif run is None or run.state in FINAL_STATES:
 if run is not None and not unfinished:
     st.header(t("training.this_run", run=shell.run_name(run)), anchor=False)
     show_run(run)
-earlier_runs(dataset.id if dataset is not None else None, run)
+st.page_link("pages/runs.py", label=t("training.runs"), icon=":material/history:")
 features_kept()

@@ -104,9 +104,20 @@ def _flip(files: Files) -> None:
     files["head.npz"] = files["head.npz"][:-1] + b"x"
 
 
-def _state(state: str) -> Callable[[Files], None]:
+def _record(**changes: Any) -> Callable[[Files], None]:
     def change(files: Files) -> None:
-        files["run.json"] = json.dumps(json.loads(files["run.json"]) | {"state": state}).encode()
+        files["run.json"] = json.dumps(json.loads(files["run.json"]) | changes).encode()
+
+    return change
+
+
+def _path(path: str) -> Callable[[Files], None]:
+    def change(files: Files) -> None:
+        table = pd.read_parquet(io.BytesIO(files["split.parquet"]))
+        table.loc[0, "path"] = path
+        buffer = io.BytesIO()
+        table.to_parquet(buffer, index=False)
+        files["split.parquet"] = buffer.getvalue()
 
     return change
 
@@ -130,7 +141,13 @@ def _manifest(**changes: Any) -> Callable[[Files], None]:
         (lambda files: files.pop("split.parquet"), True, 'lacks "split.parquet"'),
         (lambda files: files.pop("bundle.json"), True, "so it is no bundle"),
         (lambda files: files.update({"run.json": b"[]"}), True, "cannot be used by this Graft"),
-        (_state("running"), True, '"run.json" of this bundle is not as it was packed'),
+        (_record(created=1e300), True, "its record says what cannot be"),
+        (_record(metrics={}), True, "its record says what cannot be"),
+        (_record(seconds={"head": "x"}), True, "a number of its record is none"),
+        (_record(dataset_name=3), True, "a name of its record is none"),
+        (_path("../../secret.png"), True, "leads out of the dataset's folder"),
+        (_path("/etc/secret.png"), True, "leads out of the dataset's folder"),
+        (_record(state="running"), True, '"run.json" of this bundle is not as it was packed'),
         (_manifest(format=99), False, "written by a newer Graft"),
         (_manifest(files=3), False, '"bundle.json" of this bundle'),
         (_manifest(run_id="20200101-000000-abcd"), False, '"run.json" of this bundle'),

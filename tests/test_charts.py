@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from core import charts, words
 from core.charts import bars, canvas, curves, palette
 from core.charts.confusion import EMPTY
-from core.evaluation import ClassScores
+from core.evaluation import ClassScores, reliability
 
 HOSTILE = "<b>owl</b> <img src=https://evil.example/x.png>"
 ESCAPED = "&lt;b&gt;owl&lt;/b&gt; &lt;img src=https://evil.example/x.png&gt;"
@@ -252,6 +252,7 @@ def test_every_word_can_be_said_in_another_language() -> None:
         charts.learning_curves(pd.DataFrame(), "xx"),
         charts.probability_bars(["owl"], [1.0], "owl", "xx"),
         charts.f1_bars([scores("owl", 1.0, 3), scores("none", 0.0, 0)], "xx"),
+        charts.reliability_diagram(RELIABLE, RELIABLE, "xx"),
     ]
     shown = " ".join(everything(figure) for figure in figures).encode().decode("unicode_escape")
     assert [name for name in charts.WORDS if f"ⓧ{name}" not in shown] == []
@@ -308,3 +309,44 @@ def test_shortened_names_fit_and_keep_their_ends(name: str, length: int) -> None
 @pytest.mark.parametrize("module", [bars, canvas, curves, palette])
 def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+RELIABLE = reliability(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.6, 0.4], [0.55, 0.45]]))
+
+
+def test_a_reliability_diagram_has_a_point_per_bin_with_pictures_and_whiskers_once_calibrated() -> None:
+    diagonal, before, after = charts.reliability_diagram(RELIABLE, RELIABLE).data
+    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
+    assert list(after.y) == pytest.approx([0.5, 1.0])
+    assert list(after.customdata) == [2, 1]
+    assert after.error_y.visible and not before.error_y.visible
+    assert (before.line.dash, before.marker.symbol) != (after.line.dash, after.marker.symbol)
+
+
+def test_runs_are_points_with_whiskers_and_their_names_are_not_read_as_html() -> None:
+    table = pd.DataFrame(
+        {
+            "name": ["<b>x</b>", "y"],
+            "x": [10.0, 100.0],
+            "y": [0.5, 0.75],
+            "low": [0.4, 0.7],
+            "high": [0.6, 0.8],
+        }
+    ).assign(kind=["a", "b"])
+    first, second = charts.cost_scatter(table, "seconds", "accuracy").data
+    assert list(first.customdata) == ["&lt;b&gt;x&lt;/b&gt;"]
+    assert list(first.error_y.array) == pytest.approx([0.1])
+    assert first.marker.symbol != second.marker.symbol
+    assert charts.cost_scatter(table, "seconds", "accuracy").layout.xaxis.type == "log"
+    near = charts.cost_scatter(table.assign(x=[50.0, 100.0]), "seconds", "accuracy", named=True)
+    assert near.layout.xaxis.type is None and near.layout.xaxis.range[0] == 0
+    assert list(near.data[0].text) == ["&lt;b&gt;x&lt;/b&gt;"]
+    assert "annotations" in charts.cost_scatter(table[:0], "s", "a").to_dict()["layout"]
+
+
+def test_curves_of_runs_differ_by_more_than_colour_and_runs_without_the_measure_are_left_out() -> None:
+    epochs = pd.DataFrame({"val_loss": [1.0, 0.5], "val_accuracy": [0.5, 0.75]})
+    drawn = charts.curves_over(["one", "two", "none"], [epochs, epochs, pd.DataFrame()], "loss").data
+    assert [curve.name for curve in drawn] == ["one", "two"]
+    assert drawn[0].line.dash != drawn[1].line.dash
+    assert "annotations" in charts.curves_over(["none"], [pd.DataFrame()], "loss").to_dict()["layout"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import audit, datasets, queue, runs
+from core import audit, curation, datasets, queue, runs
 from core.datasets import Dataset
 from core.progress import no_progress
 from core.workspace import Workspace
@@ -41,6 +41,11 @@ def _components(app: AppTest, name: str) -> list[dict[str, Any]]:
     """Return what the page handed to its components of this name."""
     protos = [element.proto for element in app.get("bidi_component")]
     return [json.loads(proto.json) for proto in protos if proto.component_name == name]
+
+
+def _classes(app: AppTest) -> Any:
+    (table,) = [table for table in app.dataframe if "support" in table.value]
+    return table
 
 
 def _galleries(app: AppTest) -> int:
@@ -112,7 +117,7 @@ def test_a_finished_run_is_judged_on_test_with_intervals(workspace: Workspace, b
     assert "Most often `owl` is taken for `wren`: 1 picture" in words(app)
     assert "The hardest class is `owl`, with an F1 of 0.67." in words(app)
     assert "1 picture was misclassified." in words(app)
-    table = app.dataframe[0].value
+    table = _classes(app).value
     assert dict(zip(table["name"], table["support"], strict=True)) == {"kite": 2, "owl": 2, "wren": 2}
     assert list(table["recall"]) == [1.0, 0.5, 1.0]
 
@@ -182,9 +187,9 @@ def test_a_class_without_test_images_is_left_out_of_macro_f1(workspace: Workspac
     app = visit("evaluation", run=run.id)
     assert not app.exception
     assert r"Macro F1 leaves out 1 class that has no picture in this split\: `kite`\." in words(app)
-    table = app.dataframe[0].value
+    table = _classes(app).value
     assert table[["precision", "recall", "f1"]].isna().all(axis=1).tolist() == [True, False, False]
-    assert app.dataframe[0].proto.placeholder == "–"
+    assert _classes(app).proto.placeholder == "–"
     assert "The hardest class is `owl`" in words(app)
     _choose_cell(app, run.id, 0, 0)
     assert "**0 pictures of `kite`, recognised.**" in words(app)
@@ -242,7 +247,7 @@ def test_a_cell_in_the_url_that_cannot_be_is_ignored(workspace: Workspace, birds
 def test_the_most_confused_pairs_lead_to_their_cells(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds, [("owl", "wren"), ("owl", "wren"), ("kite", "owl")])
     app = visit("evaluation", run=run.id)
-    assert app.button(key="pair_0").label == "2 × `owl` → `wren`"
+    assert app.button(key="pair_0").label == "2 (67\u00a0%) `owl` → `wren`"
     app.button(key="pair_1").click().run()
     assert not app.exception
     assert "**1 picture of `kite`, taken for `owl`.**" in words(app)
@@ -290,6 +295,9 @@ def test_40_classes_are_drawn(workspace: Workspace, tmp_path: Path) -> None:
     run = finished_run(workspace, many, [(name, names[0]) for name in names[1:]])
     app = visit("evaluation", run=run.id)
     assert not app.exception
+    matrix = _matrix(app)
+    assert matrix["names"] == names[:16]  # of the most confused pairs
+    app.segmented_control(key="zoom").set_value("all").run()
     matrix = _matrix(app)
     assert matrix["names"] == names
     assert np.shape(matrix["counts"]) == (40, 40)
@@ -373,3 +381,99 @@ def test_another_run_brings_its_own_matrix(workspace: Workspace, birds: Dataset)
     app.run()
     assert not app.exception
     assert metrics(app)["Accuracy"] == "100.0\u00a0%"
+
+
+# --- a photo that is open -----------------------------------------------------------------------------------------
+
+
+def _row_of_mistake(workspace: Workspace, run_id: str) -> dict[str, Any]:
+    run = runs.get(workspace, run_id)
+    answers = runs.answers(run, runs.predictions(workspace, run_id, "test"))
+    return dict(answers[answers["wrong"]].iloc[0])
+
+
+def test_a_photo_in_the_url_is_open_and_one_that_cannot_be_is_not(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren"), ("owl", "kite")])
+    row = _row_of_mistake(workspace, run.id)
+    app = visit("evaluation", run=run.id, photo=str(row["row"]))
+    assert not app.exception
+    assert "This is `owl`." in words(app)
+    assert "1 of 2" in words(app)
+    assert app.button(key="photo_left").disabled
+    app.button(key="photo_right").click().run()
+    assert not app.exception
+    assert "2 of 2" in words(app)
+    for wrong in ("99", "x", "-1"):
+        app = visit("evaluation", run=run.id, photo=wrong)
+        assert not app.exception
+        assert "photo" not in current(app)
+
+
+def test_a_decision_about_a_photo_is_kept_and_tells_that_the_run_is_older(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    row = _row_of_mistake(workspace, run.id)
+    app = visit("evaluation", run=run.id, photo=str(row["row"]))
+    assert not app.warning
+    key = f"decide_{row['row']}"
+    app.selectbox(key=f"{key}_label").set_value("wren").run()
+    app.button(key=f"{key}_save").click().run()
+    assert not app.exception
+    (decision,) = curation.load(workspace, birds.id).decisions
+    assert (decision.path, decision.kind, decision.value) == (row["path"], "relabel", "wren")
+    assert "excluded or relabelled since this run was trained" in app.warning[0].value
+    app.button(key=f"{key}_clear").click().run()
+    assert curation.load(workspace, birds.id).decisions == ()
+    assert not app.warning
+
+
+# --- views of the matrix, lists, looks ----------------------------------------------------------------------------
+
+
+def test_the_order_and_the_view_of_the_matrix_stand_in_the_url(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    app = visit("evaluation", run=run.id, order="similarity", matrix_shows="predicted", diagonal="hidden")
+    assert not app.exception
+    matrix = _matrix(app)
+    assert matrix["names"] == ["owl", "wren", "kite"]
+    assert matrix["show"] == "shares"
+    assert matrix["shades"][0] == [-1, 255, -1]
+    app.segmented_control(key="order").set_value("given").run()
+    assert "order" not in current(app)
+
+
+def test_lists_show_the_surest_errors_and_what_was_right_by_a_hair(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    app = visit("evaluation", run=run.id, list="confident")
+    assert _galleries(app) == 1  # taken for a wren with 96.5 %
+    app.segmented_control(key="list").set_value("unsure").run()
+    assert not app.exception
+    assert "No picture fits these filters." in words(app)
+    app.segmented_control(key="list").set_value("all").run()
+    assert len(_components(app, "graft_gallery")[0]["items"]) == 6
+
+
+def test_how_often_test_was_looked_at_is_counted_once_per_visitor_and_said(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds)
+    app = visit("evaluation", run=run.id)
+    app.segmented_control(key="order").set_value("frequency").run()
+    assert "Test was looked at 1 time" in words(app)
+    assert "Test was looked at 2 times" in words(visit("evaluation", run=run.id))
+    assert "looked at" not in words(visit("evaluation", run=run.id, split="val"))
+
+
+def test_the_accuracy_is_held_against_the_commonest_class_and_the_run_before(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    finished_run(workspace, birds, [("owl", "wren"), ("kite", "owl")])
+    app = visit("evaluation", run=finished_run(workspace, birds).id)
+    assert "Always the commonest class, `kite`" in words(app)
+    assert "on 6 pictures that both judged" in words(app)
+    assert "probably no real difference" in words(app)

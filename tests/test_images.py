@@ -413,3 +413,13 @@ def test_threads_run_only_a_few_items_ahead() -> None:
 def test_an_error_in_a_thread_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         list(images.map_in_threads(lambda item: 1 // item, [2, 1, 0, 1], workers=2))
+
+
+def test_a_spotlight_leaves_what_is_lit_in_colour_and_the_rest_in_dark_grey() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), (200, 40, 40)).save(buffer, format="PNG")
+    drawn = images.spotlight(buffer.getvalue(), (64, 64), "stretch", [[2.0, 0.0], [-1.0, 0.0]], 2.0)
+    pixels = np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB"), dtype=int)
+    lit, dark = pixels[4, 4], pixels[60, 60]
+    assert lit[0] > lit[1] + 100
+    assert np.ptp(dark) < 20 and dark.max() < 70

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from core import audit, datasets, leakage, recipes, splits
+from core import audit, datasets, leakage, queue, recipes, splits
 from core.errors import JobError
 from core.session import leak_job
+from core.session.executor import Context, Warm
 from core.workspace import Workspace
 from tests.pictures import write_classes
+from tests.worlds import RECIPE
 
 
 def table(given: str = "", copies: int = 2) -> pd.DataFrame:
@@ -124,3 +127,24 @@ def test_the_twins_that_flowers12_has_in_train_and_test_are_found_and_kept_apart
     in_val = leakage.with_twins(files, leakage.unguarded(files), among="val")
     assert files["group"][twins | in_val].nunique() >= 23  # so many were known when the folder was made
     assert leakage.with_twins(files, splits.assign(files)).sum() == 0
+
+
+def test_the_job_measures_a_given_split_on_real_features(
+    served: None, workspace: Workspace, tmp_path: Path
+) -> None:
+    root = tmp_path / "birds"
+    write_classes(root / "train", {"owl": 6, "wren": 6})
+    write_classes(root / "val", {"owl": 1, "wren": 1}, first_seed=100)
+    write_classes(root / "test", {"owl": 3, "wren": 3}, first_seed=200)
+    shutil.copy(root / "train" / "owl" / "000.png", root / "test" / "owl" / "twin.png")
+    dataset = datasets.add_folder(workspace, root)
+    files = audit.audit(workspace, dataset)
+    job = queue.submit_leak(workspace, dataset.id, RECIPE)
+    claimed = queue.claim(workspace, "cpu", "train", "a session of the tests")
+    assert claimed is not None and claimed.id == job.id
+    assert leak_job.do_leak(Context(workspace, "cpu", Warm(), claimed), claimed) == {"dataset_id": dataset.id}
+    worth = leakage.load(workspace, dataset.id)
+    assert worth is not None
+    assert (worth["num_train"], worth["num_left_out"]) == (12, 1)
+    assert (worth["num_test"], worth["num_twins"]) == (7, 1)
+    assert worth["fingerprint"] == splits.fingerprint(files, leakage.unguarded(files))

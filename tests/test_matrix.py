@@ -30,7 +30,7 @@ def script(names: list[str], normalize: bool) -> None:
     counts = np.arange(len(names) ** 2).reshape(len(names), len(names))
     shares = st.checkbox("Shares", normalize)
     st.session_state["told"] = confusion_matrix(
-        counts, names, "cm", normalize=shares, corner="True ↓", alt="Matrix"
+        counts, names, "cm", "share" if shares else "counts", corner="True ↓", alt="Matrix"
     )
 
 
@@ -173,6 +173,41 @@ def test_a_dark_page_has_colours_of_its_own() -> None:
     for theme in ("light", "dark"):
         assert colors[theme] == [list(pair) for pair in charts.shade_colors(dark=theme == "dark")]
     assert colors["light"] != colors["dark"]
+
+
+def rearranged() -> None:
+    import numpy as np
+    import streamlit as st
+
+    from pages.components.matrix import confusion_matrix
+
+    counts = np.array([[6, 2, 0], [0, 3, 3], [0, 5, 5]])
+    st.session_state["told"] = confusion_matrix(
+        counts, ["a", "b", "c"], "cm", "predicted", classes=[2, 1], without_diagonal=True
+    )
+
+
+def test_classes_can_be_left_out_and_rearranged_and_cells_keep_their_names() -> None:
+    app = AppTest.from_function(rearranged, default_timeout=20)
+    app.session_state["cm"] = {"cell": (1, 2)}
+    app.run()
+    data = sent(app)
+    assert app.session_state["told"] == (1, 2)
+    assert data["names"] == ["c", "b"]
+    assert data["chosen"] == [1, 0]
+    assert data["counts"] == [["5", "5"], ["3", "3"]]
+    assert data["totals"] == ["10", "6"]
+    app.session_state["cm"] = {"cell": (0, 1)}  # not among those drawn, and chosen all the same
+    app.run()
+    assert app.session_state["told"] == (0, 1)
+    assert sent(app)["chosen"] is None
+
+
+def test_cells_can_read_as_percentages_of_what_was_predicted_without_the_diagonal() -> None:
+    data = sent(AppTest.from_function(rearranged, default_timeout=20).run())
+    assert data["shares"] == [["62\u00a0%", "50\u00a0%"], ["38\u00a0%", "30\u00a0%"]]
+    assert data["shades"] == [[-1, 255], [191, -1]]
+    assert data["wrong"][1].endswith("{share} of what was said to be {predicted}")
 
 
 def test_the_mark_of_the_chosen_cell_has_a_colour_that_no_cell_has() -> None:

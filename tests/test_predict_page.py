@@ -112,7 +112,8 @@ def test_many_photos_come_as_a_gallery_most_doubtful_first(
         if element.proto.component_name == "graft_gallery"
     ]
     assert [Path(item["id"]).stem for item in shown] == ["3", "2", "1", "0"]
-    assert len(app.get("download_button")) == 1
+    (csv,) = [button for button in app.get("download_button") if button.key.startswith("predict_csv_")]
+    assert csv.label.startswith("All answers (CSV) of tiny")
 
 
 def test_a_folder_outside_of_what_may_be_read_is_refused(
@@ -190,3 +191,33 @@ def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> No
 def test_without_its_zip_there_is_no_certificate(workspace: Workspace, run: Run) -> None:
     exports.save(workspace, Certificate(run.id, 0.0, 3, 0, 1.0, (0.4, 1.0), "m", {}, ()))
     assert "Parity certificate" not in [element.value for element in visit("predict", run=run.id).header]
+
+
+# --- why ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compares", ["features", "before", ""])
+def test_where_it_looked_is_shown_when_asked_for(
+    workspace: Workspace, run: Run, tmp_path: Path, compares: str
+) -> None:
+    path = write(tmp_path / "a.png", 1)
+    app = _asked(workspace, run, [_answer(path)])
+    app.button(key="predict_why_ask").click().run()
+    assert not app.exception
+    job = _claim(workspace, "answer")
+    assert (job.kind, job.args["path"], job.args["classes"]) == ("explain", str(path), ["owl"])
+    neighbour = {"path": "owl/0.png", "sha256": "0", "label": "owl", "likeness": 0.9, "is_duplicate": False}
+    found = {"classes": ["owl"], "maps": [[[0.0, 1.0]]], "probabilities": [0.8], "is_exact": True}
+    found |= {"compares": compares}
+    queue.finish(workspace, job, "done", result=found | {"neighbours": [[neighbour] if compares else []]})
+    app.run()
+    assert not app.exception
+    said = words(app)
+    assert "In colour and inside the line is what spoke for the class" in said
+    assert ("Of `owl`" in said) is bool(compares)
+    assert ("before fine-tuning" in said) is (compares == "before")
+
+
+def test_what_is_no_photo_has_no_reason(workspace: Workspace, run: Run, tmp_path: Path) -> None:
+    app = _asked(workspace, run, [{"path": str(tmp_path / "x"), "error": "This is not a picture."}])
+    assert not has_button(app, "predict_why_ask")

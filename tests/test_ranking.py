@@ -6,10 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from core import catalog, charts, queue, ranking
+from core import catalog, queue, ranking
 from core.datasets import Dataset
 from core.errors import NotFound, RecipeError
 from core.ranking import Ranked, Ranking
@@ -71,22 +70,6 @@ def test_only_backbones_of_the_catalog_are_ranked_on_datasets_that_exist(
         queue.submit_ranking(workspace, birds.id, ["resnet5000"], (0.7, 0.15, 0.15), 0)
     with pytest.raises(NotFound):
         queue.submit_ranking(workspace, "owls-00000000", ["tiny"], (0.7, 0.15, 0.15), 0)
-
-
-def test_each_point_shows_its_interval_and_its_harmless_name() -> None:
-    points = pd.DataFrame(
-        {"name": ["<b>a</b>", "b"], "cost": [2.0, 40.0], "accuracy": [0.5, 0.75], "low": [0.25, 0.5]}
-        | {"high": [0.75, 1.0], "marked": [False, True]}
-    )
-    drawn = charts.accuracy_scatter(points, "Time", "ms")
-    plain, marked = drawn.data
-    assert list(plain.text) == ["&lt;b&gt;a&lt;/b&gt;"]
-    assert (plain.marker.symbol, marked.marker.symbol) == ("circle", "diamond")
-    assert list(marked.error_y.array) == list(marked.error_y.arrayminus) == [0.25]
-    assert drawn.layout.xaxis.type == "log"
-    near = charts.accuracy_scatter(points.assign(cost=[20.0, 40.0]), "Time", "ms")
-    assert near.layout.xaxis.type is None and near.layout.xaxis.range[0] == 0
-    assert charts.accuracy_scatter(points.iloc[:0], "Time", "ms").layout.annotations[0].text
 
 
 # --- the page -----------------------------------------------------------------------------------------------------

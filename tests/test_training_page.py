@@ -547,7 +547,7 @@ def test_a_run_that_was_stopped_is_marked(
     assert not app.exception
     assert ("badge[:material/" in words(app)) == bool(stopped)
     assert badge in words(app)
-    assert list(app.dataframe[0].value["state"]) == [state]
+    assert list(visit("runs").dataframe[0].value["state"]) == [state]
 
 
 def test_what_a_run_has_forgotten_is_said(workspace: Workspace, birds: Dataset) -> None:
@@ -661,10 +661,8 @@ def test_all_runs_on_the_dataset_are_listed_newest_first(workspace: Workspace, b
     old = replace(done, id="20200101-000000-0000", state="interrupted", metrics={})
     runs.folder(workspace, old.id).mkdir()
     runs.save(workspace, old)
-    app = visit("training", dataset=birds.id)
-    table = app.dataframe[0].value
+    table = visit("runs", dataset=birds.id).dataframe[0].value
     assert list(table["state"]) == ["done", "interrupted"]
-    assert list(table["shown"]) == ["●", ""]
 
 
 def test_runs_of_the_same_minute_are_told_apart_by_what_they_did(
@@ -681,8 +679,7 @@ def test_runs_of_the_same_minute_are_told_apart_by_what_they_did(
     for recipe in tried:
         run = runs.create(workspace, birds.id, birds.name, recipe.to_json())
         runs.save(workspace, replace(run, state="failed", created=1_800_000_000))
-    app = visit("training", dataset=birds.id)
-    table = app.dataframe[0].value
+    table = visit("runs", dataset=birds.id).dataframe[0].value
     told = sorted(zip(table["recipe"], table["image_size"], table["epochs"].fillna(0), strict=True))
     assert told == [
         ("Careful two stages", 64, 5),
@@ -691,7 +688,6 @@ def test_runs_of_the_same_minute_are_told_apart_by_what_they_did(
         ("Textbook", 64, 10),
         ("Two stages, changed", 64, 5),
     ]
-    assert list(table["shown"]).count("●") == 1
 
 
 def test_losses_before_the_temperature_are_told_from_those_after_it(
@@ -705,7 +701,7 @@ def test_losses_before_the_temperature_are_told_from_those_after_it(
 
 def _select_run(app: AppTest, workspace: Workspace, row: int) -> None:
     found = runs.list_runs(workspace)
-    app.session_state[f"runs_table_{found[0].id}_{len(found)}"] = {
+    app.session_state[f"all_runs_{len(found)}_{found[0].id}"] = {
         "selection": {"rows": [row], "columns": [], "cells": []}
     }
     app.run()
@@ -715,7 +711,7 @@ def test_a_chosen_run_becomes_the_current_one(workspace: Workspace, birds: Datas
     old = finished_run(workspace, birds)
     newer = finished_run(workspace, birds)
     runs.save(workspace, replace(newer, created=newer.created + 60))
-    app = visit("training", dataset=birds.id)
+    app = visit("runs", dataset=birds.id)
     assert current(app)["run"] == newer.id
     _select_run(app, workspace, 1)
     app.button(key="show_run").click().run()
@@ -725,7 +721,7 @@ def test_a_chosen_run_becomes_the_current_one(workspace: Workspace, birds: Datas
 
 def test_a_run_is_deleted_after_a_question(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds)
-    app = visit("training", run=run.id)
+    app = visit("runs", run=run.id)
     _select_run(app, workspace, 0)
     app.button(key="delete_run").click().run()
     assert not app.exception
@@ -740,7 +736,7 @@ def test_a_run_is_deleted_after_a_question(workspace: Workspace, birds: Dataset)
 
 def test_a_run_under_way_cannot_be_deleted(workspace: Workspace, birds: Dataset) -> None:
     job = begin_training(workspace, birds)
-    app = visit("training", run=job.run_id)
+    app = visit("runs", run=job.run_id)
     _select_run(app, workspace, 0)
     assert not has_button(app, "delete_run")
 
@@ -761,7 +757,7 @@ def test_a_damaged_record_is_listed_with_the_reason_and_can_be_deleted(
 ) -> None:
     damaged = finished_run(workspace, birds)
     (runs.folder(workspace, damaged.id) / "run.json").write_text("{half")
-    app = visit("training", dataset=birds.id, run=damaged.id)
+    app = visit("runs", dataset=birds.id, run=damaged.id)
     assert not app.exception
     assert list(app.dataframe[0].value["state"]) == ["failed"]
     _select_run(app, workspace, 0)

@@ -262,4 +262,4 @@ def test_the_preview_is_drawn_once_it_is_opened(birds: Dataset) -> None:
     app.session_state["training_preview"] = True
     app.run()
     assert not app.exception
-    assert "Each row: a training picture at 224 × 224 pixels" in words(app)
+    assert "what the network gets of it at 224 × 224 pixels" in words(app)

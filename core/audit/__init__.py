@@ -11,7 +11,7 @@ from core.audit.checks import CHECK_NAMES, GROUPS, Check, Health, checks, health
 from core.audit.class_means import ClassMean, load_class_means, update_class_means
 from core.audit.decided import load_decided
 from core.audit.flagged import TOGETHER, flagged, spare
-from core.audit.judgement import FILE_CHECKS, judge
+from core.audit.judgement import FILE_CHECKS, flagged_paths, judge
 from core.audit.manifest import manifest
 from core.audit.shortcuts import Shortcut, shortcuts
 from core.audit.table import audit, load_layout, load_table
@@ -31,6 +31,7 @@ __all__ = [
     "audit",
     "checks",
     "flagged",
+    "flagged_paths",
     "health",
     "judge",
     "load_class_means",

@@ -60,6 +60,13 @@ def judge(table: pd.DataFrame, thresholds: Thresholds | None = None) -> pd.DataF
     return pd.DataFrame(columns, index=table.index)
 
 
+def flagged_paths(table: pd.DataFrame, thresholds: Thresholds | None = None) -> dict[str, frozenset[str]]:
+    """Return the paths that each check flags, for checks that flag any; arguments are those of :func:`judge`."""
+    found = judge(table, thresholds)
+    paths = {name: frozenset(table["path"][found[f"is_{name}"]]) for name in FILE_CHECKS}
+    return {name: flags for name, flags in paths.items() if flags}
+
+
 def dealt_with(table: pd.DataFrame, check: str) -> Flags:
     """Return about which files a person has decided that a check needs to say nothing: excluded, or no issue."""
     if "kept" not in table.columns:

@@ -9,22 +9,27 @@ from __future__ import annotations
 
 from core.charts.bars import class_counts, f1_bars, probability_bars
 from core.charts.canvas import WORDS, shorten
-from core.charts.confusion import confusion_shades, shade_colors
+from core.charts.confusion import confusion_shades, confusion_shares, shade_colors
 from core.charts.curves import MEASURES, learning_curves, learning_rate_curve
 from core.charts.palette import contrast
-from core.charts.scatter import accuracy_scatter
+from core.charts.reliability import reliability_diagram
+from core.charts.runs import curves_over
+from core.charts.scatter import cost_scatter
 
 __all__ = [
     "MEASURES",
     "WORDS",
-    "accuracy_scatter",
     "class_counts",
     "confusion_shades",
+    "confusion_shares",
     "contrast",
+    "cost_scatter",
+    "curves_over",
     "f1_bars",
     "learning_curves",
     "learning_rate_curve",
     "probability_bars",
+    "reliability_diagram",
     "shade_colors",
     "shorten",
 ]

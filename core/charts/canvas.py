@@ -27,6 +27,10 @@ WORDS: Final = (
     "precision",
     "recall",
     "nothing",
+    "honest",
+    "before",
+    "after",
+    "confidence",
 )
 """What figures say; the words themselves stand under these names in :mod:`core.words`."""
 

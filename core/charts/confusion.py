@@ -17,21 +17,36 @@ EMPTY: Final = -1
 """Shade of a cell without a picture: none."""
 
 
-def confusion_shades(confusion: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def confusion_shades(
+    confusion: npt.ArrayLike, of: str = "true", *, without_diagonal: bool = False
+) -> npt.NDArray[np.int64]:
     """How strongly is each cell of a confusion matrix coloured?
 
-    By its share of its row, so that rare classes are read like frequent ones.
+    By its share of its row or column, so that rare classes are read like frequent ones.
 
     Args:
         confusion: Counts, shape (classes, classes); rows are true, columns predicted.
+        of: ``"true"``: by the share of the row; ``"predicted"``: of the column.
+        without_diagonal: Leave the diagonal empty and colour the largest of the other cells fully.
 
     Returns:
         Shape (classes, classes): an index into :func:`shade_colors`, or ``EMPTY`` where there is no picture. In a
         large matrix nearly all cells have none.
     """
+    shares = confusion_shares(confusion, of)
+    if without_diagonal:
+        np.fill_diagonal(shares, 0)
+        shares /= max(float(shares.max(initial=0)), 1e-12)
+    return np.where(shares > 0, np.rint(shares * LEVELS).astype(np.int64), EMPTY)
+
+
+def confusion_shares(confusion: npt.ArrayLike, of: str = "true") -> npt.NDArray[np.float64]:
+    """Return each cell's share of its row (``of="true"``) or column (``"predicted"``), in [0, 1]; 0 of nothing."""
     counts = np.asarray(confusion, dtype=np.float64)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return np.where(counts > 0, np.rint(shares * LEVELS).astype(np.int64), EMPTY)
+    shares: npt.NDArray[np.float64] = counts / np.maximum(
+        counts.sum(axis=1 if of == "true" else 0, keepdims=True), 1
+    )
+    return shares
 
 
 def shade_colors(dark: bool = False) -> list[tuple[str, str]]:

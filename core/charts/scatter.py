@@ -8,62 +8,74 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.charts.canvas import canvas, empty, escape, shorten, vocabulary
-from core.charts.palette import BLUE, VERMILION
+from core.charts.palette import BLUE, GREEN, VERMILION
 from core.words import FALLBACK
 
 HEIGHT: Final = 360  # pixels
+COLORS: Final = (BLUE, VERMILION, GREEN)
+SYMBOLS: Final = ("circle", "diamond", "square", "cross", "x", "triangle-up")
 WIDE: Final = 8.0  # ratio of largest to smallest cost from which on the axis is logarithmic
-ROOM: Final = 0.15  # of the axis beyond the outermost points, for their names
+ROOM: Final = 0.15  # of the axis beyond the outermost point
+NAME_MARGIN: Final = 120  # pixels to the right, where names stand beside the points
 
 
-def accuracy_scatter(points: pd.DataFrame, cost: str, unit: str, language: str = FALLBACK) -> go.Figure:
-    """Which model gives how much accuracy for which cost?
+def cost_scatter(
+    points: pd.DataFrame, x_title: str, y_title: str, language: str = FALLBACK, *, named: bool = False
+) -> go.Figure:
+    """What do models reach, and for which cost?
 
     Args:
-        points: One row per model: ``name``, ``cost`` (above 0), ``accuracy``, ``low`` and ``high`` (its interval), all
-            three in 0…1, and ``marked``, whether it stands out.
-        cost: What the cost is, such as ``"Time for one picture"``.
-        unit: Of the cost, such as ``"ms"``.
+        points: One row per model: ``name``, ``x`` (a cost, above 0), ``y`` with ``low`` and ``high`` (a share and its
+            interval, 0…1) and ``kind``, which gives points their symbol and colour.
+        x_title: What the cost is, with its unit.
+        y_title: What the share is.
         language: Of the words in the figure; one of :func:`core.words.languages`.
+        named: Write the names beside the points, where there are few.
 
     Returns:
-        Accuracy upwards with its interval, cost to the right; a marked point differs by colour and shape.
+        The share upwards, the cost to the right, on a logarithmic axis where it grows by factors.
     """
-    say = vocabulary(language)
     if points.empty:
-        return empty(say["nothing"])
+        return empty(vocabulary(language)["nothing"])
     figure = canvas(HEIGHT)
-    for marked, color, symbol in ((False, BLUE, "circle"), (True, VERMILION, "diamond")):
-        rows = points[points["marked"] == marked]
+    for number, (kind, rows) in enumerate(points.groupby("kind", sort=True)):
         figure.add_scatter(
-            x=rows["cost"],
-            y=rows["accuracy"],
+            x=rows["x"].tolist(),
+            y=rows["y"].tolist(),
+            mode="markers+text" if named else "markers",
+            text=[escape(shorten(name)) for name in rows["name"]] if named else None,
+            textposition="middle right",
+            name=escape(kind),
+            marker={
+                "symbol": SYMBOLS[number % len(SYMBOLS)],
+                "color": COLORS[number % len(COLORS)],
+                "size": 11,
+            },
             error_y={
-                "array": rows["high"] - rows["accuracy"],
-                "arrayminus": rows["accuracy"] - rows["low"],
+                "type": "data",
+                "symmetric": False,
+                "array": (rows["high"] - rows["y"]).tolist(),
+                "arrayminus": (rows["y"] - rows["low"]).tolist(),
                 "thickness": 1.5,
                 "width": 4,
             },
-            mode="markers+text",
-            text=[escape(shorten(name)) for name in rows["name"]],
-            textposition="middle right",
-            marker={"color": color, "symbol": symbol, "size": 11},
-            customdata=[[escape(name)] for name in rows["name"]],
-            hovertemplate=f"<b>%{{customdata[0]}}</b><br>{say['accuracy']}: %{{y:.1%}}<br>"
-            f"{escape(cost)}: %{{x:.3g}} {escape(unit)}<extra></extra>",
+            customdata=[escape(name) for name in rows["name"]],
+            hovertemplate="<b>%{customdata}</b><br>%{y:.1%} · %{x:.3~s}<extra></extra>",
             cliponaxis=False,
         )
-    _axes(figure, points, f"{escape(cost)} ({escape(unit)})", say["accuracy"])
-    return figure.update_layout(showlegend=False, margin={"l": 8, "r": 120, "t": 16, "b": 8})
+    _axes(figure, points["x"], escape(x_title), escape(y_title))
+    legend = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+    return figure.update_layout(
+        showlegend=True, legend=legend, margin_t=40, margin_r=NAME_MARGIN if named else 16
+    )
 
 
-def _axes(figure: go.Figure, points: pd.DataFrame, x_title: str, y_title: str) -> None:
-    smallest, largest = float(points["cost"].min()), float(points["cost"].max())
-    is_wide = smallest > 0 and largest / smallest >= WIDE
+def _axes(figure: go.Figure, costs: pd.Series[float], x_title: str, y_title: str) -> None:
+    smallest, largest = float(costs.min()), float(costs.max())
     figure.update_xaxes(
         title={"text": x_title, "standoff": 6}, zeroline=False, showgrid=False, fixedrange=True, nticks=6
     )
-    if is_wide:
+    if smallest > 0 and largest / smallest >= WIDE:
         figure.update_xaxes(type="log", dtick="D2")
     else:
         figure.update_xaxes(range=[0, largest * (1 + ROOM)])

@@ -19,7 +19,7 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
     """``evaluate RUN_ID``."""
     run = runs.get(workspace, arguments.run_id)
     said = runs.predictions(workspace, run.id, arguments.split)
-    scores = evaluate(said.y_true, said.y_prob, run.class_names)
+    scores = evaluate(said.y_true, said.y_prob, run.class_names, groups=runs.groups_of(said.images))
     y_pred = said.y_prob.argmax(axis=1)
     answers = [
         {

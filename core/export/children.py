@@ -13,8 +13,8 @@ from typing import IO, Any
 
 POLL_S = 0.2
 """How often the caller's wish to stop is asked for while a child is silent."""
-KEPT_LINES = 8
-"""Last lines of a child's errors that are told."""
+KEPT_LINES = 1
+"""Last lines of a child's errors that are told: Python ends with the exception, after the places it came through."""
 
 
 def run_script(

@@ -22,6 +22,7 @@ from core.images.decoding import (
 from core.images.files import MAX_FILE_BYTES, read_bytes
 from core.images.formats import EXTENSIONS, FORMATS, sniff, suffixes_of
 from core.images.opening import MAX_PIXELS
+from core.images.spotlight import spotlight
 from core.images.threads import default_workers, iterate_decoded, map_in_threads
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "map_in_threads",
     "read_bytes",
     "sniff",
+    "spotlight",
     "suffixes_of",
     "thumbnail",
     "verify",

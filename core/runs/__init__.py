@@ -18,7 +18,7 @@ runs/<run_id>/
 from __future__ import annotations
 
 from core.runs.artefacts import load_arrays, load_split, save_arrays, save_split
-from core.runs.compared import Compared, compare, differing_settings, match
+from core.runs.compared import Compared, compare, confusion_changes, differing_settings, match
 from core.runs.course import (
     STAGES,
     checkpoint_path,
@@ -37,7 +37,9 @@ from core.runs.judging import (
     references,
     save_judgement,
 )
+from core.runs.lists import LISTS, ORDERS, SURE, UNSURE, chosen, listed
 from core.runs.naming import Labels, labels, set_labels
+from core.runs.overview import filtered, reached
 from core.runs.record import (
     ACTIVE_STATES,
     FINAL_STATES,
@@ -71,9 +73,13 @@ from core.runs.said import (
 __all__ = [
     "ACTIVE_STATES",
     "FINAL_STATES",
+    "LISTS",
+    "ORDERS",
     "SPLITS",
     "STAGES",
     "STOPPED",
+    "SURE",
+    "UNSURE",
     "Compared",
     "Labels",
     "Predictions",
@@ -81,7 +87,9 @@ __all__ = [
     "Run",
     "answers",
     "checkpoint_path",
+    "chosen",
     "compare",
+    "confusion_changes",
     "create",
     "cross_validation",
     "delete",
@@ -89,6 +97,7 @@ __all__ = [
     "emit",
     "epochs",
     "events",
+    "filtered",
     "folder",
     "from_json",
     "get",
@@ -101,6 +110,7 @@ __all__ = [
     "judged",
     "labels",
     "list_runs",
+    "listed",
     "load_arrays",
     "load_split",
     "match",
@@ -108,6 +118,7 @@ __all__ = [
     "num_looks",
     "out_of_fold",
     "predictions",
+    "reached",
     "references",
     "remove_checkpoints",
     "save",

@@ -133,6 +133,27 @@ def _confusion(table: pd.DataFrame, class_names: Sequence[str]) -> np.ndarray:
     return confusion_matrix(table["true"].map(index), table["predicted"].map(index), len(class_names))
 
 
+def confusion_changes(found: Compared, number: int) -> pd.DataFrame:
+    """Return the cells of the matrix that changed from the first run to another, the largest change first.
+
+    Returns:
+        ``true`` and ``predicted`` (class names), images ``before`` and ``after``, and ``change``, after minus before.
+    """
+    before, after = found.confusions[0], found.confusions[number]
+    true, predicted = np.nonzero(before != after)
+    names = np.array(found.class_names, dtype=object)
+    table = pd.DataFrame(
+        {
+            "true": names[true],
+            "predicted": names[predicted],
+            "before": before[true, predicted],
+            "after": after[true, predicted],
+            "change": (after - before)[true, predicted],
+        }
+    )
+    return table.sort_values("change", key=lambda change: -change.abs(), kind="stable", ignore_index=True)
+
+
 def differing_settings(found: Sequence[Run]) -> pd.DataFrame:
     """Return the facts in which runs differ, one row each: recipe, data and split; a column per run, in order.
 

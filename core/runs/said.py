@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import NotFound, WorkspaceError
-from core.evaluation import softmax, top_losses
+from core.evaluation import margins, softmax, top_losses
 from core.runs.artefacts import load_arrays, load_split, save_arrays
 from core.runs.record import ACTIVE_STATES, SPLITS, Run, folder, get
 from core.workspace import Workspace, read_json, write_json
@@ -110,8 +110,9 @@ def answers(run: Run, said: Predictions) -> pd.DataFrame:
 
     Returns:
         ``path``, ``sha256``, ``true``, ``predicted`` (class names), ``true_index``, ``predicted_index``,
-        ``probability`` (of the predicted class), ``true_probability`` (of the true class), both in 0…1, ``wrong``,
-        and ``row``, the image's row in ``said``.
+        ``probability`` (of the predicted class), ``true_probability`` (of the true class) and
+        ``margin`` (lead of the predicted class over the next), all in 0…1, ``wrong``, and ``row``, the image's row
+        in ``said``.
     """
     rows = np.arange(len(said.y_true))
     predicted = said.y_prob.argmax(axis=1)
@@ -126,6 +127,7 @@ def answers(run: Run, said: Predictions) -> pd.DataFrame:
             "predicted_index": predicted,
             "probability": said.y_prob[rows, predicted],
             "true_probability": said.y_prob[rows, said.y_true],
+            "margin": margins(said.y_prob),
             "wrong": predicted != said.y_true,
             "row": rows,
         }

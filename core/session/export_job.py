@@ -20,7 +20,7 @@ from core.errors import JobError, UnreadableImage
 from core.exports import FORMATS, Certificate
 from core.queue import Job
 from core.session.executor import Context
-from core.session.predict_job import Predictor, load_predictor
+from core.session.predict_job import Predictor, load_predictor, title
 
 NUM_CALIBRATION = 100
 """Training pictures that choose the ranges of 8-bit numbers."""
@@ -39,7 +39,7 @@ def do_export(context: Context, job: Job) -> dict[str, Any]:
             f"The run {run.id} is {run.state}, so it has no model to export. Choose a finished run."
         )
     root = datasets.get(context.workspace, run.dataset_id).root
-    predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job))
+    predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job), title(run))
     with _workplace(runs.folder(context.workspace, run.id)) as package:
         return _export(context, predictor, exports.validate(job.args["formats"]), root, package)
 
@@ -69,11 +69,13 @@ def _export(
     context.stage("prepare")
     model = export.whole_model(predictor.backbone, predictor.head, recipe.pooling, run.temperature)
     model.save(package / FORMATS["keras"].file)
+    context.check()
     export.write_kit(package, run, recipe, size)
     paths = [root / path for path in said.images["path"]]
     export.write_golden(
         package / "golden", paths, list(said.images["label"]), size, recipe.resize, predictor.predict
     )
+    context.check()
     calibration = _calibration(predictor, [root / path for path in split["path"][split["split"] == "train"]])
     context.stage("convert")
     troubles = export.convert(package, formats, calibration, context.progress)

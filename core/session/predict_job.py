@@ -50,7 +50,7 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         raise JobError(
             f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run."
         )
-    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job), _name(run))
+    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job), title(run))
     paths = [Path(path) for path in job.args["paths"]]
     recipe, size = predictor.recipe, predictor.backbone.image_size
     context.stage("predict")
@@ -62,7 +62,7 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
     return {"predictions": answers}
 
 
-def _name(run: runs.Run) -> str:
+def title(run: runs.Run) -> str:
     """Return what people know a run's model as."""
     return f"{catalog.get(recipes.from_json(run.recipe).backbone).title}, trained"
 

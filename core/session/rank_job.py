@@ -37,8 +37,9 @@ def do_rank(context: Context, job: Job) -> dict[str, Any]:
     """
     recipe = recipes.preset("linear-probe")
     fractions = tuple(job.args["fractions"])
-    recipe = Recipe(fractions=fractions, seed=job.args["seed"], keep_given=job.args.get("keep_given", True))
-    material = gather(context, job, recipe)
+    keep_given = job.args.get("keep_given", True)  # jobs of an older Graft do not say
+    split = Recipe(fractions=fractions, seed=job.args["seed"], keep_given=keep_given)
+    material = gather(context, job, split)
     material, num_available = _judging(material)
     fold = splits.folds(material.table, NUM_FOLDS, SEED).to_numpy()
     names = list(job.args["backbones"])

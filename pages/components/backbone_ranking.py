@@ -13,7 +13,7 @@ from pages.components import job as job_view
 from pages.components import shell
 from pages.components.dataset import SplitSummary
 from pages.components.figure import figure
-from pages.components.text import percent, plain, t, told
+from pages.components.text import language, percent, plain, t, told
 
 KEY = "backbone_ranking"
 
@@ -113,17 +113,19 @@ def _chart(found: Ranking, titles: dict[str, str]) -> None:
     points = pd.DataFrame(
         {
             "name": [titles[entry.backbone] for entry in found.judged],
-            "cost": [entry.ms_per_image for entry in found.judged],
-            "accuracy": [entry.accuracy for entry in found.judged],
+            "x": [entry.ms_per_image for entry in found.judged],
+            "y": [entry.accuracy for entry in found.judged],
             "low": [entry.low for entry in found.judged],
             "high": [entry.high for entry in found.judged],
-            "marked": [entry.is_as_good for entry in found.judged],
+            "kind": [
+                t("ranking.as_good") if entry.is_as_good else t("ranking.less_good") for entry in found.judged
+            ],
         }
     )
     best = found.judged[0]
     alt = t("ranking.alt", n=len(points), best=titles[best.backbone], accuracy=percent(best.accuracy))
-    figure(charts.accuracy_scatter(points, t("ranking.time"), "ms"), "ranking_chart", alt)
-    st.caption(t("ranking.marked"))
+    drawn = charts.cost_scatter(points, t("ranking.time_axis"), t("ranking.accuracy"), language(), named=True)
+    figure(drawn, "ranking_chart", alt)
 
 
 def _table(dataset: Dataset, found: Ranking, titles: dict[str, str]) -> None:

@@ -11,7 +11,8 @@ import streamlit as st
 
 from core import charts
 from core.charts import shorten
-from core.evaluation import ClassScores
+from core.evaluation import CLASS_MEASURES, ClassScores
+from pages.components.csv_file import csv_button
 from pages.components.figure import figure
 from pages.components.text import code, language, one_line, t
 
@@ -21,6 +22,8 @@ NAME_WIDTHS, LETTER_WIDTH = (90, 200), 7.2
 """Pixels of the narrowest and the widest column of class names, and of an average letter."""
 MAX_NAME_LENGTH = 26
 """Characters of a name that fit into the widest; longer ones are shortened in their middle."""
+FURTHER = ("specificity", "average_precision", "roc_auc")
+"""Measures of the table that stand to the right of those most people look for."""
 MIN_TABLE_WIDTH = 400
 """Pixels; where less is left, the bars stand below the table."""
 
@@ -52,12 +55,22 @@ def _table(per_class: Sequence[ClassScores], run_id: str) -> None:
     names = [shorten(one_line(row.name), MAX_NAME_LENGTH) for row in per_class]
     scores = pd.DataFrame(
         [
-            (name, row.f1, row.precision, row.recall, row.support)
+            (
+                name,
+                row.f1,
+                _interval(row, "f1"),
+                row.precision,
+                row.recall,
+                row.support,
+                row.specificity,
+                row.average_precision,
+                row.roc_auc,
+            )
             for name, row in zip(names, per_class, strict=True)
         ],
-        columns=["name", "f1", "precision", "recall", "support"],
+        columns=["name", "f1", "interval", "precision", "recall", "support", *FURTHER],
     )
-    scores.loc[scores["support"] == 0, ["precision", "recall", "f1"]] = None
+    scores.loc[scores["support"] == 0, ["precision", "recall", "f1", "interval"]] = None
     st.dataframe(
         scores,
         hide_index=True,
@@ -75,11 +88,37 @@ def _table(per_class: Sequence[ClassScores], run_id: str) -> None:
             "support": st.column_config.NumberColumn(
                 t("evaluation.support"), help=t("term.support"), width=76
             ),
+            "interval": st.column_config.TextColumn(
+                t("measures.interval"), help=t("evaluation.interval"), width=112
+            ),
+            **{
+                name: st.column_config.NumberColumn(
+                    t(f"measure.{name}.name"), help=t(f"measure.{name}.means"), format="%.3f", width=92
+                )
+                for name in FURTHER
+            },
         },
         placeholder=t("evaluation.no_score"),
         key=f"classes_{run_id}",
         alt=t("evaluation.classes"),
     )
+    csv_button(_with_intervals(per_class), f"classes-{run_id}", key="classes_csv")
+
+
+def _with_intervals(per_class: Sequence[ClassScores]) -> pd.DataFrame:
+    rows = []
+    for scores in per_class:
+        row: dict[str, object] = {"class": scores.name, "images": scores.support}
+        for measure in CLASS_MEASURES:
+            value, low, high = scores.estimate(measure)
+            row |= {measure: value, f"{measure}_low": low, f"{measure}_high": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _interval(scores: ClassScores, measure: str) -> str:
+    low, high = scores.intervals.get(measure, (0.0, 1.0))
+    return f"{low:.2f} – {high:.2f}"
 
 
 def _name_width(names: Sequence[str]) -> int:

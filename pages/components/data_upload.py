@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.typing import UploadedFile
 
 from core import datasets, queue
 from core.queue import Job
 from pages.components import shell
 from pages.components.text import code, t
 
+Uploaded = UploadedFile | list[UploadedFile]
+
 KINDS = ("zip", "folder")
 _TURN = "upload_turn"
 """Counts what was taken: another key empties the field, and with it the memory that the upload held."""
+
+_TAKEN = "upload_taken"
 
 
 def show(busy: bool, begun: str) -> None:
@@ -33,31 +38,34 @@ def show(busy: bool, begun: str) -> None:
         key="upload_kind",
         label_visibility="collapsed",
     )
-    key = f"upload_{kind}_{st.session_state.get(_TURN, 0)}"
-    st.file_uploader(
+    uploaded = st.file_uploader(
         t(f"upload.{kind}"),
         type="zip" if kind == "zip" else None,
         accept_multiple_files=False if kind == "zip" else "directory",
-        key=key,
+        key=f"upload_{kind}_{st.session_state.get(_TURN, 0)}",
         disabled=busy,
-        on_change=_take,
-        args=(key, begun),
     )
     st.caption(t("upload.limits", files=f"{most.max_files:,}", gb=f"{most.max_bytes / 1e9:g}"))
+    # Not a callback: one that takes long runs again when another part of the page runs meanwhile.
+    if uploaded and _first(uploaded).file_id != st.session_state.get(_TAKEN):
+        with shell.errors():
+            _take(uploaded, begun)
+            st.rerun()
 
 
-def _take(key: str, begun: str) -> None:
-    """Put aside what was uploaded and have it unpacked."""
-    uploaded = st.session_state.get(key)
-    if not uploaded:
-        return
-    with shell.errors():
-        workspace = shell.workspace()
-        if isinstance(uploaded, list):
-            token, name = datasets.stage_files(workspace, uploaded), uploaded[0].name
-        else:
-            token, name = datasets.stage_zip(workspace, uploaded), uploaded.name
-        st.session_state[begun] = queue.submit(workspace, "upload", {"token": token, "name": name}).id
+def _first(uploaded: Uploaded) -> UploadedFile:
+    return uploaded[0] if isinstance(uploaded, list) else uploaded
+
+
+def _take(uploaded: Uploaded, begun: str) -> None:
+    """Put aside what was uploaded and have it unpacked; the same upload is taken once."""
+    first, workspace = _first(uploaded), shell.workspace()
+    st.session_state[_TAKEN] = first.file_id
+    if isinstance(uploaded, list):
+        token = datasets.stage_files(workspace, uploaded)
+    else:
+        token = datasets.stage_zip(workspace, uploaded)
+    st.session_state[begun] = queue.submit(workspace, "upload", {"token": token, "name": first.name}).id
     st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
 
 

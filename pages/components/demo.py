@@ -60,7 +60,7 @@ def _show(run: Run) -> None:
         key = f"demo_camera_{turn}"
         st.camera_input(t("predict.camera"), key=key, on_change=_take, args=(key, run))
         st.caption(t("predict.camera_text"))
-    show_answers(run, asked(run), lambda paths: ask(run, paths))
+    show_answers(run, asked(run), lambda paths: ask(run, paths), why=False)
 
 
 def _take(key: str, run: Run) -> None:
@@ -70,8 +70,9 @@ def _take(key: str, run: Run) -> None:
     files: list[BinaryIO] = received if isinstance(received, list) else [received]
     st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
     with shell.errors():
-        demonstration.require_room(
-            len(files), queue.list_jobs(shell.workspace(), active=True, kind="predict")
-        )
+        waiting = queue.list_jobs(shell.workspace(), active=True, kind="predict")
+        demonstration.require_room(len(files), waiting)
         token = inbox.put(shell.workspace(), files, demonstration.MAX_BYTES)
-        ask(run, list(inbox.photos(shell.workspace(), token)))
+        found = list(inbox.photos(shell.workspace(), token))
+        demonstration.require_room(len(found), waiting)  # of a zip more may come out than went in
+        ask(run, found)

@@ -1,7 +1,8 @@
-"""Photos with what they are and what the model took them for; a click opens one large."""
+"""Photos with what they are and what the model took them for; a click opens one large, with those beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +12,50 @@ import streamlit as st
 from core import charts, images
 from core.evaluation import top_classes
 from core.runs import Predictions, Run
-from pages.components import photos
+from pages.components import address, photos, shell
+from pages.components.explanation import show_explanation
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery, pager
+from pages.components.photo_decisions import decide
 from pages.components.text import code, language, percent, t
 
 PAGE_SIZE = 24
+PHOTO = "photo"
+"""Name in the URL of the photo that is open: its row among what the run says about the split."""
 
 
-def photo_gallery(
-    run: Run, root: Path | None, table: pd.DataFrame, said: Predictions, key: str, label: str
-) -> None:
+def photo_gallery(root: Path | None, table: pd.DataFrame, key: str, label: str) -> int | None:
     """Show rows of :func:`core.runs.answers` as pictures, a page of them at a time.
 
     Args:
-        run: The run they belong to.
         root: The dataset's folder; None where it is gone.
         table: The rows to show, in order.
-        said: What the run says about the split.
         key: Of the widgets.
         label: What a screen reader says the pictures are.
+
+    Returns:
+        The ``row`` of the picture that was opened just now, else None.
     """
     num_pages = max(1, -(-len(table) // PAGE_SIZE))
     page = pager(num_pages, key=f"{key}_page_{len(table)}")
     rows = table.iloc[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     shown = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
     opened = gallery([_item(root, row) for row in shown], key=key, label=label)
-    for row in shown:
-        if str(row["row"]) == opened:
-            _show(run, root, row, said)
+    return None if opened is None else int(opened)
+
+
+def put_into_url(row: int | None) -> None:
+    """Have the photo of this row opened, where one was chosen just now."""
+    if row is not None:
+        address.write({PHOTO: str(row)})
+
+
+def show_one(run: Run, root: Path | None, rows: pd.DataFrame, opened: int | None, said: Predictions) -> None:
+    """Open the photo of a row that was chosen just now, if any, by itself."""
+    if opened is not None:
+        found = rows[rows["row"] == opened].iloc[0]
+        row = {str(name): value for name, value in found.items()}
+        st.dialog(t("photo.title"), width="large")(_about)(run, root, row, said)
 
 
 def _item(root: Path | None, row: dict[str, Any]) -> Item:
@@ -61,8 +77,67 @@ def _item(root: Path | None, row: dict[str, Any]) -> Item:
     )
 
 
-@st.dialog(t("photo.title"), width="large")
-def _show(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) -> None:
+def show_chosen(
+    run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions, lists: Sequence[pd.DataFrame]
+) -> None:
+    """Open the photo that the URL names, if any, with a way to those beside it in the first list that holds it.
+
+    Args:
+        run: The run they belong to.
+        root: The dataset's folder; None where it is gone.
+        answers: One row per image of the split.
+        said: What the run says about the split.
+        lists: The lists on the page.
+    """
+    st.session_state[f"_written_{PHOTO}"] = True  # so that other pages take it out of the URL
+    named = st.query_params.get(PHOTO, "")
+    if not named.isdecimal() or not (answers["row"] == int(named)).any():
+        address.write({PHOTO: None})
+        return
+    rows = next((table for table in lists if (table["row"] == int(named)).any()), answers)
+    st.dialog(t("photo.title"), width="large", on_dismiss=_close)(_large)(
+        run, root, answers, said, [int(row) for row in rows["row"]]
+    )
+
+
+def _close() -> None:
+    address.write({PHOTO: None})
+
+
+def _open(row: int) -> None:
+    address.write({PHOTO: str(row)})
+
+
+def _large(
+    run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions, rows: Sequence[int]
+) -> None:
+    named = st.query_params.get(PHOTO, "")
+    place = rows.index(int(named)) if named.isdecimal() and int(named) in rows else 0
+    found = answers[answers["row"] == rows[place]].iloc[0]
+    row = {str(name): value for name, value in found.items()}
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        _step(t("photo.previous"), "left", rows[max(0, place - 1)], disabled=place == 0)
+        st.caption(t("photo.place", place=f"{place + 1:,}", total=f"{len(rows):,}"), width="content")
+        last = len(rows) - 1
+        _step(t("photo.next"), "right", rows[min(last, place + 1)], disabled=place == last)
+    _about(run, root, row, said)
+    if root is not None:
+        show_explanation(run, root, row)
+
+
+def _step(label: str, arrow: str, row: int, *, disabled: bool) -> None:
+    st.button(
+        label,
+        key=f"photo_{arrow}",
+        icon=f":material/arrow_{'back' if arrow == 'left' else 'forward'}:",
+        shortcut=arrow,
+        on_click=_open,
+        args=(row,),
+        disabled=disabled,
+    )
+
+
+def _about(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) -> None:
     picture, found = photos.large(root or Path(), row["path"], row["sha256"])
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -84,3 +159,5 @@ def _show(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) -
             key=f"probabilities_{row['row']}",
             alt=t("photo.bars_alt"),
         )
+        with shell.errors():
+            decide(run, row)

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from core.charts import confusion_shades, shade_colors, shorten
+from core.charts import confusion_shades, confusion_shares, shade_colors, shorten
 from pages.components.text import one_line, t
+
+Shows = Literal["counts", "share", "predicted"]
 
 MAX_NAME_LENGTH = (
     20  # characters of a class beside its row and above its column; the whole name is in the tooltip
@@ -37,8 +39,10 @@ def confusion_matrix(
     matrix: npt.NDArray[np.integer],
     class_names: Sequence[str],
     key: str,
-    normalize: bool = False,
+    shows: Shows = "counts",
     *,
+    classes: Sequence[int] | None = None,
+    without_diagonal: bool = False,
     corner: str = "",
     alt: str = "",
 ) -> tuple[int, int] | None:
@@ -51,13 +55,18 @@ def confusion_matrix(
         matrix: Counts, shape (classes, classes); rows are true, columns predicted.
         class_names: Names in the order of rows and columns; none is read as Markdown or HTML.
         key: Of the widget; ``choose`` sets its cell.
-        normalize: Write percentages of the true class instead of counts. The colours show these in any case.
+        shows: Write counts, or percentages of the true class, or of the predicted one. The colours show the share of
+            the true class, unless it is that of the predicted one that is written.
+        classes: Indices of the classes to draw, in order; by default all as given.
+        without_diagonal: Draw what is right as empty, and the largest of the other shares in the strongest colour.
         corner: Words above the true classes, such as "True ↓  Predicted →".
         alt: What a screen reader says the table is.
 
     Returns:
-        ``(true_index, predicted_index)`` of the chosen cell, or None.
+        ``(true_index, predicted_index)`` of the chosen cell among all classes, or None.
     """
+    drawn = tuple(range(len(class_names)) if classes is None else (int(index) for index in classes))
+    names = [class_names[index] for index in drawn]
     # Only Python keeps the choice: what a browser keeps of a component, it would send again after ``choose``.
     chosen = _chosen(st.session_state.get(key), len(class_names))
     _component(
@@ -65,13 +74,15 @@ def confusion_matrix(
         data={
             "label": alt,
             "corner": corner,
-            "chosen": chosen,
-            "names": [one_line(name) for name in class_names],
-            "shown": _shown(class_names),
-            **_cells(matrix, normalize),
-            **_words(len(class_names)),
+            "chosen": [drawn.index(index) for index in chosen]
+            if chosen and set(chosen) <= set(drawn)
+            else None,
+            "names": [one_line(name) for name in names],
+            "shown": _shown(names),
+            **_cells(matrix, drawn, shows, without_diagonal),
+            **_words(len(names), shows),
         },
-        on_choose_change=partial(_follow, key),
+        on_choose_change=partial(_follow, key, drawn),
     )
     return chosen
 
@@ -86,11 +97,11 @@ def choose_none(key: str) -> None:
     st.session_state[key] = {"cell": None}
 
 
-def _follow(key: str) -> None:
-    """Take over what the visitor chose: row and column, or nothing."""
+def _follow(key: str, drawn: Sequence[int]) -> None:
+    """Take over what the visitor chose: row and column among those drawn, or nothing."""
     match st.session_state[key].get("choose"):
-        case [int(true_index), int(predicted_index)]:
-            choose(key, true_index, predicted_index)
+        case [int(row), int(column)] if 0 <= row < len(drawn) and 0 <= column < len(drawn):
+            choose(key, drawn[row], drawn[column])
         case _:
             choose_none(key)
 
@@ -103,15 +114,19 @@ def _chosen(state: Any, num_classes: int) -> tuple[int, int] | None:
     return None
 
 
-def _cells(matrix: npt.NDArray[np.integer], normalize: bool) -> dict[str, Any]:
-    totals = matrix.sum(axis=1)
-    shares = matrix / np.maximum(totals, 1)[:, None]
+def _cells(
+    matrix: npt.NDArray[np.integer], drawn: Sequence[int], shows: Shows, without_diagonal: bool
+) -> dict[str, Any]:
+    part = np.ix_(drawn, drawn)
+    of = "predicted" if shows == "predicted" else "true"
     return {
-        "counts": [[f"{number:,}" for number in row] for row in matrix.tolist()],
-        "shares": [[_percent(100 * share) for share in row] for row in shares.tolist()],
-        "totals": [f"{total:,}" for total in totals.tolist()],
-        "show": "shares" if normalize else "counts",
-        "shades": confusion_shades(matrix).tolist(),
+        "counts": [[f"{number:,}" for number in row] for row in matrix[part].tolist()],
+        "shares": [
+            [_percent(100 * share) for share in row] for row in confusion_shares(matrix, of)[part].tolist()
+        ],
+        "totals": [f"{total:,}" for total in matrix.sum(axis=1)[list(drawn)].tolist()],
+        "show": "counts" if shows == "counts" else "shares",
+        "shades": confusion_shades(matrix, of, without_diagonal=without_diagonal)[part].tolist(),
         "colors": {"light": shade_colors(dark=False), "dark": shade_colors(dark=True)},
     }
 
@@ -120,12 +135,13 @@ def _percent(share: float) -> str:
     return f"{share:.0f}\u00a0%" if share == 0 or share >= 0.5 else "<1\u00a0%"
 
 
-def _words(num_classes: int) -> dict[str, Any]:
+def _words(num_classes: int, shows: Shows) -> dict[str, Any]:
     """Return what the browser says about cells and rows: for one picture and for more, with fields to fill in."""
     fields = {"true": "{true}", "predicted": "{predicted}", "share": "{share}"}
+    of = "_of_predicted" if shows == "predicted" else ""
     return {
-        "right": [t("evaluation.matrix_right", n=n, **fields) for n in (1, "{n}")],
-        "wrong": [t("evaluation.matrix_wrong", n=n, **fields) for n in (1, "{n}")],
+        "right": [t(f"evaluation.matrix_right{of}", n=n, **fields) for n in (1, "{n}")],
+        "wrong": [t(f"evaluation.matrix_wrong{of}", n=n, **fields) for n in (1, "{n}")],
         "row": [t("evaluation.matrix_row", n=n, **fields) for n in (1, "{n}")],
         "scrolls": t("evaluation.matrix_scrolls", n=num_classes),
     }

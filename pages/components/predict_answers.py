@@ -15,19 +15,23 @@ from pages.components import job as job_view
 from pages.components import photos, shell
 from pages.components.figure import figure
 from pages.components.gallery import Item, Mark, gallery, pager
+from pages.components.predict_why import show_why
 from pages.components.text import code, language, percent, plain, t
 
 PAGE_SIZE = 24
 Answer = Mapping[str, Any]
 
 
-def show_answers(run: Run, jobs: Sequence[Job], retry: Callable[[Sequence[Path]], None]) -> None:
+def show_answers(
+    run: Run, jobs: Sequence[Job], retry: Callable[[Sequence[Path]], None], *, why: bool = True
+) -> None:
     """Draw how the jobs that answer are going, and their answers.
 
     Args:
         run: The run that was asked first.
         jobs: Its job, and that of another run asked about the same photos, if one was.
         retry: Asks about the same photos once more.
+        why: Whether to offer reasons, which show training pictures.
     """
     for job in jobs:
         if job.state != "done":
@@ -39,6 +43,8 @@ def show_answers(run: Run, jobs: Sequence[Job], retry: Callable[[Sequence[Path]]
     names = inbox.names(shell.workspace(), [Path(answer["path"]) for answer in said[0]])
     if len(said[0]) == 1:
         _one(jobs, [found[0] for found in said], names)
+        if why and "error" not in said[0][0]:
+            show_why(run, said[0][0]["path"], said[0][0]["predicted"])
     else:
         _many(run, done, said, names)
 

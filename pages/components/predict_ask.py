@@ -17,8 +17,8 @@ from pages.components.predict_answers import show_answers
 from pages.components.text import t
 
 WAYS = ("photos", "camera", "test", "folder")
-TEST_PAGE = 12
-"""Pictures of the test split that are offered at a time."""
+TEST_PAGE = 7
+"""Pictures of the test split that are offered at a time: a row, so that the answer below is in sight."""
 _SUFFIXES = tuple(
     sorted(suffix.lstrip(".") for name in images.FORMATS for suffix in images.suffixes_of(name))
 )
@@ -123,7 +123,7 @@ def _test(run: Run, other: Run | None) -> None:
     with shell.errors():
         root = datasets.get(shell.workspace(), run.dataset_id).root
         split = runs.load_split(shell.workspace(), run.id)
-        table = split[split["split"] == "test"].reset_index(drop=True)
+        table = split[split["split"] == "test"].sort_values("sha256")  # all classes mixed, always alike
         st.caption(t("predict.test_text"))
         page = pager(-(-len(table) // TEST_PAGE), key=f"predict_test_page_{run.id}")
         shown = table.iloc[(page - 1) * TEST_PAGE : page * TEST_PAGE]

@@ -32,9 +32,10 @@ ICONS = {
     "training": "model_training",
     "evaluation": "fact_check",
     "predict": "image_search",
+    "runs": "history",
 }
 
-EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows")
+EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo")
 """What the Evaluation page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
@@ -51,7 +52,7 @@ STYLE = """<style>
   repeat(auto-fit, minmax(clamp((100% - 2rem) / 3, (42rem - 100%) * 999, 100%), 1fr)) !important; }
 /* Pairs of classes, one a row: their number, and the two names in columns. */
 .st-key-pairs button, .st-key-pairs button :is(div, span) { width: 100%; text-align: start; }
-.st-key-pairs button p { display: grid; grid-template-columns: 2rem minmax(0, 1fr) 1rem minmax(0, 1fr);
+.st-key-pairs button p { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr) 1rem minmax(0, 1fr);
   gap: 0.25rem; align-items: baseline; max-width: 20rem; }
 .st-key-pairs button code { justify-self: start; white-space: normal; overflow-wrap: anywhere; }
 .graft-chips { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; font-size: 0.875rem; line-height: 1.5; }

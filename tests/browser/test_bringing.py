@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from core import datasets, queue
+from core import audit, datasets, metadata, queue
 from core.session.data_jobs import do_upload
 from core.session.executor import Context, Warm
 from core.workspace import Workspace
@@ -118,3 +119,31 @@ def test_a_hostile_zip_is_refused_with_a_reason_and_a_good_one_becomes_the_datas
     (dataset,) = datasets.list_datasets(workspace)
     assert dataset.root.is_relative_to(workspace.uploads_dir)
     assert list(workspace.uploads_dir.iterdir()) == [dataset.root]
+
+
+def test_split_twins_means_and_filters_are_accessible(
+    world: tuple[str, Workspace, Path], open_page: Callable[..., Page]
+) -> None:
+    url, workspace, home = world
+    root = home / "split"
+    write_classes(root / "train", {"owl": 8, "wren": 8})
+    write_classes(root / "test", {"owl": 3, "wren": 3}, first_seed=50)
+    shutil.copy(root / "train" / "owl" / "000.png", root / "test" / "owl" / "twin.png")
+    (root / "metadata.csv").write_text("path,camera\ntrain/owl/000.png,Canon\ntrain/wren/000.png,Nikon\n")
+    dataset = datasets.add_folder(workspace, root)
+    table = audit.audit(workspace, dataset)
+    audit.update_class_means(workspace, dataset, table)
+    metadata.update(workspace, dataset, table["path"].tolist())
+
+    page = open_page(f"{url}/data?dataset={dataset.id}")
+    page.get_by_role("button", name="Filter by metadata").click()
+    expect(page.get_by_role("combobox", name="camera")).to_be_visible()
+    accessible(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("tab", name="Classes and split").click()
+    expect(page.get_by_text("1 of 7 test pictures had a twin in train")).to_be_visible()
+    expect(page.get_by_role("img", name="Mean of 11 pictures of owl")).to_be_visible()
+    settle(page)
+    accessible(page)
+    page.get_by_text("Make a new one").click()
+    expect(page.get_by_text("to learn from", exact=False).first).to_be_visible()

@@ -1,0 +1,182 @@
+"""A run's scores on a split with their intervals, what they are held against, and how honest its probabilities are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core import charts, conclusions, runs
+from core.evaluation import Estimate, Evaluation, Judgement
+from core.runs import Reference, Run
+from core.words import quoted, sentence
+from pages.components import shell, split_name
+from pages.components.csv_file import csv_button
+from pages.components.figure import figure
+from pages.components.text import code, language, percent, t, told
+
+CLEAR_BELOW = 0.05
+"""P-values below it are called a real difference, those from it on are not."""
+IN_NATS = "log_loss"
+
+
+def show_scores(run: Run, judgement: Judgement, split: str) -> None:
+    """Draw the verdict, the scores that matter most, all others in a table, and what bears on them."""
+    scores = judgement.scores
+    right = round(scores.accuracy.value * scores.num_images)
+    st.markdown(t(f"evaluation.verdict_{split}", right=f"{right:,}", total=f"{scores.num_images:,}"))
+    with st.container(horizontal=True, gap="medium"):
+        _metric(t("evaluation.accuracy"), scores.accuracy, percent, t("term.accuracy"))
+        _metric(t("evaluation.macro_f1"), scores.macro_f1, "{:.3f}".format, t("term.macro_f1"))
+        st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
+    st.caption(t("evaluation.interval"))
+    split_name.of_run(run)
+    if left_out := [row.name for row in scores.per_class if not row.support]:
+        st.caption(told(sentence("evaluation.left_out", n=len(left_out), names=quoted(left_out))))
+    if split == "test":
+        _looked(run)
+    else:
+        st.info(t(f"evaluation.not_test_{split}"), icon=":material/info:")
+    with st.expander(t("measures.title"), icon=":material/table_rows:"):
+        _measures(scores, run, split)
+
+
+def _metric(label: str, estimate: Estimate, write: Callable[[float], str], help_text: str) -> None:
+    st.metric(
+        label,
+        write(estimate.value),
+        delta=between(estimate, write),
+        delta_color="off",
+        delta_arrow="off",
+        width="content",
+        help=help_text,
+    )
+
+
+def between(estimate: Estimate, write: Callable[[float], str]) -> str:
+    """Return the interval of an estimate in words."""
+    return t("evaluation.between", low=write(estimate.low), high=write(estimate.high))
+
+
+def _looked(run: Run) -> None:
+    """Count this look at test, once per visitor and run, and say how many there were."""
+    key = f"_looked_{run.id}"
+    if key not in st.session_state:
+        st.session_state[key] = True
+        with shell.errors():
+            runs.note_look(shell.workspace(), run.id)
+    times, others = runs.num_looks(shell.workspace(), run)
+    st.caption(t("evaluation.looks", n=times, runs=others))
+
+
+def _measures(scores: Evaluation, run: Run, split: str) -> None:
+    st.caption(t("measures.text"))
+    if scores.num_groups < scores.num_images:
+        st.caption(t("measures.groups", n=scores.num_groups, images=f"{scores.num_images:,}"))
+    st.dataframe(
+        pd.DataFrame([_row(name, estimate) for name, estimate in scores.measures.items()]),
+        hide_index=True,
+        column_config={
+            "measure": st.column_config.TextColumn(t("measures.measure"), width=190),
+            "value": st.column_config.TextColumn(t("measures.value"), width=84, alignment="right"),
+            "interval": st.column_config.TextColumn(t("measures.interval"), width=160, alignment="right"),
+            "means": st.column_config.TextColumn(t("measures.means")),
+        },
+        placeholder=t("evaluation.no_score"),
+        key=f"measures_{run.id}_{split}",
+        alt=t("measures.title"),
+    )
+    rows = [(name, *estimate) for name, estimate in scores.measures.items()]
+    csv_button(
+        pd.DataFrame(rows, columns=["measure", "value", "low", "high"]),
+        f"measures-{run.id}-{split}",
+        key="measures_csv",
+    )
+
+
+def _row(name: str, estimate: Estimate) -> dict[str, str | None]:
+    defined = not math.isnan(estimate.value)
+    return {
+        "measure": t(f"measure.{name}.name"),
+        "value": f"{estimate.value:.3f}" if defined else None,
+        "interval": between(estimate, "{:.3f}".format) if defined else None,
+        "means": t(f"measure.{name}.means"),
+    }
+
+
+def show_references(run: Run, accuracy: Estimate, references: Sequence[Reference], split: str) -> None:
+    """Draw what the accuracy is held against, beside each other, each in words."""
+    st.header(t("reference.title"), anchor=False)
+    lines = [
+        f"| {t('against.model')} | {t('reference.accuracy', split=t(f'split.{split}'))} | {t('reference.lead')} | |",
+        "|:--|--:|--:|:--|",
+        f"| {t('against.this')} | {percent(accuracy.value)} ({between(accuracy, percent)}) | | |",
+        *(_reference_line(reference) for reference in references),
+    ]
+    st.markdown("\n".join(lines))
+    if run.controls:
+        controls = {name: percent(run.controls[name]) for name in ("pretrained", "random", "pixels")}
+        st.caption(t("reference.controls", n=run.controls["num_val"], **controls))
+
+
+def _reference_line(reference: Reference) -> str:
+    lead = reference.lead
+    name = code(reference.name)
+    if reference.kind == "before":
+        name = code(run_title(reference.name))
+    points = {
+        "value": conclusions.points(lead.value),
+        "low": conclusions.points(lead.low),
+        "high": conclusions.points(lead.high),
+    }
+    return (
+        f"| {t(f'reference.{reference.kind}', name=name.replace('|', ' '), n=reference.num_images)} "
+        f"| {percent(reference.accuracy.value)} ({between(reference.accuracy, percent)}) "
+        f"| {t('against.points', **points)} | {difference_in_words(lead.value, reference.p_value)} |"
+    )
+
+
+def run_title(run_id: str) -> str:
+    """Return what a run is called: the name that people gave it, or its backbone and when it was started."""
+    name = runs.labels(shell.workspace(), run_id).name
+    return name or shell.run_name(runs.get(shell.workspace(), run_id))
+
+
+def difference_in_words(lead: float, p_value: float) -> str:
+    """Say what McNemar's test says of a lead."""
+    if p_value >= CLEAR_BELOW:
+        return t("reference.no_difference", p=_p(p_value))
+    return t("reference.better" if lead > 0 else "reference.worse", p=_p(p_value))
+
+
+def _p(p_value: float) -> str:
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def show_reliability(run: Run, judgement: Judgement, split: str) -> None:
+    """Draw whether the probabilities mean what they say, before and after calibration."""
+    st.header(t("reliability.title"), anchor=False)
+    before, after = judgement.before.error, judgement.after.error
+    st.markdown(
+        t(
+            "reliability.verdict",
+            before=percent(before.value),
+            after=percent(after.value),
+            t=f"{run.temperature:.2f}",
+        )
+    )
+    st.caption(t("reliability.text", before=between(before, percent), after=between(after, percent)))
+    figure(
+        charts.reliability_diagram(judgement.before, judgement.after, language()),
+        key=f"reliability_{run.id}_{split}",
+        alt=t("reliability.alt"),
+    )
+    rows = [
+        (name, part.low, part.high, part.num_images, part.confidence, *part.accuracy)
+        for name, found in (("before", judgement.before), ("after", judgement.after))
+        for part in found.bins
+    ]
+    columns = ["probabilities", "from", "to", "images", "confidence", "accuracy", "low", "high"]
+    csv_button(pd.DataFrame(rows, columns=columns), f"reliability-{run.id}-{split}", key="reliability_csv")

@@ -1,0 +1,65 @@
+"""What a run is called by its recipe and its state, and how it is deleted."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import recipes, runs
+from core.errors import RecipeError
+from core.runs import Run
+from pages.components import shell
+from pages.components.text import code, t
+
+IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "keep_given", "seed"}
+"""Fields that have a column of their own, or are chosen with the dataset."""
+
+
+def recipe_name(run: Run, sample: str) -> str:
+    """Return the preset that a run was made with; where more was changed than what has a column, its stages."""
+    if not run.recipe:
+        return ""
+    stages = t("runs.two_stages") if run.recipe.get("fine_tune_epochs") else t("runs.one_stage")
+    try:
+        recipe = recipes.from_json(run.recipe)
+    except RecipeError:  # of a newer Graft
+        return stages
+    for name in recipes.PRESETS:
+        preset = recipes.preset(name, sample)
+        changed = set(recipes.differences(recipe, preset)) - IN_OTHER_PLACES
+        if not changed and bool(preset.fine_tune_epochs) == bool(recipe.fine_tune_epochs):
+            return t(f"recipe.{name}.title")
+    return t("runs.changed", recipe=stages)
+
+
+def state_name(run: Run) -> str:
+    """Return the state of a run in words, also whether a training that is done was stopped."""
+    return t("runs.stopped") if run.stopped and run.state == "done" else t(f"state.{run.state}")
+
+
+def delete_button(run: Run) -> None:
+    """Offer to delete a run, once it is not under way; asks again first."""
+    if run.state not in runs.ACTIVE_STATES and st.button(
+        t("runs.delete"), icon=":material/delete:", key="delete_run"
+    ):
+        _confirm_delete(run)
+
+
+@st.dialog(t("runs.delete_title"))
+def _confirm_delete(run: Run) -> None:
+    st.markdown(t("runs.delete_text", run=code(shell.run_name(run))))
+    if st.button(
+        t("runs.delete_yes"),
+        type="primary",
+        icon=":material/delete:",
+        key="delete_run_yes",
+        on_click=_delete,
+        args=(run.id,),
+    ):
+        st.rerun()
+
+
+def _delete(run_id: str) -> None:
+    with shell.errors():
+        runs.delete(shell.workspace(), run_id)
+        if shell.current("run") is None:
+            shell.choose("run", None)

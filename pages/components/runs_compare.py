@@ -1,0 +1,166 @@
+"""Two or more runs on the same photos: scores, a test in words, what was fixed and broken, and what was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core import charts, runs
+from core.conclusions import points
+from core.runs import Compared, Run
+from pages.components import shell
+from pages.components.csv_file import csv_button
+from pages.components.errors_gallery import photo_gallery, show_one
+from pages.components.evaluation_run import root_of
+from pages.components.evaluation_scores import between, difference_in_words
+from pages.components.figure import figure
+from pages.components.runs_list import name_of
+from pages.components.text import language, percent, t
+
+SPLITS = ("val", "test")
+MEASURES = ("accuracy", "macro_f1", "log_loss", "matthews")
+MAX_RUNS = 6
+
+
+@st.cache_data(max_entries=4, max_size="512MB", show_spinner=False)
+def _compared(home: Path, run_ids: tuple[str, ...], split: str, _temperatures: tuple[float, ...]) -> Compared:
+    return runs.compare(shell.workspace(), run_ids, split)
+
+
+def comparison(chosen: Sequence[Run]) -> None:
+    """Draw the comparison of the chosen runs, the oldest of which the others are held against."""
+    st.header(t("compare.title"), anchor=False)
+    done = sorted((run for run in chosen if run.state == "done"), key=lambda run: (run.created, run.id))[
+        :MAX_RUNS
+    ]
+    if len(done) < 2:
+        st.caption(t("compare.choose"))
+        return
+    split = st.segmented_control(
+        t("evaluation.split"),
+        SPLITS,
+        default=SPLITS[0],
+        required=True,
+        format_func=lambda name: t(f"split.{name}"),
+        key="compare_split",
+    )
+    with shell.errors():
+        found = _compared(
+            shell.workspace().home,
+            tuple(run.id for run in done),
+            split or SPLITS[0],
+            tuple(run.temperature for run in done),
+        )
+        if split == "test":
+            st.caption(t("compare.test"))
+        _scores(found)
+        _changes(found)
+        _curves(found)
+        _facts(found)
+
+
+def _scores(found: Compared) -> None:
+    if any(found.num_left_out):
+        st.warning(t("compare.common", n=found.num_images), icon=":material/filter_alt:")
+    else:
+        st.caption(t("compare.same", n=found.num_images))
+    head = " | ".join(t(f"measure.{name}.name") for name in MEASURES)
+    lines = [
+        f"| {t('runs.name')} | {head} | {t('compare.against')} |",
+        "|:--|" + "--:|" * len(MEASURES) + ":--|",
+    ]
+    lines += [_line(found, number) for number in range(len(found.runs))]
+    st.markdown("\n".join(lines))
+
+
+def _line(found: Compared, number: int) -> str:
+    estimates = found.scores[number].measures
+    cells = [
+        f"{percent(estimates[name].value)} ({between(estimates[name], percent)})"
+        if name == "accuracy"
+        else f"{estimates[name].value:.3f} ({between(estimates[name], '{:.3f}'.format)})"
+        for name in MEASURES
+    ]
+    said = ""
+    if number:
+        lead = found.differences[number - 1]
+        numbers = {"value": points(lead.value), "low": points(lead.low), "high": points(lead.high)}
+        said = (
+            f"{t('against.points', **numbers)}: {difference_in_words(lead.value, found.p_values[number - 1])}"
+        )
+    return f"| {name_of(found.runs[number]).replace('|', ' ')} | {' | '.join(cells)} | {said} |"
+
+
+def _changes(found: Compared) -> None:
+    number = 1
+    if len(found.runs) > 2:
+        number = st.selectbox(
+            t("compare.with"),
+            range(1, len(found.runs)),
+            format_func=lambda at: shell.run_name(found.runs[at]),
+            key="compare_with",
+            width=360,
+        )
+    run = found.runs[number]
+    root = root_of(run)
+    for fixed in (True, False):
+        kind = "fixed" if fixed else "broken"
+        rows = found.changed(number, fixed=fixed)
+        st.subheader(t(f"compare.{kind}", n=len(rows)), anchor=False)
+        if len(rows):
+            opened = photo_gallery(root, rows, key=f"compare_{kind}", label=t(f"compare.{kind}", n=len(rows)))
+            show_one(run, root, rows, opened, found.said[number])
+            csv_button(rows.drop(columns=["row"]), f"{kind}-{run.id}", key=f"{kind}_csv")
+    _matrix_difference(found, number)
+
+
+def _matrix_difference(found: Compared, number: int) -> None:
+    st.subheader(t("compare.matrix"), anchor=False)
+    table = runs.confusion_changes(found, number)
+    if table.empty:
+        st.caption(t("compare.matrix_same"))
+        return
+    st.caption(t("compare.matrix_text"))
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "true": t("compare.true"),
+            "predicted": t("compare.predicted"),
+            "before": t("compare.before"),
+            "after": t("compare.after"),
+            "change": st.column_config.NumberColumn(t("compare.change"), format="%+d"),
+        },
+        key="compare_matrix",
+        alt=t("compare.matrix"),
+    )
+
+
+def _curves(found: Compared) -> None:
+    st.subheader(t("compare.curves"), anchor=False)
+    names = [shell.run_name(run) for run in found.runs]
+    epochs = [runs.epochs(shell.workspace(), run.id) for run in found.runs]
+    grid = st.grid(2, min_column_width=400, gap="medium")
+    for measure in charts.MEASURES:
+        with grid.container():
+            drawn = charts.curves_over(names, epochs, measure, language())
+            figure(drawn, key=f"compare_{measure}", alt=t(f"compare.curve_{measure}"))
+
+
+def _facts(found: Compared) -> None:
+    st.subheader(t("compare.facts"), anchor=False)
+    table: pd.DataFrame = runs.differing_settings(found.runs)
+    if table.empty:
+        st.caption(t("compare.no_facts"))
+        return
+    names = {f"run_{number}": shell.run_name(run) for number, run in enumerate(found.runs)}
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={"fact": t("compare.fact"), **names},
+        key="compare_facts",
+        alt=t("compare.facts"),
+    )

@@ -1,0 +1,187 @@
+"""All runs: filtered, chosen, named, tagged, put aside, deleted; and what they reach for what they take."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import charts, datasets, runs
+from core.runs import Labels, Run
+from pages.components import dataset as dataset_view
+from pages.components import shell
+from pages.components.csv_file import csv_button
+from pages.components.figure import figure
+from pages.components.run_facts import delete_button, recipe_name, state_name
+from pages.components.text import code, language, plain, t
+
+COSTS = ("training", "latency")
+
+
+def run_list() -> list[Run]:
+    """Draw the list and what can be done with the chosen ones; return the runs that were chosen."""
+    everything = runs.list_runs(shell.workspace())
+    if not everything:
+        dataset_view.ask_for_one(t("runs.empty"))
+        return []
+    labels = {run.id: runs.labels(shell.workspace(), run.id) for run in everything}
+    shown = _filtered(everything, labels)
+    if not shown:
+        st.caption(t("runs.none"))
+        return []
+    samples = {dataset.id: dataset.sample for dataset in datasets.list_datasets(shell.workspace())}
+    table = pd.DataFrame([_row(run, labels[run.id], samples.get(run.dataset_id, "")) for run in shown])
+    st.caption(t("runs.choose"))
+    picked = st.dataframe(
+        table,
+        hide_index=True,
+        key=f"all_runs_{len(shown)}_{shown[0].id}",  # of another list no row is chosen yet
+        on_select="rerun",
+        selection_mode="multi-row",
+        placeholder="–",
+        column_config=_columns(),
+        alt=t("runs.title"),
+    )
+    csv_button(table, "runs", key="runs_csv")
+    chosen = [shown[row] for row in picked["selection"]["rows"] if row < len(shown)]
+    if len(chosen) == 1:
+        _actions(chosen[0], labels[chosen[0].id])
+    _scatter(shown, labels)
+    return chosen
+
+
+def _filtered(everything: list[Run], labels: dict[str, Labels]) -> list[Run]:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        words = st.text_input(t("runs.search"), key="runs_search", width=260, help=t("runs.search_help"))
+        dataset = st.selectbox(
+            t("shell.dataset"),
+            sorted({run.dataset_name for run in everything if run.dataset_name}),
+            index=None,
+            placeholder=t("runs.all"),
+            key="runs_dataset",
+            width=220,
+        )
+        state = st.selectbox(
+            t("runs.state"),
+            [*runs.ACTIVE_STATES, *runs.FINAL_STATES],
+            format_func=lambda name: t(f"state.{name}"),
+            index=None,
+            placeholder=t("runs.all"),
+            key="runs_state",
+            width=160,
+        )
+        archived = st.toggle(t("runs.show_archived"), key="runs_archived")
+    return runs.filtered(
+        everything, labels, words=words, dataset_name=dataset, state=state, archived=archived
+    )
+
+
+def _row(run: Run, labels: Labels, sample: str) -> dict[str, Any]:
+    val = run.metrics.get("val", {})
+    low, high = val.get("accuracy_interval", (None, None))
+    return {
+        "name": labels.name or shell.run_name(run),
+        "tags": list(labels.tags),
+        "dataset": run.dataset_name,
+        "state": state_name(run),
+        "val": 100 * val["accuracy"] if val else None,
+        "interval": f"{100 * low:.1f} – {100 * high:.1f}" if val else None,
+        "macro_f1": val.get("macro_f1"),
+        "recipe": recipe_name(run, sample),
+        "backbone": run.recipe.get("backbone", ""),
+        "image_size": run.recipe.get("image_size"),
+        "epochs": run.recipe.get("fine_tune_epochs") or None,
+        "seconds": round(sum(run.seconds.values()), 1) or None,
+        "split": run.split_fingerprint[:8] or None,
+        "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created)),
+        "id": run.id,
+    }
+
+
+def _columns() -> dict[str, Any]:
+    text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+    return {
+        "name": text(t("runs.name"), width=262),
+        "tags": st.column_config.ListColumn(t("runs.tags"), width=90),
+        "dataset": text(t("shell.dataset"), width=124),
+        "state": text(t("runs.state"), width=84),
+        "val": number(t("runs.val"), width=84, format="%.1f %%", help=t("runs.val_help")),
+        "interval": text(t("measures.interval"), width=104, help=t("evaluation.interval")),
+        "macro_f1": number(t("evaluation.macro_f1"), width=84, format="%.3f", help=t("term.macro_f1")),
+        "recipe": text(t("runs.recipe"), width=120),
+        "backbone": text(t("runs.backbone"), width=124),
+        "image_size": number(t("runs.image_size"), width=46, help=t("runs.image_size_help")),
+        "epochs": number(t("runs.epochs"), width=58, help=t("runs.epochs_help")),
+        "seconds": number(t("runs.seconds"), width=76),
+        "split": text(t("runs.split"), width=84, help=t("runs.split_help")),
+        "started": text(t("runs.started"), width=138),
+        "id": text(t("runs.id"), width=150),
+    }
+
+
+def _actions(run: Run, labels: Labels) -> None:
+    is_damaged = not run.dataset_id
+    if is_damaged:
+        st.warning(plain(run.error), icon=":material/warning:")
+    with st.container(horizontal=True, gap="small"):
+        if not is_damaged:
+            st.button(
+                t("runs.show"),
+                icon=":material/visibility:",
+                key="show_run",
+                on_click=shell.choose,
+                args=("run", run.id),
+            )
+            with st.popover(t("runs.rename"), icon=":material/edit:"):
+                _rename(run, labels)
+            st.button(
+                t("runs.unarchive" if labels.archived else "runs.archive"),
+                icon=":material/archive:",
+                key="archive_run",
+                on_click=_archive,
+                args=(run.id, not labels.archived),
+            )
+        delete_button(run)
+
+
+def _rename(run: Run, labels: Labels) -> None:
+    with st.form(f"rename_{run.id}", border=False):
+        name = st.text_input(t("runs.name"), labels.name, max_chars=80, placeholder=shell.run_name(run))
+        tags = st.text_input(t("runs.tags"), ", ".join(labels.tags), help=t("runs.tags_help"))
+        if st.form_submit_button(t("runs.save"), type="primary"):
+            with shell.errors():
+                runs.set_labels(shell.workspace(), run.id, name=name, tags=tags.split(","))
+                st.rerun()
+
+
+def _archive(run_id: str, archived: bool) -> None:
+    with shell.errors():
+        runs.set_labels(shell.workspace(), run_id, archived=archived)
+
+
+def _scatter(shown: list[Run], labels: dict[str, Labels]) -> None:
+    names = {run.id: labels[run.id].name or shell.run_name(run) for run in shown}
+    st.header(t("runs.scatter"), anchor=False)
+    cost = st.segmented_control(
+        t("runs.cost"),
+        COSTS,
+        default=COSTS[0],
+        required=True,
+        format_func=lambda name: t(f"runs.cost_{name}"),
+        key="runs_cost",
+    )
+    table = runs.reached(shown, names, cost or COSTS[0])
+    if table.empty:
+        st.caption(t(f"runs.no_cost_{cost or COSTS[0]}"))
+        return
+    drawn = charts.cost_scatter(table, t(f"runs.axis_{cost or COSTS[0]}"), t("runs.val_help"), language())
+    figure(drawn, key="runs_scatter", alt=t("runs.scatter_alt"))
+    if len({run.dataset_id for run in shown}) > 1:
+        st.caption(t("runs.several_datasets"))
+
+
+def name_of(run: Run) -> str:
+    """Return what a run is called, as a code span."""
+    return code(runs.labels(shell.workspace(), run.id).name or shell.run_name(run))
