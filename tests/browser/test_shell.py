@@ -16,7 +16,14 @@ from core.workspace import Workspace
 from pages.components.shell import SIDEBAR_WIDTH_PX
 from scripts.browser import serving, settle
 
-TITLES = {"": "Home", "data": "Data", "training": "Training", "evaluation": "Evaluation"}
+TITLES = {
+    "": "Home",
+    "data": "Data",
+    "training": "Training",
+    "evaluation": "Evaluation",
+    "predict": "Predict",
+    "runs": "Runs",
+}
 HOSTILE = "![x](https://evil.example/x.png) <img src=https://evil.example/y.png> 猫"
 
 

@@ -84,6 +84,7 @@ def test_the_photos_of_a_cell_are_reached_and_opened_by_keyboard(
 ) -> None:
     url, ids = world
     page = open_page(f"{url}/evaluation?run={ids['done']}")
+    expect(page.get_by_role("gridcell").first).to_be_visible()
     page.get_by_role("radio", name="Shown").focus()
     page.keyboard.press("Tab")
     expect(page.get_by_role("gridcell").first).to_be_focused()
