@@ -49,7 +49,12 @@ else:
     counts = 12 * np.eye(num_classes, dtype=int) + np.eye(num_classes, k=1, dtype=int)
 shares = st.checkbox("Shares")
 chosen = confusion_matrix(
-    counts, class_names, "cells", shares, corner="True ↓  Predicted →", alt="Confusion matrix"
+    counts,
+    class_names,
+    "cells",
+    "share" if shares else "counts",
+    corner="True ↓  Predicted →",
+    alt="Confusion matrix",
 )
 st.button("Choose 3-0", on_click=choose, args=("cells", 3, 0))
 st.text(f"Chosen {chosen}")
