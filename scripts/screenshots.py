@@ -25,7 +25,7 @@ MARGIN = 12
 """Pixels between what is photographed and the picture's edge."""
 PATIENCE_MS = 600_000
 """For a training of a minute or two on a slow and busy machine."""
-IMAGE_SIZE, EPOCHS, PHOTOGRAPHED_EPOCH = 64, 6, 4
+IMAGE_SIZE, EPOCHS, PHOTOGRAPHED_EPOCH = 64, 12, 3
 """Small pictures leave some errors to look at, and a few epochs make a curve."""
 
 
@@ -102,11 +102,12 @@ def go_the_whole_way(page: Page, url: str, workspace: Workspace) -> None:
 
 def photograph_errors(page: Page, suffix: str) -> None:
     """Photograph the evaluation page down to the pictures of the chosen cell, and its misclassified ones."""
-    classes, errors = (
-        page.get_by_role("heading", name=name) for name in ("Class by class", "Misclassified pictures")
+    classes, errors, against = (
+        page.get_by_role("heading", name=name)
+        for name in ("Class by class", "Misclassified pictures", "Against what?")
     )
     photograph(page, f"evaluation{suffix}", until=classes)
-    photograph(page, f"errors{suffix}", since=errors)
+    photograph(page, f"errors{suffix}", since=errors, until=against)
 
 
 def photograph(

@@ -8,7 +8,7 @@ import io
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.components import gallery
+from pages.components import cards, gallery, picker
 from pages.components.gallery import Item
 
 HOSTILE = "</script><img src=https://evil.example/x.png> ![x](https://evil.example/y.png)"
@@ -47,11 +47,16 @@ def test_without_pictures_nothing_is_drawn() -> None:
 def test_names_travel_as_data_and_never_as_code() -> None:
     sent = gallery._as_json(Item("1", picture(), alt=HOSTILE, title=HOSTILE, subtitle=HOSTILE, mark="wrong"))
     assert sent["alt"] == sent["title"] == sent["subtitle"] == HOSTILE
-    code = (gallery._DIR / "gallery.js").read_text("utf-8")
-    assert "textContent" in code
-    assert not [
-        word for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write") if word in code
-    ]
+    card = picker._as_json(picker.Card("1", b"", alt=HOSTILE, title=HOSTILE, heading=HOSTILE))
+    assert card["alt"] == card["title"] == card["heading"] == HOSTILE and card["src"] == ""
+    for name in ("gallery.js", "picker.js"):
+        code = cards.asset(name)
+        assert "textContent" in code
+        assert not [
+            word
+            for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write")
+            if word in code
+        ]
 
 
 def test_thumbnails_travel_inside_the_page() -> None:

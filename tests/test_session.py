@@ -681,3 +681,18 @@ def test_backbones_are_ranked_without_test_pictures_and_one_that_cannot_be_had_s
     assert 0.5 < tiny.low < tiny.high == 1.0 and tiny.ms_per_image > 0
     assert vgg.backbone == "vgg16" and "weights" in vgg.error
     assert found.missing == ()
+
+
+def test_a_ranking_that_is_cancelled_ends_and_keeps_what_it_has_found(
+    home: Workspace, dataset: Dataset
+) -> None:
+    job = queue.submit_ranking(home, dataset.id, ["tiny"] * 500, (0.7, 0.15, 0.15), 0)
+    eventually(lambda: queue.get(home, job.id).progress.get("stage") == "rank")
+    eventually(lambda: (found := ranking.load(home, dataset.id)) is not None and bool(found.missing))
+    queue.cancel(home, job.id)
+    with pytest.raises(JobError, match="Cancelled"):
+        queue.wait(home, job.id)
+    assert queue.get(home, job.id).state == "cancelled"
+    found = ranking.load(home, dataset.id)
+    assert found is not None and found.missing
+    assert [(entry.backbone, entry.error) for entry in found.entries] == [("tiny", "")]

@@ -15,7 +15,6 @@ from core.queue.jobs import (
     LANES,
     Job,
     cancel,
-    check_parent,
     claim,
     finish,
     get,
@@ -23,16 +22,8 @@ from core.queue.jobs import (
     list_jobs,
     position,
     report,
-    retry_training,
     starts_in,
     submit,
-    submit_cross_validation,
-    submit_explanation,
-    submit_export,
-    submit_leak,
-    submit_prediction,
-    submit_ranking,
-    submit_training,
     wait,
 )
 from core.queue.sessions import (
@@ -47,6 +38,17 @@ from core.queue.sessions import (
     session_status,
     start_session,
     tend,
+)
+from core.queue.submissions import (
+    check_parent,
+    retry_training,
+    submit_cross_validation,
+    submit_explanation,
+    submit_export,
+    submit_leak,
+    submit_prediction,
+    submit_ranking,
+    submit_training,
 )
 
 __all__ = [

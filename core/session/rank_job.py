@@ -11,7 +11,7 @@ import numpy as np
 
 from core import catalog, engines, evaluation, features, ranking, recipes, splits
 from core.backbones import Backbone
-from core.errors import GraftError, JobError
+from core.errors import JobError, RecipeError, WeightsError
 from core.heads import fit_probe
 from core.progress import part
 from core.queue import Job
@@ -53,7 +53,7 @@ def do_rank(context: Context, job: Job) -> dict[str, Any]:
                 Recipe(backbone=name, head_strength=recipe.head_strength, augment=recipe.augment)
             )
             judged[name] = _judge(context, job, mine, material, fold, number * len(material.table), total)
-        except GraftError as error:
+        except (WeightsError, RecipeError, JobError) as error:
             failed.append(Ranked(name, error=str(error)))
         found = Ranking(
             [*_compared(judged), *failed],

@@ -1,13 +1,9 @@
-// Texts come from file and folder names: they enter the page through textContent and setAttribute only.
-
 const SVG = "http://www.w3.org/2000/svg";
 const SIGNS = {
   right: "M6.5 12.5l3.7 3.7 7.3-8",
   wrong: "M7.5 7.5l9 9m0-9l-9 9",
   warning: "M12 6.5v7m0 3.9v.1",
 };
-const TINY = 64; // pixels; smaller pictures are enlarged without blur
-const ODD = 1.7; // beyond this ratio of the sides, cutting out a square would hide too much
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".graft-gallery");
@@ -22,7 +18,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   if (root.shown === shown) return; // a new theme, or the same pictures again: keep the focus where it is
   root.shown = shown;
   root.replaceChildren(...data.items.map(makeCard));
-  makeTabStop(root, root.firstElementChild);
+  makeTabStop(root.children, root.firstElementChild);
 }
 
 function makeCard(item) {
@@ -30,26 +26,10 @@ function makeCard(item) {
   card.type = "button";
   card.dataset.id = item.id;
   card.setAttribute("aria-label", item.alt);
-  card.append(makeFrame(item), makeCaption(item));
-  return card;
-}
-
-function makeFrame(item) {
-  const frame = make("span", "frame");
-  const image = make("img", "");
-  image.alt = "";
-  image.loading = "lazy";
-  image.decoding = "async";
-  image.onload = () => {
-    const { naturalWidth: width, naturalHeight: height } = image;
-    image.classList.toggle("whole", Math.max(width / height, height / width) > ODD);
-    image.classList.toggle("tiny", Math.max(width, height) < TINY);
-  };
-  image.onerror = () => frame.classList.add("broken");
-  image.src = item.src;
-  frame.append(image);
+  const frame = makeFrame(item);
   if (SIGNS[item.mark]) frame.append(makeMark(item.mark));
-  return frame;
+  card.append(frame, makeCaption(item));
+  return card;
 }
 
 function makeMark(name) {
@@ -63,31 +43,8 @@ function makeMark(name) {
   return mark;
 }
 
-function makeCaption(item) {
-  const caption = make("span", "caption");
-  for (const line of ["title", "subtitle"]) {
-    if (!item[line]) continue;
-    const text = make("span", line);
-    text.textContent = text.title = item[line];
-    caption.append(text);
-  }
-  return caption;
-}
-
-function make(tag, className) {
-  const element = document.createElement(tag);
-  element.className = className;
-  return element;
-}
-
-// One card at a time is reached by Tab, the others by arrows: leaving a long gallery takes one key.
-function makeTabStop(root, card) {
-  if (!card) return;
-  for (const other of root.children) other.tabIndex = other === card ? 0 : -1;
-}
-
 function followFocus(event) {
-  makeTabStop(event.currentTarget, event.target.closest(".card"));
+  makeTabStop(event.currentTarget.children, event.target.closest(".card"));
 }
 
 function move(root, event) {

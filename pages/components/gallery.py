@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import streamlit as st
+
+from pages.components import cards
 
 Mark = Literal["", "right", "wrong", "warning"]
 PAGE_WIDTH = 44
 """Pixels per number of the pager; with less it leaves numbers out, even where there are two."""
 
-_DIR = Path(__file__).parent
 _component = st.components.v2.component(
     "graft_gallery",
-    html='<div class="graft-gallery" role="group"></div>',
-    css=(_DIR / "gallery.css").read_text("utf-8"),
-    js=(_DIR / "gallery.js").read_text("utf-8"),
+    html='<div class="graft-gallery graft-cards" role="group"></div>',
+    css=cards.asset("gallery.css"),
+    js=cards.asset("gallery.js"),
     isolate_styles=False,  # a dialog gives the focus back only to what it finds in the page's own tree
 )
 
@@ -77,7 +76,7 @@ def pager(num_pages: int, key: str) -> int:
 def _as_json(item: Item) -> dict[str, str]:
     return {
         "id": item.id,
-        "src": "data:image/webp;base64," + base64.b64encode(item.thumbnail).decode("ascii"),
+        "src": cards.picture(item.thumbnail),
         "alt": item.alt,
         "title": item.title,
         "subtitle": item.subtitle,

@@ -1,7 +1,3 @@
-// Texts come from file and folder names: they enter the page through textContent and setAttribute only.
-
-const TINY = 64; // pixels; smaller pictures are enlarged without blur
-const ODD = 1.7; // beyond this ratio of the sides, cutting out a square would hide too much
 const KEYS = { x: "exclude", k: "keep", l: "relabel" };
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -32,7 +28,7 @@ function begin(root) {
   root.list.addEventListener("mousedown", (event) => {
     if (event.shiftKey) event.preventDefault(); // extends the selection, not that of text
   });
-  root.list.addEventListener("focusin", (event) => makeTabStop(root, cardOf(event)));
+  root.list.addEventListener("focusin", (event) => makeTabStop(all(root), cardOf(event)));
 }
 
 // --- drawing -------------------------------------------------------------------------------------------------------
@@ -94,7 +90,7 @@ function drawCards(root) {
   root.list.replaceChildren(...groups.flatMap((group, number) => makeGroup(group, number)));
   root.list.classList.toggle("grouped", groups.some((group) => group.heading));
   const next = all(root)[Math.max(0, Math.min(had, cards.length - 1))];
-  makeTabStop(root, next);
+  makeTabStop(all(root), next);
   if (had >= 0) next?.focus();
 }
 
@@ -124,41 +120,6 @@ function makeCard(item) {
   const lens = make("span", "lens");
   card.append(makeFrame(item), tick, lens, makeCaption(item));
   return card;
-}
-
-function makeFrame(item) {
-  const frame = make("span", item.src ? "frame" : "frame broken");
-  if (!item.src) return frame;
-  const image = make("img", "");
-  image.alt = "";
-  image.loading = "lazy";
-  image.decoding = "async";
-  image.onload = () => {
-    const { naturalWidth: width, naturalHeight: height } = image;
-    image.classList.toggle("whole", Math.max(width / height, height / width) > ODD);
-    image.classList.toggle("tiny", Math.max(width, height) < TINY);
-  };
-  image.onerror = () => frame.classList.add("broken");
-  image.src = item.src;
-  frame.append(image);
-  return frame;
-}
-
-function makeCaption(item) {
-  const caption = make("span", "caption");
-  for (const line of ["title", "subtitle"]) {
-    if (!item[line]) continue;
-    const text = make("span", line);
-    text.textContent = text.title = item[line];
-    caption.append(text);
-  }
-  return caption;
-}
-
-function make(tag, className) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  return element;
 }
 
 // --- selecting -----------------------------------------------------------------------------------------------------
@@ -230,12 +191,6 @@ function click(root, event) {
 
 function open(root, card) {
   if (card) root.open(card.dataset.id);
-}
-
-// One card at a time is reached by Tab, the others by arrows: leaving a long list takes one key.
-function makeTabStop(root, card) {
-  if (!card) return;
-  for (const other of all(root)) other.tabIndex = other === card ? 0 : -1;
 }
 
 function press(root, event) {

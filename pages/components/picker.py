@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pages.components.cards import asset, picture
 from pages.components.text import t
 
-_DIR = Path(__file__).parent
 _component = st.components.v2.component(
     "graft_picker",
-    html='<div class="graft-picker"></div>',
-    css=(_DIR / "picker.css").read_text("utf-8"),
-    js=(_DIR / "picker.js").read_text("utf-8"),
+    html='<div class="graft-picker graft-cards"></div>',
+    css=asset("picker.css"),
+    js=asset("picker.js"),
     isolate_styles=False,  # a dialog gives the focus back only to what it finds in the page's own tree
 )
 
@@ -129,10 +127,9 @@ def read_act(
 
 
 def _as_json(card: Card) -> dict[str, str]:
-    encoded = base64.b64encode(card.thumbnail).decode("ascii")
     return {
         "id": card.id,
-        "src": f"data:image/webp;base64,{encoded}" if encoded else "",
+        "src": picture(card.thumbnail),
         "alt": card.alt,
         "title": card.title,
         "subtitle": card.subtitle,

@@ -1,77 +1,25 @@
-"""What may be learnt from and what is kept to judge: train, val and test."""
+"""Which picture is in which split: what the folder gives is kept or not, the rest is carved from train."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from core import curation
 from core.errors import DataError
-from core.words import Sentence, quoted, sentence
+from core.splits.pictures import SPLITS, Group, Picture, contradictory_rows, draw, grouped
+from core.splits.reasons import MIN_CLASS_IMAGES, left_out
+from core.words import quoted
 
-SPLITS = ("train", "val", "test")
 SPLIT_WORDS = {"val": "validation", "test": "test"}
 
 DEFAULT_FRACTIONS = (0.7, 0.15, 0.15)
 """Shares of train, val and test."""
-
-MIN_CLASS_IMAGES = 3
-"""Different pictures of a class that Graft shares out; with fewer it goes to train, since each split needs one."""
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """The files with the same bytes."""
-
-    rows: tuple[int, ...]
-    labels: frozenset[str]
-    given: frozenset[str]
-
-    @functools.cached_property
-    def judging(self) -> str:
-        """The given split that these bytes judge in, or ``""``."""
-        return _judging(self.given)
-
-    @property
-    def contradictory(self) -> bool:
-        """Whether it cannot be told of which class they are."""
-        return len(self.labels) > 1
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Pictures that are near-duplicates of each other, which must stay on one side; mostly a single one."""
-
-    key: str
-    label: str
-    pictures: tuple[_Picture, ...]
-
-    @functools.cached_property
-    def labels(self) -> frozenset[str]:
-        """All classes of its pictures."""
-        return frozenset().union(*(picture.labels for picture in self.pictures))
-
-    @functools.cached_property
-    def judging(self) -> str:
-        """The given split that pictures of the group judge in, or ``""``."""
-        return _judging({picture.judging for picture in self.pictures if not picture.contradictory})
-
-    @functools.cached_property
-    def may_judge(self) -> bool:
-        """Whether it is known of which class each of its files is."""
-        return not any(picture.contradictory for picture in self.pictures)
-
-
-def _judging(given: Collection[str]) -> str:
-    return next((name for name in ("test", "val") if name in given), "")
 
 
 def assign(
@@ -113,7 +61,7 @@ def assign(
     """
     shares = _checked_fractions(fractions)
     taken = sides(table, fractions, seed) if taken is None else taken
-    contradictory, usable = _contradictory(table), table["usable"].tolist()
+    contradictory, usable = contradictory_rows(table), table["usable"].tolist()
     splits = [
         "" if not usable[row] or (side in SPLIT_WORDS and contradictory[row]) else side
         for row, side in enumerate(taken)
@@ -141,7 +89,7 @@ def sides(table: pd.DataFrame, fractions: Sequence[float] = DEFAULT_FRACTIONS, s
     """
     shares = _checked_fractions(fractions)
     found = curation.as_found(table)
-    groups = _groups(found)
+    groups = grouped(found)
     present = set(found["given_split"][found["usable"]]) - {""}
     carved = {name: shares[name] for name in ("val", "test") if name not in present}
     # What is carved from a given train leaves the given val or test its own share.
@@ -156,110 +104,13 @@ def sides(table: pd.DataFrame, fractions: Sequence[float] = DEFAULT_FRACTIONS, s
     return taken
 
 
-def _side(group: _Group, picture: _Picture, given: str, chosen: dict[str, str]) -> str:
+def _side(group: Group, picture: Picture, given: str, chosen: dict[str, str]) -> str:
     if picture.judging and not group.judging:  # contradictory: it judges only once a decision says what it is
         return given if given == picture.judging and len(group.pictures) == 1 else ""
     if not group.judging:
         return chosen.get(group.key, "train")
     # A copy on another side would let the model be judged by what it has learnt.
     return group.judging if given == group.judging else ""
-
-
-def _contradictory(table: pd.DataFrame) -> list[bool]:
-    """Return of which rows the same bytes stand in another class too."""
-    labels = table["label"].where(table["usable"]).groupby(table["sha256"]).transform("nunique")
-    return (table["usable"] & (labels > 1)).tolist()
-
-
-def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
-    """Say for each row why a picture that could be used is in no split.
-
-    Args:
-        table: As :func:`assign` takes it.
-        split: As :func:`assign` returns it for this table.
-
-    Returns:
-        ``"conflict"`` (its bytes stand in several classes, and in val or test), ``"copy"`` (its bytes stand in a
-        split that judges, this file does not), ``"near_copy"`` (a near-duplicate of it stands there), ``"unseen"``
-        (its class has no training picture), or ``""``, with the index of the table.
-    """
-    reasons = pd.Series("", index=table.index, name="left_out", dtype=str)
-    asked = table["usable"] & (split == "")
-    keys = together(table)
-    places = np.flatnonzero(keys.isin(set(keys[asked])))  # mostly few, or none
-    beside = table.iloc[places]
-    given, is_asked = beside["given_split"].tolist(), asked.iloc[places].tolist()
-    contradictory = _contradictory(beside)
-    for group in _groups(curation.as_found(beside)):
-        for picture in group.pictures:
-            for row in picture.rows:
-                if is_asked[row]:
-                    reason = _reason(group, picture, given[row], contradictory[row])
-                    reasons.iat[places[row]] = reason
-    return reasons
-
-
-def _reason(group: _Group, picture: _Picture, given: str, contradictory: bool) -> str:
-    if contradictory and (picture.judging or not group.judging):
-        return "conflict"
-    if picture.judging and not group.judging:
-        return "conflict"
-    if group.judging in ("", given):
-        return "unseen"
-    return "copy" if group.judging in picture.given else "near_copy"
-
-
-def notes(table: pd.DataFrame, split: pd.Series[str]) -> list[Sentence]:
-    """Say which usable pictures a split leaves out, and which classes it judges by too few pictures or none.
-
-    Args:
-        table: As :func:`assign` takes it.
-        split: As :func:`assign` returns it for this table.
-    """
-    found = []
-    reasons = left_out(table, split)
-    if (unseen := reasons == "unseen").any():
-        names = quoted(sorted(set(table["label"][unseen])))
-        found.append(sentence("note.unseen", n=int(unseen.sum()), names=names))
-    if conflicts := int((reasons == "conflict").sum()):
-        found.append(sentence("note.conflict", files=sentence("count.files", n=conflicts)))
-    if copies := int((reasons == "copy").sum()):
-        found.append(sentence("note.leaked", files=sentence("count.files", n=copies)))
-    if near_copies := int((reasons == "near_copy").sum()):
-        found.append(sentence("note.nearly_leaked", files=sentence("count.files", n=near_copies)))
-    keys = together(table)
-    counts = {name: keys[split == name].groupby(table["label"]).nunique() for name in SPLITS}
-    learnt = sorted(counts["train"].index)
-    judged = set(counts["val"].index) | set(counts["test"].index)
-    if unjudged := [name for name in learnt if name not in judged]:
-        found.append(sentence("note.small", min_class_images=MIN_CLASS_IMAGES, names=quoted(unjudged)))
-    # A single picture is right or wrong, which says next to nothing about its class.
-    if barely := [name for name in learnt if name in judged and counts["test"].get(name, 0) <= 1]:
-        found.append(sentence("note.barely_judged", names=quoted(barely)))
-    return found
-
-
-def folds(table: pd.DataFrame, num_folds: int, seed: int = 0) -> pd.Series[int]:
-    """Deal images into folds, class by class; near-duplicates and files with the same bytes always share one.
-
-    Args:
-        table: Columns ``sha256``, ``label`` and, where it is known, ``group``.
-        num_folds: At least 2; a class with fewer different images is missing from some folds.
-        seed: Chooses among equally good deals.
-
-    Returns:
-        The number of the fold of each row, 0…num_folds−1, with the index of the table.
-    """
-    keys = together(table)
-    first_label = dict(zip(keys[::-1], table["label"][::-1], strict=True))
-    dealt: dict[str, int] = {}
-    offset = 0  # goes on from class to class, so that all folds are of about the same size
-    for label in sorted(set(first_label.values())):
-        members = [key for key, of in first_label.items() if of == label]
-        for place, key in enumerate(sorted(members, key=lambda key: _draw(seed, label, key))):
-            dealt[key] = (offset + place) % num_folds
-        offset += len(members)
-    return keys.map(dealt).astype(int)
 
 
 def fingerprint(table: pd.DataFrame, split: pd.Series[str]) -> str:
@@ -291,49 +142,9 @@ def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
     return dict(zip(SPLITS, fractions, strict=True))
 
 
-def together(table: pd.DataFrame) -> pd.Series[str]:
-    """Return what is the same for files that must stay together: their group, or their bytes where none is known.
-
-    Args:
-        table: Columns ``sha256`` and, where it is known, ``group``.
-    """
-    if "group" not in table.columns:
-        return table["sha256"]
-    return table["group"].where(table["group"] != "", table["sha256"])
-
-
-def _groups(table: pd.DataFrame) -> list[_Group]:
-    members: dict[str, dict[str, list[int]]] = {}
-    usable, keys, hashes = table["usable"].tolist(), together(table).tolist(), table["sha256"].tolist()
-    for row in range(len(table)):
-        if usable[row]:
-            members.setdefault(keys[row], {}).setdefault(hashes[row], []).append(row)
-    labels, given = table["label"].tolist(), table["given_split"].tolist()
-    found = []
-    for key, copies in members.items():
-        if len(copies) == 1 and len(rows := next(iter(copies.values()))) == 1:  # as most are
-            label, split = labels[rows[0]], given[rows[0]]
-            found.append(
-                _Group(key, label, (_Picture(tuple(rows), frozenset((label,)), frozenset((split,))),))
-            )
-            continue
-        pictures = tuple(
-            _Picture(
-                tuple(rows),
-                frozenset(labels[row] for row in rows),
-                frozenset(given[row] for row in rows),
-            )
-            for rows in copies.values()
-        )
-        counts = Counter(labels[row] for rows in copies.values() for row in rows)
-        # The commonest class of the group; the first by name where there are several, whatever the order of rows.
-        found.append(_Group(key, min(counts, key=lambda label: (-counts[label], label)), pictures))
-    return found
-
-
-def _carve(groups: list[_Group], shares: dict[str, float], seed: int) -> dict[str, str]:
+def _carve(groups: list[Group], shares: dict[str, float], seed: int) -> dict[str, str]:
     """Choose the groups that leave train, as their key to "val" or "test"."""
-    by_class: dict[str, list[_Group]] = {}
+    by_class: dict[str, list[Group]] = {}
     for group in groups:
         if group.may_judge:
             by_class.setdefault(group.label, []).append(group)
@@ -344,7 +155,7 @@ def _carve(groups: list[_Group], shares: dict[str, float], seed: int) -> dict[st
     for label, members in sorted(by_class.items()):
         if len(members) < MIN_CLASS_IMAGES:
             continue
-        queue = sorted(members, key=lambda group: _draw(seed, label, group.key))
+        queue = sorted(members, key=lambda group: draw(seed, label, group.key))
         for name, count in _counts(len(members), shares).items():
             taken = 0
             for group in queue:
@@ -354,10 +165,6 @@ def _carve(groups: list[_Group], shares: dict[str, float], seed: int) -> dict[st
                     left.subtract(group.labels)
                     taken += 1
     return chosen
-
-
-def _draw(seed: int, label: str, key: str) -> bytes:
-    return hashlib.sha256(json.dumps([seed, label, key]).encode()).digest()
 
 
 def _counts(num_groups: int, shares: dict[str, float]) -> dict[str, int]:
