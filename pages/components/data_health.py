@@ -28,16 +28,22 @@ def _line(facts: Facts, line: Health) -> None:
         name = t(f"data.health.{line.group}")
         st.markdown(f"{icon} **{name}**", width=150)
         st.markdown(f":{color}-badge[{said}]", width=130)
-        for check in line.flagged[:MAX_CHECKS]:
-            _finding(facts, check)
-        if len(line.flagged) > MAX_CHECKS:
-            st.button(
-                t("data.health.more", n=len(line.flagged) - MAX_CHECKS),
-                key=f"data_health_more_{line.group}",
-                type="tertiary",
-                on_click=data_checks.choose,
-                args=(facts.dataset.id, line.flagged[MAX_CHECKS].name),
-            )
+        if line.flagged:
+            with st.container(horizontal=True, gap="small"):
+                _findings(facts, line)
+
+
+def _findings(facts: Facts, line: Health) -> None:
+    for check in line.flagged[:MAX_CHECKS]:
+        _finding(facts, check)
+    if len(line.flagged) > MAX_CHECKS:
+        st.button(
+            t("data.health.more", n=len(line.flagged) - MAX_CHECKS),
+            key=f"data_health_more_{line.group}",
+            type="tertiary",
+            on_click=data_checks.choose,
+            args=(facts.dataset.id, line.flagged[MAX_CHECKS].name),
+        )
 
 
 def _finding(facts: Facts, check: Check) -> None:
