@@ -146,7 +146,7 @@ class _Found:
         num_pictures, paths = int(self._is_picture.sum()), self.files["path"].tolist()
         num_done = num_saved = num_pictures - len(waiting)
         progress(num_done, num_pictures)
-        results = images.map_in_threads(_examine, (root / paths[row] for row in waiting))
+        results = images.map_in_processes(_examine, [root / paths[row] for row in waiting])
         try:
             for row, measures in zip(waiting, results, strict=True):
                 self._note(row, measures)

@@ -22,6 +22,7 @@ from core.images.decoding import (
 from core.images.files import MAX_FILE_BYTES, read_bytes
 from core.images.formats import EXTENSIONS, FORMATS, sniff, suffixes_of
 from core.images.opening import MAX_PIXELS
+from core.images.processes import map_in_processes
 from core.images.spotlight import spotlight
 from core.images.threads import default_workers, iterate_decoded, map_in_threads
 
@@ -38,6 +39,7 @@ __all__ = [
     "default_workers",
     "inspect_image",
     "iterate_decoded",
+    "map_in_processes",
     "map_in_threads",
     "read_bytes",
     "sniff",

@@ -71,6 +71,11 @@ def default_workers() -> int:
 
     The one more keeps the processors busy while another thread waits for the disk or for Python's lock.
     """
+    return min(8, available_processors() + 1)
+
+
+def available_processors() -> int:
+    """Return how many processors this process may use, at most 8."""
     if hasattr(os, "sched_getaffinity"):
-        return min(8, len(os.sched_getaffinity(0)) + 1)
-    return min(8, (os.cpu_count() or 1) + 1)
+        return min(8, len(os.sched_getaffinity(0)))
+    return min(8, os.cpu_count() or 1)
