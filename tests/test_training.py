@@ -18,6 +18,8 @@ from core.errors import Cancelled, DataError, JobError
 from core.heads import Head, class_weights, fit_probe, scores
 from core.recipes import Recipe
 from core.training import Images
+from core.training.batches import Batch
+from core.training.learner import Learner
 from tests.training_worlds import (
     RECIPE,
     Heard,
@@ -383,16 +385,16 @@ def test_when_the_time_is_up_the_best_finished_epoch_is_kept(
 def out_of_memory_above(monkeypatch: pytest.MonkeyPatch, batch_size: int, at_step: int = 1) -> None:
     """Let the device refuse larger batches from a step on."""
     steps = 0
-    real = keras.Model.train_on_batch
+    real = Learner.step
 
-    def train_on_batch(self: Any, x: np.ndarray, *args: Any, **kwargs: Any) -> Any:
+    def step(self: Learner, batch: Batch, learning_rate: float) -> dict[str, float]:
         nonlocal steps
         steps += 1
-        if len(x) > batch_size and steps >= at_step:
+        if len(batch.inputs) > batch_size and steps >= at_step:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return real(self, x, *args, **kwargs)
+        return real(self, batch, learning_rate)
 
-    monkeypatch.setattr(keras.Model, "train_on_batch", train_on_batch)
+    monkeypatch.setattr(Learner, "step", step)
 
 
 def test_out_of_memory_halves_the_batch_and_begins_the_epoch_again(

@@ -20,6 +20,8 @@ from core.engines import Engine
 from core.errors import Cancelled
 from core.recipes import Recipe
 from core.training import FineTuned, Images, boundary
+from core.training.batches import Batch
+from core.training.learner import Learner
 from tests.training_worlds import RECIPE, Heard, Killed, Until, head_of, make_backbone, make_images
 
 VIEWS = replace(RECIPE, fine_tune_epochs=4, views=2, augment=augmentation.PRESETS["light"])
@@ -252,16 +254,16 @@ def test_files_that_vanish_are_left_out(backbone: Backbone, tmp_path: Path, scra
 def test_a_batch_too_large_is_halved_here_too(
     backbone: Backbone, images: dict[str, Images], scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = keras.Model.train_on_batch
+    real = Learner.step
 
-    def small_memory(self: Any, x: np.ndarray, *args: Any, **kwargs: Any) -> Any:
-        if len(x) > 4:
+    def small_memory(self: Learner, batch: Batch, learning_rate: float) -> dict[str, float]:
+        if len(batch.inputs) > 4:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return real(self, x, *args, **kwargs)
+        return real(self, batch, learning_rate)
 
     heard = Heard()
     with monkeypatch.context() as patch:
-        patch.setattr(keras.Model, "train_on_batch", small_memory)
+        patch.setattr(Learner, "step", small_memory)
         tuned = fine_tune(backbone, images, VIEWS, heard, scratch)
     assert heard.of("batch_halved") == [{"batch_size": 4}]
     assert_equal(tuned, fine_tune(backbone, images, replace(VIEWS, batch_size=4), Heard(), scratch))

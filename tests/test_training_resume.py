@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,6 +18,8 @@ from core.errors import Cancelled, WorkspaceError
 from core.heads import Head
 from core.recipes import Recipe
 from core.training import FineTuned, Images
+from core.training.batches import Batch
+from core.training.learner import Learner
 from tests.training_worlds import RECIPE, Heard, Killed, Until, head_of, make_backbone, make_images
 
 EPOCHS = 4
@@ -219,15 +220,15 @@ def test_a_halved_batch_stays_halved_after_a_kill(
     backbone: Backbone, images: dict[str, Images], checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = head_of(backbone, images)
-    real = keras.Model.train_on_batch
+    real = Learner.step
 
-    def small_memory(self: Any, x: np.ndarray, *args: Any, **kwargs: Any) -> Any:
-        if len(x) > 4:
+    def small_memory(self: Learner, batch: Batch, learning_rate: float) -> dict[str, float]:
+        if len(batch.inputs) > 4:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return real(self, x, *args, **kwargs)
+        return real(self, batch, learning_rate)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(keras.Model, "train_on_batch", small_memory)
+        patch.setattr(Learner, "step", small_memory)
         fine_tune(backbone, head, images, RECIPE, Until("epoch", 1, Killed), checkpoint)
     tuned = fine_tune(backbone, head, images, RECIPE, Heard(), checkpoint)
     assert tuned.batch_size == 4

@@ -27,6 +27,7 @@ __all__ = [
     "current",
     "fastest",
     "forward",
+    "has_gpu",
     "pays",
     "precision",
 ]

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core import backbones
+from core import backbones, engines
 from core.backbones import Backbone, Block
 from core.heads import FINE_TUNE_STAGE, Head, generator, random_head, read_head, seed_dropout, write_head
 from core.recipes import Recipe
@@ -67,15 +67,12 @@ class Learner:
         if recipe.mixed_precision:
             self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
         self._optimizer.build(variables)
-        self._learning.compile(
-            optimizer=self._optimizer,
-            loss=keras.losses.CategoricalCrossentropy(
-                from_logits=True, label_smoothing=recipe.label_smoothing
-            ),
-            # The loss carries label smoothing and class weights; this one compares with that of val.
-            metrics=["accuracy", keras.metrics.CategoricalCrossentropy(from_logits=True, name="log_loss")],
+        self._variables = variables
+        self._loss = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing
         )
-
+        # Not Keras' own step: its metrics make their variables in the first trace, so that it is traced twice.
+        self._step = tf.function(self._learn, autograph=False, jit_compile=engines.has_gpu() or None)
         self._answer = tf.function(
             lambda inputs: self._learning(inputs, training=False), reduce_retracing=True
         )
@@ -87,11 +84,20 @@ class Learner:
     def step(self, batch: Batch, learning_rate: float) -> dict[str, float]:
         """Learn from one batch; return ``log_loss`` and ``accuracy`` on it."""
         self._optimizer.learning_rate = learning_rate
-        # Keras forgets its running means before each train_on_batch, so what it returns is about that batch alone.
-        seen = self._learning.train_on_batch(
-            batch.inputs, batch.targets, sample_weight=batch.weights, return_dict=True
-        )
-        return {name: float(seen[name]) for name in ("log_loss", "accuracy")}
+        log_loss, accuracy = self._step(*map(tf.constant, batch))
+        return {"log_loss": float(log_loss), "accuracy": float(accuracy)}
+
+    def _learn(
+        self, inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Take a step; return the mean loss of the batch, without label smoothing or weights as val's, and accuracy."""
+        with tf.GradientTape() as tape:
+            logits = self._learning(inputs, training=True)
+            loss = self._optimizer.scale_loss(self._loss(targets, logits, sample_weight=weights))
+        self._optimizer.apply(tape.gradient(loss, self._variables), self._variables)
+        log_loss = keras.losses.categorical_crossentropy(targets, logits, from_logits=True)
+        right = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
+        return tf.reduce_mean(log_loss), tf.reduce_mean(tf.cast(right, tf.float32))
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return float32 logits (images, classes) of what the network is given, as many as in a step or fewer."""
