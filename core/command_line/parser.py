@@ -50,9 +50,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--recipe",
-        default=recipes.DEFAULT_PRESET,
         metavar="NAME",
-        help=f"one of: {', '.join(recipes.PRESETS)}",
+        help=f"one of: {', '.join(recipes.PRESETS)}; default: {recipes.DEFAULT_PRESET}, with a teacher distil",
+    )
+    command.add_argument(
+        "--teacher",
+        metavar="RUN_ID",
+        help="a finished run on the same folder that is learnt from; its split and seed are kept",
     )
     command.add_argument(
         "--split", metavar="A,B,C", type=_fractions, help="train, val, test; default: 0.7,0.15,0.15"
