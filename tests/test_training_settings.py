@@ -245,7 +245,7 @@ def test_the_teacher_is_a_finished_run_on_the_dataset_the_best_on_validation_fir
         "50.0\xa0%",
     ]
     assert teacher.value == best.id
-    assert "is not smaller than tiny" in words(app) and "another split" not in words(app)
+    assert "is not smaller than Tiny" in words(app) and "another split" not in words(app)
     teacher.set_value(other.id).run()
     assert "The student gets the teacher's" in words(app)
     app.button(key="start_training").click().run()
