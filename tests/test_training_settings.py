@@ -14,7 +14,7 @@ from core.augmentation import PRESETS as AUGMENTATIONS
 from core.datasets import Dataset
 from core.recipes import Recipe
 from core.workspace import Workspace
-from pages.components import recipe_choice, shell, training_fields
+from pages.components import recipe_choice, run_facts, shell, training_fields
 from tests.worlds import add_dataset, finished_run, has_button, visit, words
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -252,6 +252,9 @@ def test_the_teacher_is_a_finished_run_on_the_dataset_the_best_on_validation_fir
     (job,) = queue.list_jobs(workspace, kind="train")
     recipe = recipes.from_json(runs.get(workspace, job.run_id).recipe)
     assert (recipe.teacher, recipe.seed) == (f"run:{other.id}", 3)
+    assert run_facts.recipe_name(replace(other, recipe=recipe.to_json()), "") == "Distil into a small network"
+    alone = replace(recipe, teacher="").to_json()
+    assert run_facts.recipe_name(replace(other, recipe=alone), "") == "Two stages, changed"
     runs.delete(workspace, other.id)
     assert visit("training", dataset=birds.id).selectbox(key=f"training_teacher_{birds.id}").value == best.id
 

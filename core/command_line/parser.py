@@ -44,7 +44,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("train", run_train, "train a classifier on a folder of pictures")
     command.add_argument("folder", type=_path, metavar="DIR", help="one subfolder per class")
-    command.add_argument("--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}")
+    small = recipes.PRESETS["distil"].backbone
+    command.add_argument(
+        "--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}, with a teacher {small}"
+    )
     command.add_argument(
         "--weights", type=_path, metavar="FILE", help="weights file of the backbone; default: ImageNet"
     )

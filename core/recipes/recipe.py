@@ -55,8 +55,8 @@ class Recipe:
             none. ``"run:"`` alone is a preset's, whose run is chosen later; it cannot be trained with.
         teacher_weight: Share of each target that is the teacher's, above 0…1; the rest is the given label.
         teacher_temperature: Divides the teacher's calibrated logits, 1…20: above 1 it says more about the classes
-            that it thinks less likely. The student's own are not divided as in Hinton et al. 2015: they are calibrated
-            on val afterwards, which for a weight of 1 comes to the same.
+            that it thinks less likely. The student's own are not divided, as they are in Hinton et al. 2015: they are
+            calibrated on val afterwards; for a weight of 1 it is the same loss on logits of another scale.
         balance: ``"class_weights"`` weighs each class by its rarity, ``"sampling"`` draws all classes equally
             often, ``"none"`` does neither.
         label_smoothing: Share of each one-hot target that is spread over all classes (stage 2 and Adam), 0…0.5.

@@ -27,8 +27,8 @@ def recipe_name(run: Run, sample: str) -> str:
         preset = recipes.preset(name, sample)
         changed = set(recipes.differences(recipe, preset)) - IN_OTHER_PLACES
         same_kind = all(
-            bool(getattr(preset, name)) == bool(getattr(recipe, name))
-            for name in ("fine_tune_epochs", "teacher")
+            bool(getattr(preset, field)) == bool(getattr(recipe, field))
+            for field in ("fine_tune_epochs", "teacher")
         )
         if not changed and same_kind:
             return t(f"recipe.{name}.title")
