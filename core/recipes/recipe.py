@@ -53,7 +53,8 @@ class Recipe:
             itself; they are kept like other features.
         teacher: ``"run:<id>"``: what that run says of the training images is learnt beside their labels; empty for
             none. ``"run:"`` alone is a preset's, whose run is chosen later; it cannot be trained with.
-        teacher_weight: Share of each target that is the teacher's, above 0…1; the rest is the given label.
+        teacher_weight: Share of each target that is the teacher's, above 0…1; the rest is the given label. This and
+            the temperature were chosen on val of one dataset, where values nearby were as good (benchmarks/RESULTS.md).
         teacher_temperature: Divides the teacher's calibrated logits, 1…20: above 1 it says more about the classes
             that it thinks less likely. The student's own are not divided, as they are in Hinton et al. 2015: they are
             calibrated on val afterwards; for a weight of 1 it is the same loss on logits of another scale.
