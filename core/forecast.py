@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core import catalog
+from core import catalog, recipes
 from core.recipes import Recipe
 from core.runs import Run
 
@@ -46,7 +46,8 @@ class Forecast:
     """What a training will need, about.
 
     Args:
-        seconds: Per stage: ``features``, ``head``, ``fine_tune``, ``controls``, ``evaluate``.
+        seconds: Per stage: ``features``, ``head``, ``fine_tune``, ``controls``, ``evaluate``; ``teacher`` where there
+            is one.
         memory_mb: Resident memory of the device session.
         disk_mb: What will be added to the workspace.
         measured: Whether the speed was measured on this machine with this network.
@@ -78,10 +79,8 @@ def forecast(
     """
     spec = catalog.get(recipe.backbone)
     num_images = num_train + num_held_out
-    gmacs = spec.gmacs * (recipe.image_size / spec.image_size) ** 2 * recipe.depth
-    power = GMACS_PER_CORE_S * (os.cpu_count() or 1) if device == "cpu" else GMACS_PER_GPU_S
     measured = _measured(recipe, past)
-    forward = measured.get("features", power / gmacs)
+    forward = measured.get("features", _rough_speed(recipe, device))
     step = measured.get("fine_tune", forward / (1 + BACKWARD_COST * recipe.fine_tune_blocks))
     width = spec.num_features * (_positions(recipe) if recipe.pooling == "flatten" else 1)
     num_rows = num_images + recipe.views * num_train if recipe.head_epochs else 0
@@ -90,6 +89,10 @@ def forecast(
         "head": _head_s(recipe, num_train * (1 + recipe.views), width, num_classes),
         "controls": CONTROLS_S + min(num_images, CONTROL_IMAGES) / forward,
     }
+    teacher = next((run for run in past if run.id == recipes.teacher_run(recipe)), None)
+    if teacher is not None:
+        theirs = recipes.from_json(teacher.recipe)
+        seconds["teacher"] = num_train / _measured(theirs, past).get("features", _rough_speed(theirs, device))
     batch, trained = 32, 0.0
     if recipe.fine_tune_epochs:
         trained = recipe.fine_tune_blocks
@@ -109,6 +112,14 @@ def forecast(
         disk_mb=features_mb + weights_mb + hidden_mb,
         measured="features" in measured and (not recipe.fine_tune_epochs or "fine_tune" in measured),
     )
+
+
+def _rough_speed(recipe: Recipe, device: str) -> float:
+    """Return about how many images a second go through the network."""
+    spec = catalog.get(recipe.backbone)
+    gmacs = spec.gmacs * (recipe.image_size / spec.image_size) ** 2 * recipe.depth
+    power = GMACS_PER_CORE_S * (os.cpu_count() or 1) if device == "cpu" else GMACS_PER_GPU_S
+    return power / gmacs
 
 
 def _activations(recipe: Recipe) -> float:

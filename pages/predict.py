@@ -7,6 +7,7 @@ import streamlit as st
 from core import runs
 from pages.components import dataset as dataset_view
 from pages.components import shell
+from pages.components.beside_teacher import show_beside_teacher
 from pages.components.export_run import show_export
 from pages.components.move_run import bring_run, move_run
 from pages.components.predict_ask import show_asking
@@ -26,6 +27,7 @@ elif run.state == "done":
         show_asking(run)
     with taking:
         show_export(run)
+        show_beside_teacher(run)
         move_run(run)
 else:
     st.markdown(t("predict.under_way" if run.state in runs.ACTIVE_STATES else "predict.no_model"))

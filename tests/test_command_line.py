@@ -305,3 +305,13 @@ def test_progress_in_a_file_is_a_line_a_stage_and_then_one_every_few_seconds(
     monkeypatch.setattr(output, "REPORT_EVERY_S", 0.0)
     show("features", 4, 9)
     assert capsys.readouterr().err.splitlines() == ["features 1/9, 4 s left", "features 4/9"]
+
+
+def test_a_student_takes_the_split_of_its_teacher_and_no_other(birds: Path, capsys: Capture) -> None:
+    for more in (["--seed", "3"], ["--split", "0.6,0.2,0.2"]):
+        assert main(["train", str(birds), "--teacher", "20200101-000000-abcd", *more]) == 2
+        assert "cannot be given with --teacher" in capsys.readouterr().err
+    assert main(["train", str(birds), "--teacher", "20200101-000000-abcd"]) != 0
+    assert 'There is no run "20200101-000000-abcd"' in capsys.readouterr().err
+    assert main(["train", str(birds), "--recipe", "distil"]) == 2
+    assert "names no run" in capsys.readouterr().err

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from core import exports, runs
 from core.errors import RecipeError
 from core.exports import Certificate, broken, judge
 from core.workspace import Workspace
+from tests.worlds import add_dataset, finished_run
 
 Y_TRUE = np.array([0, 1, 0, 1] * 25)
 APP = np.where(Y_TRUE[:, None] == [0, 1], 0.9, 0.1)
@@ -102,3 +106,33 @@ def test_a_missing_package_is_told_with_its_install_line(monkeypatch: pytest.Mon
 def test_a_zip_is_called_by_safe_letters_only(workspace: Workspace) -> None:
     run = runs.create(workspace, "x", "../Größe 猫 & more/", {})
     assert exports.zip_name(run) == f"gr--e-----more-{run.id}.zip"
+
+
+def test_a_student_and_its_file_with_8_bits_stand_beside_the_teacher(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    birds = add_dataset(workspace, tmp_path / "birds")
+    teacher = finished_run(workspace, birds)
+    student = finished_run(workspace, birds, [("owl", "wren"), ("kite", "owl")])
+    found = runs.compare(workspace, [teacher.id, student.id], "test")
+    first, second = exports.beside_teacher(found, None, None)
+    assert (first.model, first.accuracy, first.lead) == ("teacher", 1.0, None)
+    assert (second.model, second.accuracy, second.num_images) == ("student", pytest.approx(4 / 6), 6)
+    assert second.lead is not None and second.lead.value == pytest.approx(-2 / 6)
+    assert first.num_bytes is None and second.latency_ms is None
+    whole = replace(judge("litert", Y_TRUE, APP, APP, 9.0), num_bytes=2_000_000)
+    wrong = APP.copy()
+    wrong[:20] = wrong[:20, ::-1]
+    small = replace(judge("litert-int8", Y_TRUE, APP, wrong, 2.0), num_bytes=600_000)
+    certified = certificate(whole, small, run_id=student.id)
+    lines = exports.beside_teacher(found, None, certified)
+    assert [line.model for line in lines] == ["teacher", "student", "student_int8"]
+    assert [line.num_bytes for line in lines] == [None, 2_000_000, 600_000]
+    assert [line.latency_ms for line in lines] == [None, 9.0, 2.0]
+    assert (lines[2].accuracy, lines[2].num_images, lines[2].passed) == (0.8, 100, False)
+    assert lines[2].lead is not None and lines[2].lead.value == pytest.approx(-0.2)
+    table = exports.to_table(lines)
+    assert list(table["difference"].isna()) == [True, False, False]
+    assert list(table["size_bytes"].fillna(0)) == [0, 2_000_000, 600_000]
+    without = exports.beside_teacher(found, certified, certificate(whole, broken("litert-int8", "It died.")))
+    assert [line.num_bytes for line in without] == [2_000_000, 2_000_000]

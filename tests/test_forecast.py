@@ -83,3 +83,10 @@ def test_larger_batches_and_more_trained_blocks_need_more_memory() -> None:
     )
     assert head < usual < larger
     assert usual < all_blocks
+
+
+def test_a_teacher_that_has_to_be_asked_takes_time_as_well() -> None:
+    teacher = run({"features": 50.0})
+    student = replace(recipes.preset("distil"), teacher=f"run:{teacher.id}", image_size=224)
+    assert forecast(student, 700, 300, 10, "cpu", [teacher]).seconds["teacher"] == pytest.approx(700 / 50)
+    assert "teacher" not in forecast(student, 700, 300, 10, "cpu").seconds

@@ -97,6 +97,24 @@ def test_weights_of_rows_are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(softmax(head.logits(features)), reference.predict_proba(features), atol=1e-2)
 
 
+def soft(y_true: np.ndarray, num_classes: int, seed: int = 1) -> np.ndarray:
+    """Targets that lean to the given classes, as a teacher's do."""
+    noise = np.random.default_rng(seed).dirichlet(np.ones(num_classes), len(y_true))
+    return (0.6 * np.eye(num_classes)[y_true] + 0.4 * noise).astype(np.float32)
+
+
+def test_targets_in_shares_are_scikit_learns_rows_of_each_class_with_such_weights() -> None:
+    features, y_true = blobs(3)
+    targets = soft(y_true, 3)
+    head = fit_probe(features, y_true, 3, 0.5, max_epochs=500, targets=targets)
+    rows, classes = np.repeat(features, 3, axis=0).astype(np.float64), np.tile(np.arange(3), len(y_true))
+    reference = LogisticRegression(C=0.5, max_iter=10_000, tol=1e-10).fit(rows, classes, targets.ravel())
+    expected = reference.predict_proba(features.astype(np.float64))
+    np.testing.assert_allclose(softmax(head.logits(features)), expected, atol=5e-3)
+    same = fit_probe(features, y_true, 3, targets=np.eye(3, dtype=np.float32)[y_true])
+    np.testing.assert_allclose(same.kernel, fit_probe(features, y_true, 3).kernel, atol=1e-5)
+
+
 def test_the_same_image_in_several_views_counts_once_in_the_penalty() -> None:
     features, y_true = blobs(4, num_images=40)
     plain = fit_probe(features, y_true, 4, 0.1, max_epochs=500)
@@ -261,6 +279,15 @@ def test_label_smoothing_keeps_the_logits_small() -> None:
     plain, features, _ = dense(learning_rate=0.05, epochs=20)
     smooth, _, _ = dense(learning_rate=0.05, epochs=20, label_smoothing=0.3)
     assert np.ptp(smooth.logits(features)) < 0.7 * np.ptp(plain.logits(features))
+
+
+def test_dense_layers_learn_the_targets_instead_of_the_classes() -> None:
+    features, y_true = blobs(3)
+    turned = np.eye(3, dtype=np.float32)[(y_true + 1) % 3]
+    head = fit_dense(
+        features, y_true, features, (y_true + 1) % 3, 3, learning_rate=0.03, epochs=8, targets=turned
+    )
+    assert (head.logits(features).argmax(axis=1) == (y_true + 1) % 3).mean() > 0.8  # 0 by the classes
 
 
 def test_steps_that_are_too_large_are_said_to_be() -> None:

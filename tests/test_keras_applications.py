@@ -31,10 +31,16 @@ def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "keras"
 
 
+def of_keras(spec: BackboneSpec, **options: Any) -> Any:
+    """Return the network as Keras builds it, without its top."""
+    options |= {"alpha": spec.width} if spec.width != 1 else {}
+    return getattr(keras.applications, spec.builder)(include_top=False, **options)
+
+
 def save_shuffled_weights(spec: BackboneSpec, path: Path) -> None:
     """Write a weights file in Keras' older layout, with numbers by which layers can be told apart."""
     size = (spec.min_size, spec.min_size, 3)
-    model = getattr(keras.applications, spec.builder)(weights=None, include_top=False, input_shape=size)
+    model = of_keras(spec, weights=None, input_shape=size)
     random = np.random.default_rng(0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -64,9 +70,7 @@ def test_name_address_hash_and_outputs_are_those_of_keras(
     side = (
         spec.image_size if spec.name == "nasnet-mobile" else spec.min_size
     )  # NASNet's are for one size only
-    with_weights = getattr(keras.applications, spec.builder)(
-        weights="imagenet", include_top=False, input_shape=(side, side, 3)
-    )
+    with_weights = of_keras(spec, weights="imagenet", input_shape=(side, side, 3))
     assert asked == {
         "name": spec.weights_file,
         "origin": spec.weights_url,
@@ -91,14 +95,10 @@ def test_the_real_mobilenets_tell_pictures_apart(
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(shared_weights))
     pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype(np.uint8)
-    for name in ("mobilenet", "mobilenet-v2"):
+    for name in ("mobilenet", "mobilenet-v2", "mobilenet-v2-0.35"):
         backbone = backbones.build(workspace, name, 96)
-        reference = getattr(keras.applications, backbone.spec.builder)(
-            weights=str(shared_weights / "models" / backbone.spec.weights_file),
-            include_top=False,
-            pooling="avg",
-            input_shape=(96, 96, 3),
-        )
+        weights = str(shared_weights / "models" / backbone.spec.weights_file)
+        reference = of_keras(backbone.spec, weights=weights, pooling="avg", input_shape=(96, 96, 3))
         prepared = keras.applications.mobilenet.preprocess_input(pixels.astype(np.float32))
         expected = np.asarray(reference(prepared, training=False))
         np.testing.assert_allclose(engines.forward(backbone)(pixels), expected, atol=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import exports, queue
+from core import datasets, exports, queue, runs
 from core.exports import Certificate, broken, judge
 from core.queue import Job
 from core.runs import Run
@@ -186,6 +187,24 @@ def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> No
     table = app.table[0].value
     assert table.iloc[0, 0] == "Keras" and "passed" in table.iloc[0, 1]
     assert "failed" in table.iloc[1, 1] and set(table.iloc[1, 2:]) == {"–"}
+
+
+def test_a_student_stands_beside_its_teacher(workspace: Workspace, run: Run) -> None:
+    student = finished_run(workspace, datasets.get(workspace, run.dataset_id), [("owl", "wren")])
+    student = replace(student, recipe={**student.recipe, "teacher": f"run:{run.id}"})
+    runs.save(workspace, student)
+    assert "Beside its teacher" not in [element.value for element in visit("predict", run=run.id).header]
+    app = visit("predict", run=student.id)
+    assert not app.exception
+    table = app.table[0].value
+    assert [cell.split(":")[0] for cell in table.iloc[:, 0]] == ["Teacher", "Student"]
+    assert set(table.iloc[:, 1]) == {"–"}
+    assert "On the same 6 test pictures." in words(app)
+    assert "Export this run with LiteRT" in words(app) and f"Export the teacher `{run.id}`" in words(app)
+    runs.delete(workspace, run.id)
+    app = visit("predict", run=student.id)
+    assert not app.exception
+    assert f"The teacher `{run.id}` was deleted" in words(app)
 
 
 def test_without_its_zip_there_is_no_certificate(workspace: Workspace, run: Run) -> None:

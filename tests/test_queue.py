@@ -452,6 +452,15 @@ def test_a_training_that_cannot_go_on_from_a_run_is_refused_at_once(workspace: W
     other = Recipe(backbone="mobilenet-v2", weights=f"run:{done.id}")
     with pytest.raises(RecipeError, match="has the backbone tiny .*Choose the same for both"):
         queue.submit_training(workspace, "d", "D", other)
+    students = {
+        "run:20200101-000000-abcd": (NotFound, "There is no run"),
+        f"run:{unfinished.id}": (RecipeError, "is queued, so it has nothing to teach"),
+    }
+    for teacher, (kind, message) in students.items():
+        with pytest.raises(kind, match=message):
+            queue.submit_training(workspace, "d", "D", replace(RECIPE, teacher=teacher))
+    with pytest.raises(RecipeError, match='was trained on another dataset, "D"'):
+        queue.submit_training(workspace, "e", "E", replace(RECIPE, teacher=f"run:{done.id}"))
     assert queue.list_jobs(workspace) == []
     assert (
         queue.submit_training(workspace, "d", "D", replace(RECIPE, weights=f"run:{done.id}")).state

@@ -13,10 +13,13 @@ from core.augmentation import Augmentation
 from core.errors import RecipeError
 from core.recipes import PRESETS, Recipe
 
+TEACHER = "run:20261122-194512-3fa9"
+
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_valid_and_survives_json(name: str) -> None:
-    recipe = recipes.validate(recipes.preset(name))
+    preset = recipes.preset(name)
+    recipe = recipes.validate(replace(preset, teacher=TEACHER) if preset.teacher else preset)
     assert recipes.from_json(recipe.to_json()) == recipe
     assert recipe.image_size > 0
 
@@ -45,6 +48,28 @@ def test_an_earlier_run_is_named_by_the_recipe_that_goes_on_from_it() -> None:
     assert recipes.parent_run(recipe) == "20261122-194512-3fa9"
     assert recipes.weights_file(recipe) is None
     assert recipes.parent_run(Recipe()) == ""
+
+
+def test_a_student_is_of_its_preset_whoever_its_teacher_is() -> None:
+    student = replace(recipes.preset("distil"), teacher=TEACHER)
+    assert recipes.teacher_run(student) == "20261122-194512-3fa9"
+    assert recipes.preset_name(student) == "distil"
+    assert recipes.preset_name(replace(recipes.preset("two-stages"), teacher=TEACHER)) == ""
+    assert recipes.teacher_run(Recipe()) == ""
+
+
+def test_a_student_has_the_split_of_its_teacher_and_a_probe_on_another_split_has_no_teacher() -> None:
+    theirs = Recipe(fractions=(0.6, 0.2, 0.2), seed=5, keep_given=False)
+    student = recipes.in_split_of(replace(recipes.preset("distil"), teacher=TEACHER), theirs.to_json())
+    assert recipes.differences(student, recipes.preset("distil")) == (
+        "fractions",
+        "keep_given",
+        "seed",
+        "teacher",
+    )
+    assert (student.fractions, student.seed, student.keep_given) == ((0.6, 0.2, 0.2), 5, False)
+    probe = recipes.for_probe(student, fractions=(0.7, 0.15, 0.15), seed=0, keep_given=True)
+    assert probe.teacher == ""
 
 
 def test_a_sample_gets_what_fits_it_and_a_probe_stays_a_probe() -> None:
@@ -81,6 +106,10 @@ def test_a_sample_gets_what_fits_it_and_a_probe_stays_a_probe() -> None:
         ({"fractions": (0.7, 0.3, 0.0)}, r"0\.7, 0\.3, 0\. Expected three shares above 0"),
         ({"fractions": (0.5, 0.5)}, r"Expected three shares"),
         ({"seed": -1}, r"seed is -1"),
+        ({"teacher": "run:"}, r'teacher is "run:", which names no run\. .*train it first if there is none'),
+        ({"teacher": "20261122-194512-3fa9"}, r"names no run"),
+        ({"teacher_weight": 0.0}, r"teacher_weight is 0\.0\. Expected 0\.01 to 1"),
+        ({"teacher_temperature": 0.5}, r"teacher_temperature is 0\.5\. Expected 1 to 20"),
         ({"weights": "/no/such/file.h5"}, r'There is no weights file "/no/such/file.h5"'),
     ],
 )
@@ -128,6 +157,8 @@ def test_no_preset_sets_what_has_no_effect(name: str) -> None:
         ({"head_epochs": 0, "views": 3, "head_solver": "adam"}, ("views", "head_solver")),
         ({"optimizer": "sgd", "weight_decay": 0.1}, ("weight_decay",)),
         ({"optimizer": "adamw", "weight_decay": 0.1, "batch_size": 8}, ()),
+        ({"teacher_weight": 0.9, "teacher_temperature": 4.0}, ("teacher_weight", "teacher_temperature")),
+        ({"teacher_weight": 0.9, "teacher": TEACHER}, ()),
     ],
 )
 def test_a_setting_that_no_stage_uses_is_named(changes: dict[str, Any], unused: tuple[str, ...]) -> None:

@@ -359,11 +359,12 @@ def test_a_time_limit_ends_stage_2_and_keeps_the_best(home: Workspace, dataset: 
 
 @pytest.mark.parametrize("name", recipes.PRESETS)
 def test_every_preset_trains_and_predicts_what_it_was_judged_by(
-    home: Workspace, dataset: Dataset, name: str
+    home: Workspace, dataset: Dataset, run: runs.Run, name: str
 ) -> None:
     preset = recipes.preset(name)
     recipe = replace(
         preset,
+        teacher=f"run:{run.id}" if preset.teacher else "",
         backbone="tiny",
         head_epochs=min(2, preset.head_epochs),
         fine_tune_epochs=min(1, preset.fine_tune_epochs),
@@ -378,6 +379,26 @@ def test_every_preset_trains_and_predicts_what_it_was_judged_by(
     answers = queue.wait(home, queue.submit_prediction(home, run, paths).id).result["predictions"]
     for answer, y_prob in zip(answers, said.y_prob, strict=True):
         assert answer["probability"] == pytest.approx(y_prob.max(), abs=1e-4)
+
+
+def test_a_student_says_what_it_learnt_from_and_one_whose_teacher_was_deleted_why_it_cannot(
+    home: Workspace, dataset: Dataset, run: runs.Run
+) -> None:
+    student = replace(RECIPE, teacher=f"run:{run.id}", seed=7, fine_tune_epochs=0)
+    taught = runs.get(home, train(home, dataset, student).run_id)
+    assert taught.recipe["seed"] == run.recipe["seed"], "the split is the teacher's"
+    assert taught.split_fingerprint == run.split_fingerprint
+    stages = [event["name"] for event in runs.events(home, taught.id) if event["kind"] == "stage"]
+    assert stages[stages.index("features") :][:3] == ["features", "teacher", "head"]
+    notes = [str(note) for note in taught.notes]
+    assert [note for note in notes if note.startswith(f"Learnt from the run {run.id} as its teacher")]
+    waiting = runs.create(
+        home, dataset.id, dataset.name, taught.recipe | {"teacher": "run:20200101-000000-abcd"}
+    )
+    args = {"keras_home": ""}
+    job = queue.submit(home, "train", args, run_id=waiting.id, dataset_id=dataset.id)
+    with pytest.raises(JobError, match=r'There is no run "20200101-000000-abcd"'):
+        queue.wait(home, job.id)
 
 
 def test_controls_stand_beside_every_run_on_a_pretrained_network(home: Workspace, run: runs.Run) -> None:

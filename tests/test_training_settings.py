@@ -14,13 +14,13 @@ from core.augmentation import PRESETS as AUGMENTATIONS
 from core.datasets import Dataset
 from core.recipes import Recipe
 from core.workspace import Workspace
-from pages.components import recipe_choice, shell, training_fields
+from pages.components import recipe_choice, run_facts, shell, training_fields
 from tests.worlds import add_dataset, finished_run, has_button, visit, words
 
 pytestmark = pytest.mark.usefixtures("served")
 
 KEY = "form"
-ELSEWHERE = {"backbone", "fractions", "keep_given", "seed"}
+ELSEWHERE = {"backbone", "fractions", "keep_given", "seed", "teacher"}
 """Fields that are chosen beside the settings, or on the Data page."""
 DEEP = replace(recipes.PRESETS["frozen-dense"], fine_tune_epochs=2)
 SCRATCH = recipes.PRESETS["from-scratch"]
@@ -65,7 +65,7 @@ def _widgets(app: AppTest) -> dict[str, Any]:
 
 def test_every_field_of_a_recipe_is_shown_with_a_hint_in_some_training() -> None:
     shown = {"augment"}
-    for recipe in (Recipe(views=2), DEEP, SCRATCH):
+    for recipe in (Recipe(views=2), DEEP, SCRATCH, recipes.PRESETS["distil"]):
         widgets = _widgets(_begin(recipe, on_gpu=True))
         assert all(widget.help for widget in widgets.values())
         shown |= set(widgets)
@@ -84,7 +84,7 @@ def test_every_field_of_a_recipe_is_shown_with_a_hint_in_some_training() -> None
             {"learning_rate", "schedule", "batch_size", "patience", "label_smoothing", "views"},
         ),
         (SCRATCH, {"train_batch_norm", "dense_units"}, {"head_solver", "head_strength", "views"}),
-        (Recipe(), set(), {"train_batch_norm", "mixed_precision"}),
+        (Recipe(), set(), {"train_batch_norm", "mixed_precision", "teacher_weight", "teacher_temperature"}),
     ],
 )
 def test_a_field_that_does_not_apply_is_not_shown(recipe: Recipe, there: set[str], absent: set[str]) -> None:
@@ -211,6 +211,8 @@ def _field(app: AppTest, name: str) -> Any:
 
 @pytest.mark.parametrize("name", recipes.PRESETS)
 def test_each_preset_can_be_started_as_it_is(workspace: Workspace, birds: Dataset, name: str) -> None:
+    if recipes.PRESETS[name].teacher:
+        finished_run(workspace, birds)
     app = visit("training", dataset=birds.id)
     app.selectbox(key=f"training_recipe_{birds.id}").set_value(name).run()
     assert not app.exception
@@ -220,6 +222,41 @@ def test_each_preset_can_be_started_as_it_is(workspace: Workspace, birds: Datase
     (job,) = queue.list_jobs(workspace, kind="train")
     started = recipes.from_json(runs.get(workspace, job.run_id).recipe)
     assert recipes.preset_name(started) == name
+
+
+def test_the_teacher_is_a_finished_run_on_the_dataset_the_best_on_validation_first(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    def distil() -> AppTest:
+        app = visit("training", dataset=birds.id)
+        return app.selectbox(key=f"training_recipe_{birds.id}").set_value("distil").run()
+
+    app = distil()
+    assert "There is no finished run on this dataset yet that could teach." in words(app)
+    assert not has_button(app, "start_training")
+    best, other = finished_run(workspace, birds), finished_run(workspace, birds)
+    worse = {**other.metrics, "val": {**other.metrics["val"], "accuracy": 0.5}}
+    apart = {**other.recipe, "seed": 3}
+    runs.save(workspace, replace(other, metrics=worse, recipe=apart))
+    app = distil()
+    teacher = app.selectbox(key=f"training_teacher_{birds.id}")
+    assert [option.split(" on ")[0].split(" · ")[-1] for option in teacher.options] == [
+        "100.0\xa0%",
+        "50.0\xa0%",
+    ]
+    assert teacher.value == best.id
+    assert "is not smaller than Tiny" in words(app) and "another split" not in words(app)
+    teacher.set_value(other.id).run()
+    assert "The student gets the teacher's" in words(app)
+    app.button(key="start_training").click().run()
+    (job,) = queue.list_jobs(workspace, kind="train")
+    recipe = recipes.from_json(runs.get(workspace, job.run_id).recipe)
+    assert (recipe.teacher, recipe.seed) == (f"run:{other.id}", 3)
+    assert run_facts.recipe_name(replace(other, recipe=recipe.to_json()), "") == "Distil into a small network"
+    alone = replace(recipe, teacher="").to_json()
+    assert run_facts.recipe_name(replace(other, recipe=alone), "") == "Two stages, changed"
+    runs.delete(workspace, other.id)
+    assert visit("training", dataset=birds.id).selectbox(key=f"training_teacher_{birds.id}").value == best.id
 
 
 def test_a_combination_that_cannot_be_is_refused_with_the_reason_in_place_of_the_forecast(

@@ -52,6 +52,20 @@ def test_an_epoch_holds_every_image_once_and_batches_of_one_size(images: dict[st
     assert 100 < np.concatenate([batch.inputs for batch in made]).max() <= 255
 
 
+def test_what_a_teacher_says_is_learnt_and_mixed_like_labels(images: dict[str, Images]) -> None:
+    train = images["train"]
+    says = np.stack([1 - 0.01 * np.arange(20), 0.01 * np.arange(20)], axis=1).astype(np.float32)
+    taught = replace(train, targets=says)
+    shown = {row.tobytes() for row in says}
+    for batch in batches(taught, RECIPE):
+        assert {row.tobytes() for row in batch.targets} <= shown
+    rare = batches(taught, replace(RECIPE, balance="class_weights"))[0]
+    np.testing.assert_allclose(rare.weights, 1, atol=1e-6)  # both classes have ten pictures
+    mixed = batches(taught, replace(RECIPE, augment=augmentation.Augmentation(mixup=0.4)))[0]
+    np.testing.assert_allclose(mixed.targets.sum(axis=1), 1, atol=1e-6)
+    assert not {row.tobytes() for row in mixed.targets} <= shown
+
+
 def test_the_targets_are_those_of_the_pictures(images: dict[str, Images]) -> None:
     for batch in batches(images["train"], RECIPE):
         np.testing.assert_array_equal(batch.targets.argmax(axis=1), batch.inputs.mean(axis=(1, 2, 3)) > 128)

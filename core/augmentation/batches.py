@@ -13,13 +13,13 @@ Batch = npt.NDArray[np.float32]
 
 
 def mix(
-    images: Batch, one_hot: Batch, augmentation: Augmentation, rng: np.random.Generator
+    images: Batch, targets: Batch, augmentation: Augmentation, rng: np.random.Generator
 ) -> tuple[Batch, Batch]:
     """Mix each picture of a batch with another of the batch; where both kinds are on, a coin chooses for the batch.
 
     Args:
         images: float32, shape (images, height, width, 3); not changed.
-        one_hot: float32 targets, shape (images, classes), each row with the sum 1; not changed.
+        targets: float32, shape (images, classes), each row with the sum 1; not changed.
         augmentation: The strengths.
         rng: Where the chance comes from.
 
@@ -27,7 +27,7 @@ def mix(
         Pictures and targets of the same shapes; the very same where neither kind is on.
     """
     if not augmentation.mixes:
-        return images, one_hot
+        return images, targets
     cuts = bool(augmentation.cutmix) and (not augmentation.mixup or rng.random() < 0.5)
     partners = rng.permutation(len(images))
     if cuts:
@@ -35,7 +35,7 @@ def mix(
     else:
         share = float(rng.beta(augmentation.mixup, augmentation.mixup))
         mixed = _blend(images, images[partners], share)
-    return mixed, _blend(one_hot, one_hot[partners], share)
+    return mixed, _blend(targets, targets[partners], share)
 
 
 def _blend(ours: Batch, theirs: Batch, share: float) -> Batch:

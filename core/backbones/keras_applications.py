@@ -24,7 +24,8 @@ _LOADING_ERRORS = (ValueError, KeyError, OSError, TypeError, AttributeError, Ind
 def network(spec: BackboneSpec, image_size: tuple[int, int]) -> keras.Model:
     """Build the graph, from RGB pixels of 0 to 255 to the last feature map, with random weights."""
     image = keras.Input((*image_size, 3), name="image")
-    options = {"include_preprocessing": False} if spec.builder in _HAS_PREPROCESSING else {}
+    options: dict[str, Any] = {"include_preprocessing": False} if spec.builder in _HAS_PREPROCESSING else {}
+    options |= {"alpha": spec.width} if spec.width != 1 else {}
     model = getattr(keras.applications, spec.builder)(
         include_top=False,
         weights=None,

@@ -42,6 +42,7 @@ class BackboneSpec:
         weights_file: File name, exactly as Keras looks for it in its cache.
         weights_url: Where Keras downloads it from; empty where there is nothing to download.
         weights_hash: MD5 or SHA-256 of the file, told apart by length; empty where Keras gives none.
+        width: Share of the channels of the network as it was published first (``alpha`` in ``keras.applications``).
         hidden: Meant for tests; not offered on the pages.
     """
 
@@ -63,6 +64,7 @@ class BackboneSpec:
     weights_file: str = ""
     weights_url: str = ""
     weights_hash: str = ""
+    width: float = 1.0
     hidden: bool = False
 
     @property

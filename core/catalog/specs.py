@@ -14,6 +14,9 @@ _EFFICIENTNET_PAPER = "Tan and Le 2019, EfficientNet: Rethinking Model Scaling f
 _EFFICIENTNET_V2_PAPER = (
     "Tan and Le 2021, EfficientNetV2: Smaller Models and Faster Training, arXiv:2104.00298"
 )
+_MOBILENET_V2_PAPER = (
+    "Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv:1801.04381"
+)
 _MOBILENET_V3_PAPER = "Howard et al. 2019, Searching for MobileNetV3, arXiv:1905.02244"
 _VGG_PAPER = "Simonyan and Zisserman 2014, Very Deep Convolutional Networks, arXiv:1409.1556"
 _APACHE = "Apache-2.0 (code and weights)"
@@ -76,11 +79,32 @@ SPECS = (
         gmacs=0.2995,
         num_activations=21_810_000,
         block_pattern=_MOBILENET_BLOCKS,
-        paper="Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv:1801.04381",
+        paper=_MOBILENET_V2_PAPER,
         licence=_APACHE,
         weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
         weights_url=_KERAS_URL
         + "mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+    ),
+    BackboneSpec(
+        name="mobilenet-v2-0.35",
+        title="MobileNetV2 0.35",
+        family="MobileNet",
+        builder="MobileNetV2",
+        source="keras",
+        image_size=224,
+        min_size=32,
+        preprocessing="tf",
+        num_parameters=410_208,
+        num_features=1280,
+        gmacs=0.0580,
+        num_activations=9_470_000,
+        block_pattern=_MOBILENET_BLOCKS,
+        paper=_MOBILENET_V2_PAPER,
+        licence=_APACHE,
+        weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5",
+        weights_url=_KERAS_URL
+        + "mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5",
+        width=0.35,
     ),
     BackboneSpec(
         name="mobilenet-v3-small",

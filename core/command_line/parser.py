@@ -44,15 +44,22 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("train", run_train, "train a classifier on a folder of pictures")
     command.add_argument("folder", type=_path, metavar="DIR", help="one subfolder per class")
-    command.add_argument("--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}")
+    small = recipes.PRESETS["distil"].backbone
+    command.add_argument(
+        "--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}, with a teacher {small}"
+    )
     command.add_argument(
         "--weights", type=_path, metavar="FILE", help="weights file of the backbone; default: ImageNet"
     )
     command.add_argument(
         "--recipe",
-        default=recipes.DEFAULT_PRESET,
         metavar="NAME",
-        help=f"one of: {', '.join(recipes.PRESETS)}",
+        help=f"one of: {', '.join(recipes.PRESETS)}; default: {recipes.DEFAULT_PRESET}, with a teacher distil",
+    )
+    command.add_argument(
+        "--teacher",
+        metavar="RUN_ID",
+        help="a finished run on the same folder that is learnt from; its split and seed are kept",
     )
     command.add_argument(
         "--split", metavar="A,B,C", type=_fractions, help="train, val, test; default: 0.7,0.15,0.15"

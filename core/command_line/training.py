@@ -10,16 +10,23 @@ from dataclasses import replace
 from core import catalog, datasets, queue, recipes, runs
 from core.command_line.jobs import follow
 from core.command_line.output import printable, scores_line, tell, tell_json
-from core.errors import JobError
+from core.errors import JobError, RecipeError
 from core.workspace import Workspace
 
 
 def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
     """``train DIR``."""
     dataset = datasets.add_folder(workspace, arguments.folder)
+    preset = arguments.recipe or ("distil" if arguments.teacher else recipes.DEFAULT_PRESET)
+    if arguments.teacher and (arguments.split or arguments.seed is not None):
+        raise RecipeError(
+            "--split and --seed cannot be given with --teacher: on another split the teacher would have learnt from "
+            "pictures that judge its student. Leave them out; those of the teacher are used."
+        )
     changes = {
         "backbone": arguments.backbone,
         "weights": arguments.weights and str(arguments.weights),
+        "teacher": arguments.teacher and recipes.RUN_PREFIX + arguments.teacher,
         "fractions": arguments.split,
         "image_size": arguments.image_size,
         "head_epochs": arguments.head_epochs,
@@ -27,7 +34,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
         "seed": arguments.seed,
     }
     recipe = replace(
-        recipes.preset(arguments.recipe, dataset.sample),
+        recipes.preset(preset, dataset.sample),
         **{name: value for name, value in changes.items() if value is not None},
     )
     if arguments.image_size is not None:  # 0 would quietly be the network's own
@@ -38,7 +45,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
     report = {
         "run_id": run.id,
         "backbone": run.recipe["backbone"],
-        "recipe": arguments.recipe,
+        "recipe": preset,
         "settings": run.recipe,
         "class_names": list(run.class_names),
         "num_images": run.num_images,

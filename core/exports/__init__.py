@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.exports.beside import Beside, beside_teacher, to_table
 from core.exports.certificate import (
     MAX_DIFFERENCE,
     TIE,
@@ -23,14 +24,17 @@ __all__ = [
     "MAX_DIFFERENCE",
     "TIE",
     "Artefact",
+    "Beside",
     "Certificate",
     "Format",
+    "beside_teacher",
     "broken",
     "certificate",
     "install_line",
     "judge",
     "save",
     "to_markdown",
+    "to_table",
     "validate",
     "zip_name",
     "zip_path",

@@ -53,6 +53,7 @@ def fit_dense(
     patience: int = 0,
     balance: str = "none",
     seed: int = 0,
+    targets: np.ndarray | None = None,
     begin: DenseProgress | None = None,
     on_epoch: Callable[[DenseProgress], None] = lambda progress: None,
     on_step: Progress = no_progress,
@@ -75,6 +76,8 @@ def fit_dense(
         patience: Epochs without a lower loss on val after which it stops; 0 never stops early.
         balance: ``"class_weights"``, ``"sampling"`` or ``"none"``; see :class:`core.recipes.Recipe`.
         seed: Of the initial weights, the order and the dropout.
+        targets: What each row is told to be instead of its class, float32, shape (rows, classes), in 0…1, each row
+            with the sum 1; a row then weighs what the classes in it weigh, by their shares.
         begin: Where an earlier call with the same arguments was; it ends where that one would have ended.
         on_epoch: Called after each epoch with how far it is; may raise to stop.
         on_step: Called after each step with rows done and rows in all; may raise to stop.
@@ -94,10 +97,11 @@ def fit_dense(
     write_head(model, progress.head)
     for variable, value in zip(optimizer.variables, progress.optimizer, strict=True):
         variable.assign(value)
-    targets = np.eye(num_classes, dtype=np.float32)
-    weights = np.ones(num_classes, np.float32)
+    if targets is None:
+        targets = np.eye(num_classes, dtype=np.float32)[y_true]
+    weights = np.ones(len(targets), np.float32)
     if balance == "class_weights":
-        weights = class_weights(y_true, num_classes)
+        weights = targets @ class_weights(y_true, num_classes)
     while progress.epoch < epochs and not 0 < patience <= progress.epoch - progress.best_epoch:
         epoch = progress.epoch + 1
         rng = generator(seed, HEAD_STAGE, epoch)
@@ -105,7 +109,7 @@ def fit_dense(
         order = epoch_rows(y_true, batch_size, balance, rng)
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            model.train_on_batch(features[rows], targets[y_true[rows]], weights[y_true[rows]])
+            model.train_on_batch(features[rows], targets[rows], weights[rows])
             on_step((epoch - 1) * len(order) + first + batch_size, epochs * len(order))
         current = read_head(model)
         check_converges(current, "head_learning_rate", learning_rate)

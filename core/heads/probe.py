@@ -23,6 +23,7 @@ def fit_probe(
     on_epoch: Callable[[int, Head], None] = lambda epoch, head: None,
     sample_weight: np.ndarray | None = None,
     num_images: int | None = None,
+    targets: np.ndarray | None = None,
 ) -> Head:
     """Fit a multinomial logistic regression with L-BFGS on all features at once.
 
@@ -39,6 +40,8 @@ def fit_probe(
         sample_weight: What each row weighs in the mean log loss, shape (rows,); by default all the same.
         num_images: The ``n`` of the penalty: how many images there are, where several rows are views of one. By
             default the sum of the weights, as in scikit-learn.
+        targets: Instead of the classes: what each row should be told to be, float32, shape (rows, classes), in 0…1,
+            each row with the sum 1. The loss is then the cross entropy with them.
 
     Returns:
         The fitted head.
@@ -50,7 +53,7 @@ def fit_probe(
     # The bias is free of the penalty, so centring changes only how fast the fit converges.
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred = features - mean
-    rows = np.arange(num_rows)
+    at = (np.arange(num_rows), y_true)
     epoch = 0
 
     def unpack(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,9 +64,13 @@ def fit_probe(
         kernel, bias = unpack(theta)
         logits = (centred @ kernel.astype(np.float32)).astype(np.float64) + bias
         log_prob = logits - logsumexp(logits, axis=1, keepdims=True)
-        loss = -(shares * log_prob[rows, y_true]).sum() + penalty * (kernel**2).sum() / 2
+        right = log_prob[at] if targets is None else (targets * log_prob).sum(axis=1)
+        loss = -(shares * right).sum() + penalty * (kernel**2).sum() / 2
         residual = np.exp(log_prob)
-        residual[rows, y_true] -= 1
+        if targets is None:
+            residual[at] -= 1
+        else:
+            residual -= targets
         residual *= shares[:, None]
         grad_kernel = centred.T @ residual.astype(np.float32) + penalty * kernel
         return float(loss), np.concatenate([grad_kernel.ravel(), residual.sum(axis=0)]).astype(np.float64)

@@ -49,6 +49,7 @@ from core.queue.submissions import (
     submit_prediction,
     submit_ranking,
     submit_training,
+    teacher_of,
 )
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "submit_prediction",
     "submit_ranking",
     "submit_training",
+    "teacher_of",
     "tend",
     "wait",
 ]

@@ -12,6 +12,7 @@ from core.queue.devices import default_device
 from core.queue.jobs import Job, get, insert, latest, submit
 from core.queue.sessions import tend
 from core.recipes import Recipe
+from core.runs import Run
 from core.workspace import Workspace, remove_directory
 
 
@@ -24,7 +25,7 @@ def submit_training(
     sample: str = "",
     forecast_s: float = 0.0,
 ) -> Job:
-    """Make a run and put its training in the queue.
+    """Make a run and put its training in the queue; a student gets the split of its teacher.
 
     Args:
         workspace: Where to.
@@ -35,11 +36,13 @@ def submit_training(
         forecast_s: About how many seconds it will take, for those who wait behind it; 0 for unknown.
 
     Raises:
-        NotFound: The run to go on from is not there.
+        NotFound: The run to go on from, or to learn from, is not there.
         RecipeError: The recipe cannot be used.
     """
     recipe = recipes.validate(recipe)
     check_parent(workspace, recipe)
+    if recipe.teacher:
+        recipe = recipes.in_split_of(recipe, teacher_of(workspace, dataset_id, recipe).recipe)
     run = runs.create(workspace, dataset_id, dataset_name, recipe.to_json())
     args = {"sample": sample, "keras_home": _keras_home(), "forecast_s": forecast_s}
     try:
@@ -70,6 +73,26 @@ def check_parent(workspace: Workspace, recipe: Recipe) -> None:
             f"The run {parent.id} has the backbone {theirs.backbone} at depth {theirs.depth:g}, the recipe "
             f"{recipe.backbone} at depth {recipe.depth:g}. Choose the same for both."
         )
+
+
+def teacher_of(workspace: Workspace, dataset_id: str, recipe: Recipe) -> Run:
+    """Return the run that a recipe names as its teacher.
+
+    Raises:
+        NotFound: There is no such run.
+        RecipeError: It is not finished, or was trained on another dataset.
+    """
+    teacher = runs.get(workspace, recipes.teacher_run(recipe))
+    if teacher.state != "done":
+        raise RecipeError(
+            f"The teacher {teacher.id} is {teacher.state}, so it has nothing to teach. Choose a finished run."
+        )
+    if teacher.dataset_id != dataset_id:
+        raise RecipeError(
+            f'The teacher {teacher.id} was trained on another dataset, "{teacher.dataset_name}". Whether it has learnt '
+            "from pictures that are to judge its student is known only on the same dataset. Choose a run on that one."
+        )
+    return teacher
 
 
 def retry_training(workspace: Workspace, run_id: str) -> Job:

@@ -18,6 +18,7 @@ _STAGE_2 = (
     "weight_decay",
     "mixed_precision",
 )
+_OF_THE_TEACHER = ("teacher_weight", "teacher_temperature")
 _IN_BATCHES = ("label_smoothing", "batch_size", "patience")
 
 _DEFAULTS = Recipe()
@@ -37,6 +38,7 @@ def without_effect(recipe: Recipe) -> tuple[str, ...]:
     unused |= {"head_strength"} if by_adam else set()
     unused |= set() if by_adam or recipe.fine_tune_epochs else set(_IN_BATCHES)
     unused |= set() if recipe.views or recipe.fine_tune_epochs else {"augment"}
+    unused |= set() if recipe.teacher else set(_OF_THE_TEACHER)
     unused |= set() if recipe.optimizer == "adamw" else {"weight_decay"}
     return tuple(
         field.name

@@ -9,7 +9,7 @@ from typing import Any
 from core import augmentation
 from core.augmentation import Augmentation
 from core.errors import RecipeError
-from core.recipes.recipe import RANDOM_WEIGHTS, Recipe
+from core.recipes.recipe import RANDOM_WEIGHTS, RUN_PREFIX, Recipe
 
 SOFT_START = 0.03
 """Freedom (C) of a head that fine-tuning goes on from: one fitted to the end has nothing left to learn from."""
@@ -63,6 +63,13 @@ PRESETS: Mapping[str, Recipe] = {
     "full": Recipe(
         fine_tune_blocks=1.0, fine_tune_epochs=10, layer_decay=0.7, views=4, head_strength=SOFT_START
     ),
+    "distil": Recipe(
+        backbone="mobilenet-v2-0.35",
+        teacher=RUN_PREFIX,
+        views=4,
+        head_strength=SOFT_START,
+        label_smoothing=0.0,  # the teacher's doubts say more than the same doubt everywhere
+    ),
     "from-scratch": Recipe(
         weights=RANDOM_WEIGHTS,
         head_epochs=0,
@@ -110,5 +117,7 @@ def preset_name(recipe: Recipe) -> str:
     """Return the preset that a recipe is, whatever its backbone, image size, split and seed; else an empty string."""
     plain = Recipe()
     own = {name: getattr(plain, name) for name in SET_ELSEWHERE}
+    own["teacher"] = RUN_PREFIX if recipe.teacher else ""  # which one is chosen with the dataset
     bare = replace(recipe, **own)
+    del own["teacher"]
     return next((name for name, known in PRESETS.items() if replace(known, **own) == bare), "")

@@ -22,7 +22,7 @@ BALANCES = ("none", "class_weights", "sampling")
 RANDOM_WEIGHTS = "random"
 """As ``Recipe.weights``: the backbone begins with random weights."""
 RUN_PREFIX = "run:"
-"""As the beginning of ``Recipe.weights``: go on from the backbone of an earlier run, such as
+"""As the beginning of ``Recipe.weights`` (go on from the backbone of an earlier run) and of ``Recipe.teacher``, such as
 ``run:20261122-194512-3fa9``."""
 
 MAX_IMAGE_SIZE = 1024
@@ -51,6 +51,13 @@ class Recipe:
         augment: Random changes of training pictures.
         views: Random variations of each training picture whose features stage 1 learns from, beside the picture
             itself; they are kept like other features.
+        teacher: ``"run:<id>"``: what that run says of the training images is learnt beside their labels; empty for
+            none. ``"run:"`` alone is a preset's, whose run is chosen later; it cannot be trained with.
+        teacher_weight: Share of each target that is the teacher's, above 0…1; the rest is the given label. This and
+            the temperature were chosen on val of one dataset, where values nearby were as good (benchmarks/RESULTS.md).
+        teacher_temperature: Divides the teacher's calibrated logits, 1…20: above 1 it says more about the classes
+            that it thinks less likely. The student's own are not divided, as they are in Hinton et al. 2015: they are
+            calibrated on val afterwards; for a weight of 1 it is the same loss on logits of another scale.
         balance: ``"class_weights"`` weighs each class by its rarity, ``"sampling"`` draws all classes equally
             often, ``"none"`` does neither.
         label_smoothing: Share of each one-hot target that is spread over all classes (stage 2 and Adam), 0…0.5.
@@ -89,6 +96,9 @@ class Recipe:
     dropout: float = 0.0
     augment: Augmentation = field(default_factory=lambda: augmentation.PRESETS["light"])
     views: int = 0
+    teacher: str = ""
+    teacher_weight: float = 0.5
+    teacher_temperature: float = 2.0
     balance: str = "none"
     label_smoothing: float = 0.05
     head_solver: str = "lbfgs"
@@ -144,6 +154,7 @@ def for_probe(
     """Return the recipe of a probe on the network, and the features, that a recipe begins with, on another split."""
     if recipe.weights == RANDOM_WEIGHTS:
         recipe = replace(recipe, weights="", fine_tune_epochs=0, train_batch_norm=False)
+    recipe = replace(recipe, teacher="")  # on another split it may have learnt from what judges
     return replace(recipe, fractions=fractions, seed=seed, keep_given=keep_given)
 
 
@@ -188,6 +199,8 @@ _RANGES: Mapping[str, tuple[float, float, str]] = {
     "dense_units": (0, 8_192, "units"),
     "dropout": (0.0, 0.9, ""),
     "views": (0, 16, "variations"),
+    "teacher_weight": (0.01, 1.0, "(share of each target)"),
+    "teacher_temperature": (1.0, 20.0, ""),
     "label_smoothing": (0.0, 0.5, ""),
     "head_epochs": (0, 10_000, "epochs"),
     "head_strength": (1e-6, 1e6, ""),
@@ -227,6 +240,11 @@ def _fits_together(recipe: Recipe) -> None:
             f"views is {recipe.views}, but no augmentation changes a picture, so all views would be the same. "
             "Choose an augmentation, or set views to 0."
         )
+    if recipe.teacher and not teacher_run(recipe):
+        raise RecipeError(
+            f'teacher is "{recipe.teacher}", which names no run. Expected "run:" and the id of a finished run on the '
+            "same dataset, such as run:20261122-194512-3fa9. Choose one; train it first if there is none."
+        )
     if recipe.train_batch_norm and recipe.weights != RANDOM_WEIGHTS:
         raise RecipeError(
             "train_batch_norm is on, which spoils the statistics of a pretrained backbone. It is for training from "
@@ -265,6 +283,20 @@ def validate_fractions(fractions: tuple[float, ...]) -> None:
 def parent_run(recipe: Recipe) -> str:
     """Return the id of the run that the recipe goes on from, else an empty string."""
     return recipe.weights.removeprefix(RUN_PREFIX) if recipe.weights.startswith(RUN_PREFIX) else ""
+
+
+def teacher_run(recipe: Recipe) -> str:
+    """Return the id of the run that is the recipe's teacher, else an empty string."""
+    return recipe.teacher.removeprefix(RUN_PREFIX) if recipe.teacher.startswith(RUN_PREFIX) else ""
+
+
+def in_split_of(recipe: Recipe, teacher: Mapping[str, Any]) -> Recipe:
+    """Return a student's recipe with the split of its teacher, whose recipe is given as JSON.
+
+    On another split the teacher would have learnt from pictures that judge the student.
+    """
+    theirs = from_json(teacher)
+    return replace(recipe, fractions=theirs.fractions, seed=theirs.seed, keep_given=theirs.keep_given)
 
 
 def weights_file(recipe: Recipe) -> Path | None:

@@ -75,7 +75,8 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
 def _of_the_head(run: runs.Run, recipe: Recipe) -> Recipe:
     """Return the recipe of the run's head alone, with the freedom that val has chosen for it."""
     strength = run.stage_1.get("strength", recipe.head_strength)
-    return replace(recipe, fine_tune_epochs=0, head_strength=strength)
+    # Of every fold, most of what would judge is among what the teacher has learnt from.
+    return replace(recipe, fine_tune_epochs=0, head_strength=strength, teacher="")
 
 
 def _cross_validate(

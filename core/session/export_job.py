@@ -39,6 +39,7 @@ def do_export(context: Context, job: Job) -> dict[str, Any]:
             f"The run {run.id} is {run.state}, so it has no model to export. Choose a finished run."
         )
     root = datasets.get(context.workspace, run.dataset_id).root
+    context.stage("prepare")
     predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job), title(run))
     with _workplace(runs.folder(context.workspace, run.id)) as package:
         return _export(context, predictor, exports.validate(job.args["formats"]), root, package)
@@ -66,7 +67,6 @@ def _export(
     size = predictor.backbone.image_size
     split = runs.load_split(context.workspace, run.id)
     said = runs.predictions(context.workspace, run.id, "test")
-    context.stage("prepare")
     model = export.whole_model(predictor.backbone, predictor.head, recipe.pooling, run.temperature)
     model.save(package / FORMATS["keras"].file)
     context.check()

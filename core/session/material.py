@@ -29,6 +29,8 @@ class Material:
         table: One row per image: ``path`` (below root), ``sha256``, ``label``, ``split``, ``group``.
         class_names: What the model learns to tell apart; the labels of all rows are among them.
         notes: What was left out and what bears on the scores.
+        targets: What the training images are told to be, where it is something else than their labels: float32, shape
+            (training images, classes), in their order.
         curation_fingerprint: Hash of the decisions that were obeyed; ``""`` where there were none.
     """
 
@@ -38,6 +40,7 @@ class Material:
     class_names: list[str]
     notes: list[Sentence] = field(default_factory=list)
     curation_fingerprint: str = ""
+    targets: np.ndarray | None = None
 
     @property
     def paths(self) -> list[Path]:
@@ -60,9 +63,10 @@ class Material:
         return (self.table["split"] == split).to_numpy()
 
     def images(self, split: str) -> training.Images:
-        """Return files and true classes of a split."""
+        """Return files and true classes of a split, and what those of train are told to be."""
         rows = self.rows(split)
-        return training.Images([self.root / path for path in self.table["path"][rows]], self.y_true[rows])
+        paths = [self.root / path for path in self.table["path"][rows]]
+        return training.Images(paths, self.y_true[rows], self.targets if split == "train" else None)
 
     def fingerprint(self) -> str:
         """Return the hash of which image is in which split under which label."""
@@ -70,7 +74,8 @@ class Material:
 
     def only(self, kept: np.ndarray) -> Material:
         """Return the material with only some of its images; ``kept``: bool, shape (images,)."""
-        return replace(self, table=self.table[kept].reset_index(drop=True))
+        targets = None if self.targets is None else self.targets[kept[self.rows("train")]]
+        return replace(self, table=self.table[kept].reset_index(drop=True), targets=targets)
 
 
 def gather(context: Context, job: Job, recipe: Recipe) -> Material:

@@ -69,6 +69,7 @@ def title(run: runs.Run) -> str:
 
 def ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
     """Return the model of a finished run, and how familiar pictures are to it: what short jobs share."""
+    context.stage("prepare")
     predictor = load_predictor(context, run, job)
     return replace(predictor, familiarity=familiarity_of(context, run, predictor.recipe, predictor.backbone))
 
@@ -79,7 +80,6 @@ def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
     Raises:
         JobError: Its weights are not those that it was trained with.
     """
-    context.stage("prepare")
     recipe = recipes.from_json(run.recipe)
     weights = networks.own_weights(context, run)
     if weights is not None:

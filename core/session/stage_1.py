@@ -118,6 +118,7 @@ def train_head(
         recipe,
         course.listen,
         views=extracted.views,
+        targets=material.targets,
         checkpoint=runs.checkpoint_path(context.workspace, run.id, STAGE),
         # The optimiser's state is Keras' own, which another version may count otherwise.
         fingerprint=f"{fingerprint(recipe, material, backbone)} {keras.__version__}",

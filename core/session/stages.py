@@ -61,6 +61,8 @@ def note_stop(context: Context, material: Material, stopped: str) -> None:
 def fingerprint(recipe: Recipe, material: Material, backbone: Backbone) -> str:
     """Return a hash of all that must be the same for a stage to go on where it was."""
     parts = [recipe.to_json(), material.fingerprint(), backbone.weights_sha256]
+    if material.targets is not None:
+        parts.append(hashlib.sha256(material.targets.tobytes()).hexdigest())
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

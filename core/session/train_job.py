@@ -24,6 +24,7 @@ from core.session.material import Material, gather
 from core.session.stage_1 import extract, train_head
 from core.session.stage_2 import fine_tune, with_predictions
 from core.session.stages import Model
+from core.session.teacher import taught
 from core.words import sentence
 
 MIN_MEASURED = 200
@@ -61,11 +62,15 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     with clock.measure("prepare"):
         context.stage("prepare")
         backbone = networks.warm_backbone(context, recipe, job)
-    model, start, head_alone, num_computed = None, None, None, 0
+    model, start, head_alone, extracted, num_computed = None, None, None, None, 0
     if recipe.head_epochs:
         with clock.measure("features"):
             material, extracted = extract(context, recipe, backbone, material)
             num_computed = extracted.num_computed
+    if recipe.teacher:
+        with clock.measure("teacher"):
+            material = taught(context, job, recipe, material)
+    if extracted is not None:
         with clock.measure("head"):
             model, start, told = train_head(context, run, recipe, backbone, material, extracted, deadline)
         clock.seconds["head"] += told["earlier_s"]

@@ -24,10 +24,13 @@ class Images:
     Args:
         paths: Files.
         y_true: int, shape (images,), in 0…classes−1.
+        targets: What is learnt instead of these classes, where it is something else: float32, shape (images, classes),
+            in 0…1, rows with the sum 1.
     """
 
     paths: Sequence[Path]
     y_true: np.ndarray
+    targets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -73,12 +76,12 @@ def iterate_batches(
     weights = np.ones(num_classes, np.float32)
     if recipe.balance == "class_weights":
         weights = class_weights(images.y_true, num_classes)
-    one_hot = np.eye(num_classes, dtype=np.float32)
+    targets = images.targets
+    if targets is None:
+        targets = np.eye(num_classes, dtype=np.float32)[images.y_true]
     for inputs, rows in _stacked(order, inputs_of(order), batch_size):
-        mixed, targets = augmentation.mix(
-            inputs.astype(np.float32), one_hot[images.y_true[rows]], recipe.augment, rng
-        )
-        yield Batch(mixed, targets, targets @ weights)
+        mixed, wanted = augmentation.mix(inputs.astype(np.float32), targets[rows], recipe.augment, rng)
+        yield Batch(mixed, wanted, wanted @ weights)
 
 
 def varied_anew(

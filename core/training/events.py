@@ -11,8 +11,8 @@
 - ``batch_halved``: ``batch_size`` is what is tried now, as the device's memory did not do; the epoch begins again.
 
 ``loss`` is a log loss without label smoothing and class weights. In stage 1 it is that of the head on the training
-images; in stage 2 that of the steps as they were taken, so with augmentation, dropout and mixed targets. ``val_loss``
-is that of :func:`core.heads.scores`.
+images; in stage 2 that of the steps as they were taken, so with augmentation, dropout, mixed targets and what a
+teacher says. ``val_loss`` is that of :func:`core.heads.scores`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,7 @@ def train_head(
     listen: Listen,
     views: Sequence[np.ndarray] = (),
     *,
+    targets: np.ndarray | None = None,
     checkpoint: Path | None = None,
     fingerprint: str = "",
     deadline: float | None = None,
@@ -69,6 +70,8 @@ def train_head(
         listen: Told of every step and epoch.
         views: Features of random variations of the training images, each a matrix like that of train. Rows with NaN,
             of files that could not be read any more, are left out.
+        targets: What the images of train are told to be instead of their classes, float32, shape (images, classes),
+            rows with the sum 1; a variation is told what its image is.
         checkpoint: File that keeps what is needed to go on after a kill; it stays when this returns. ``"adam"``
             writes it after every epoch, ``"lbfgs"`` at its end only: it takes seconds, and SciPy does not give out
             the memory of earlier steps without which it would end elsewhere.
@@ -83,14 +86,22 @@ def train_head(
     """
     stage = _Stage(features, y_true, num_classes, recipe, listen, deadline)
     stage.keep_in(checkpoint, fingerprint)
-    rows, truth = _with_views(features["train"], y_true["train"], views)
-    trained = stage.run(rows, truth)
+    lesson = _with_views(_Lesson(features["train"], y_true["train"], targets), views)
+    trained = stage.run(lesson)
     if recipe.head_solver != "lbfgs":
         return trained
     trained = replace(trained, strength=recipe.head_strength)
     if trained.stopped or not recipe.fine_tune_epochs or recipe.head_strength >= FREE_STRENGTH:
         return trained
-    return stage.or_a_freer_one(trained, rows, truth)
+    return stage.or_a_freer_one(trained, lesson)
+
+
+class _Lesson(NamedTuple):
+    """What the head learns from: rows of features, their classes, and what they are told to be, if that is another."""
+
+    rows: np.ndarray
+    truth: np.ndarray
+    targets: np.ndarray | None
 
 
 class _Stage:
@@ -117,13 +128,13 @@ class _Stage:
         """Say where the state is kept."""
         self._checkpoint, self._fingerprint = checkpoint, fingerprint
 
-    def run(self, rows: np.ndarray, truth: np.ndarray) -> TrainedHead:
-        """Fit the head on rows of features and their classes, from where an earlier process was."""
+    def run(self, lesson: _Lesson) -> TrainedHead:
+        """Fit the head, from where an earlier process was."""
         stopped = ""
         try:
             found = self._resume()
             fit = self._dense if self._recipe.head_solver == "adam" else self._probe
-            self._best = fit(rows, truth, found)
+            self._best = fit(lesson, found)
         except Cancelled as error:
             if self._best is None:
                 raise
@@ -131,7 +142,7 @@ class _Stage:
         assert self._best is not None  # the recipe has at least one epoch
         return TrainedHead(self._best, self._record.epoch, stopped)
 
-    def or_a_freer_one(self, trained: TrainedHead, rows: np.ndarray, truth: np.ndarray) -> TrainedHead:
+    def or_a_freer_one(self, trained: TrainedHead, lesson: _Lesson) -> TrainedHead:
         """Return what was trained, or a head of :data:`FREE_STRENGTH` where its loss on val is lower."""
         epochs = self._recipe.head_epochs
 
@@ -139,7 +150,7 @@ class _Stage:
             self._listen("progress", **_so_far(epoch, epochs, epoch, self._recipe), ends_early=True)
 
         try:
-            free = self._fit_probe(rows, truth, FREE_STRENGTH, on_epoch)
+            free = self._fit_probe(lesson, FREE_STRENGTH, on_epoch)
         except Cancelled:
             return replace(trained, stopped="cancelled")
         if self._val_loss(free) >= self._val_loss(trained.head):
@@ -149,21 +160,23 @@ class _Stage:
     def _val_loss(self, head: Head) -> float:
         return scores(head.logits(self._features["val"]), self._y_true["val"]).loss
 
-    def _fit_probe(
-        self, rows: np.ndarray, truth: np.ndarray, strength: float, on_epoch: Callable[[int, Head], None]
-    ) -> Head:
+    def _fit_probe(self, lesson: _Lesson, strength: float, on_epoch: Callable[[int, Head], None]) -> Head:
         recipe = self._recipe
+        weights = None
         # All images at once leave nothing to draw; weights do what drawing all classes equally often does on average.
-        weights = None if recipe.balance == "none" else class_weights(truth, self._num_classes)[truth]
+        if recipe.balance != "none":
+            of_class = class_weights(lesson.truth, self._num_classes)
+            weights = of_class[lesson.truth] if lesson.targets is None else lesson.targets @ of_class
         return fit_probe(
-            rows,
-            truth,
+            lesson.rows,
+            lesson.truth,
             self._num_classes,
             strength,
             recipe.head_epochs,
             on_epoch,
             sample_weight=weights,
             num_images=len(self._features["train"]),
+            targets=lesson.targets,
         )
 
     def _resume(self) -> DenseProgress | None:
@@ -178,7 +191,7 @@ class _Stage:
             record.epoch, head, found.state.optimizer, record.best_epoch, record.best_loss, best
         )
 
-    def _dense(self, rows: np.ndarray, truth: np.ndarray, begin: DenseProgress | None) -> Head:
+    def _dense(self, lesson: _Lesson, begin: DenseProgress | None) -> Head:
         recipe, record = self._recipe, self._record
 
         def on_epoch(progress: DenseProgress) -> None:
@@ -194,8 +207,8 @@ class _Stage:
                 check_time(self._deadline)
 
         return fit_dense(
-            rows,
-            truth,
+            lesson.rows,
+            lesson.truth,
             self._features["val"],
             self._y_true["val"],
             self._num_classes,
@@ -208,12 +221,13 @@ class _Stage:
             patience=recipe.patience,
             balance=recipe.balance,
             seed=recipe.seed,
+            targets=lesson.targets,
             begin=begin,
             on_epoch=on_epoch,
             on_step=on_step,
         )
 
-    def _probe(self, rows: np.ndarray, truth: np.ndarray, finished: DenseProgress | None) -> Head:
+    def _probe(self, lesson: _Lesson, finished: DenseProgress | None) -> Head:
         recipe, record = self._recipe, self._record
         if finished is not None:
             return finished.best
@@ -225,7 +239,7 @@ class _Stage:
             self._note(told, head)
             self._listen("epoch", **told)
 
-        head = self._fit_probe(rows, truth, recipe.head_strength, on_epoch)
+        head = self._fit_probe(lesson, recipe.head_strength, on_epoch)
         self._best = head
         self._save(head, [])
         return head
@@ -268,12 +282,17 @@ def _arrays(head: Head) -> list[np.ndarray]:
     return list(head.to_arrays().values())
 
 
-def _with_views(
-    features: np.ndarray, y_true: np.ndarray, views: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to learn from: the images, then their views."""
+def _with_views(lesson: _Lesson, views: Sequence[np.ndarray]) -> _Lesson:
+    """Return what is learnt from: the images, then their views."""
     if not views:
-        return features, y_true
+        return lesson
     read = [~np.isnan(view[:, 0]) for view in views]  # a row is unreadable as a whole
-    rows = np.concatenate([features, *(view[kept] for view, kept in zip(views, read, strict=True))])
-    return rows, np.concatenate([y_true, *(y_true[kept] for kept in read)])
+
+    def repeated(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values, *(values[kept] for kept in read)])
+
+    return _Lesson(
+        np.concatenate([lesson.rows, *(view[kept] for view, kept in zip(views, read, strict=True))]),
+        repeated(lesson.truth),
+        None if lesson.targets is None else repeated(lesson.targets),
+    )

@@ -29,6 +29,8 @@ def show_cross_validation(run: Run) -> None:
         job_view.watch(job.id, lambda job: _draw(run, job))
     if found is not None:
         _result(found)
+        if run.recipe.get("teacher"):
+            st.caption(t("cross_validation.without_teacher"))
         if runs.has_out_of_fold(shell.workspace(), run.id):
             _answers(run)
     elif job is None or job.state == "done":  # done, but its file was lost

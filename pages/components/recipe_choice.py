@@ -42,8 +42,9 @@ def _read(path: Path) -> RecipeChoice:
     values = read_json(path)
     recipe = recipes.from_json(values["recipe"])
     recipes.preset(values["preset"])
-    # A weights file that is missing is said on the page.
-    recipes.validate(replace(recipe, weights="") if recipes.weights_file(recipe) else recipe)
+    # A weights file or a teacher that is missing is said on the page.
+    bare = replace(recipe, teacher="")
+    recipes.validate(replace(bare, weights="") if recipes.weights_file(bare) else bare)
     return RecipeChoice(values["preset"], recipe)
 
 

@@ -10,7 +10,7 @@ from core.runs import Run
 from pages.components import shell
 from pages.components.text import code, t
 
-IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "keep_given", "seed"}
+IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "keep_given", "seed", "teacher"}
 """Fields that have a column of their own, or are chosen with the dataset."""
 
 
@@ -26,7 +26,11 @@ def recipe_name(run: Run, sample: str) -> str:
     for name in recipes.PRESETS:
         preset = recipes.preset(name, sample)
         changed = set(recipes.differences(recipe, preset)) - IN_OTHER_PLACES
-        if not changed and bool(preset.fine_tune_epochs) == bool(recipe.fine_tune_epochs):
+        same_kind = all(
+            bool(getattr(preset, field)) == bool(getattr(recipe, field))
+            for field in ("fine_tune_epochs", "teacher")
+        )
+        if not changed and same_kind:
             return t(f"recipe.{name}.title")
     return t("runs.changed", recipe=stages)
 

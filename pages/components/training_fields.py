@@ -40,6 +40,8 @@ _CONDITIONS: Mapping[str, Callable[[Recipe], bool]] = {
     "learning_rate": _tunes,
     "layer_decay": _tunes,
     "schedule": _tunes,
+    "teacher_weight": lambda recipe: bool(recipe.teacher),
+    "teacher_temperature": lambda recipe: bool(recipe.teacher),
     "weight_decay": lambda recipe: _tunes(recipe) and recipe.optimizer == "adamw",
     "batch_size": _in_batches,
     "label_smoothing": _in_batches,

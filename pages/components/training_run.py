@@ -17,7 +17,7 @@ from pages.components.text import code, plain, t
 from pages.components.training_curves import show_curves, show_log
 from pages.components.training_result import show_result
 
-STAGES = ("audit", "prepare", "features", "head", "fine_tune", "controls", "evaluate")
+STAGES = ("audit", "prepare", "features", "teacher", "head", "fine_tune", "controls", "evaluate")
 MARKS: dict[str, tuple[str, Literal["green", "blue", "gray"]]] = {
     "done": (":material/check_circle:", "green"),
     "now": (":material/pending:", "blue"),
@@ -87,6 +87,8 @@ def _stages(run: Run) -> list[str]:
     left_out = set()
     if not run.recipe.get("head_epochs", 1):
         left_out |= {"features", "head"}
+    if not run.recipe.get("teacher"):
+        left_out.add("teacher")
     if not run.recipe.get("fine_tune_epochs"):
         left_out.add("fine_tune")
     if run.recipe.get("weights") == recipes.RANDOM_WEIGHTS:

@@ -92,6 +92,8 @@ def _both(form: Form, recipe: Recipe) -> Recipe:
     recipe = form.number(recipe, "patience", 0, 1_000)
     recipe = form.number(recipe, "batch_size", 1, 1_024)
     recipe = form.percent(recipe, "label_smoothing", 0, 50)
+    recipe = form.percent(recipe, "teacher_weight", 1, 100)
+    recipe = form.decimal(recipe, "teacher_temperature", 1.0, 20.0, 0.5)
     return form.choice(recipe, "balance", recipes.BALANCES)
 
 

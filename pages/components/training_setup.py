@@ -13,7 +13,7 @@ from core.errors import DeviceError, RecipeError
 from core.forecast import Forecast, forecast
 from core.recipes import Recipe
 from pages.components import dataset as dataset_view
-from pages.components import recipe_choice, shell, training_fields
+from pages.components import recipe_choice, shell, training_fields, training_teacher
 from pages.components.backbone_ranking import show_ranking
 from pages.components.dataset import SplitSummary
 from pages.components.job import duration
@@ -35,12 +35,16 @@ def setup(dataset: Dataset, split: SplitSummary) -> None:
     with grid.container():
         spec = _backbone(dataset, kept)
         name = _preset(dataset, kept)
+        learns = bool(recipes.PRESETS[name].teacher)
+        teacher = (
+            training_teacher.choose(dataset, split, spec, kept.recipe, _mark_as_changed) if learns else ""
+        )
         differences = st.container()
     costs = grid.container(border=True)
-    default = _default(name, spec, dataset, split)
+    default = replace(_default(name, spec, dataset, split), teacher=teacher)
     key = f"{name}_{spec.name}_{dataset.id}"
     is_kept = (kept.preset, kept.recipe.backbone) == (name, spec.name)
-    begin = replace(kept.recipe, **split.chosen) if is_kept else default
+    begin = replace(kept.recipe, teacher=teacher, **split.chosen) if is_kept else default
     on_gpu = _on_gpu()
     begin = training_fields.with_defaults(begin, default, on_gpu)
     with st.expander(t("training.settings"), icon=":material/tune:"):
