@@ -131,8 +131,10 @@ class Workspace:
     @contextlib.contextmanager
     def db(self) -> Iterator[sqlite3.Connection]:
         """Open one short-lived autocommit connection; safe from any thread and process."""
+        # Never made here: a session that outlives a deleted workspace would bring back an empty one.
+        existing = f"{self.db_path.absolute().as_uri()}?mode=rw"
         try:
-            connection = sqlite3.connect(self.db_path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            connection = sqlite3.connect(existing, timeout=BUSY_TIMEOUT_S, isolation_level=None, uri=True)
             try:
                 connection.row_factory = sqlite3.Row
                 connection.execute("PRAGMA synchronous = NORMAL")
@@ -170,6 +172,8 @@ class Workspace:
             )
         elif "full" in text:
             remedy = "The disk is full. Free some space and try again."
+        elif not self.db_path.exists():
+            remedy = "It is not there any more: the workspace folder was moved or deleted. Start Graft again."
         elif "readonly" in text or "unable to open" in text:
             remedy = "It cannot be written. Check its permissions, or set GRAFT_HOME to another folder."
         else:
@@ -177,6 +181,8 @@ class Workspace:
         return WorkspaceError(f'The workspace database "{self.db_path}" could not be used ({text}). {remedy}')
 
     def _migrate(self, migrations: Sequence[str]) -> None:
+        with contextlib.suppress(OSError):  # one that may not be written is told of below
+            self.db_path.touch()
         with self.db() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == len(migrations):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -94,6 +95,16 @@ def test_a_workspace_may_hold_more_and_lose_its_database(workspace: Workspace) -
     Workspace(workspace.home)
     workspace.db_path.rename(workspace.home / "damaged.db")
     assert Workspace(workspace.home).db_path.exists()
+
+
+def test_a_deleted_workspace_does_not_come_back_by_itself(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.home)
+    with pytest.raises(WorkspaceError, match=r"moved or deleted"), workspace.db():
+        pass
+    workspace.home.mkdir()
+    with pytest.raises(WorkspaceError, match=r"moved or deleted"), workspace.transaction():
+        pass
+    assert not list(workspace.home.iterdir())
 
 
 def test_a_damaged_database_is_a_plain_error(workspace: Workspace) -> None:

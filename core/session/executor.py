@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -222,7 +223,8 @@ class Session:
 
     def die(self) -> None:
         """End now; the running jobs are marked as interrupted."""
-        queue.interrupt_orphans(self.workspace, self.device)
+        with contextlib.suppress(WorkspaceError):  # it may be deleted
+            queue.interrupt_orphans(self.workspace, self.device)
         # A step of TensorFlow cannot be left half-way, and whoever sent the signal does not want to wait for it.
         os._exit(0)
 
