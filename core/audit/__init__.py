@@ -14,7 +14,7 @@ from core.audit.flagged import TOGETHER, flagged, spare
 from core.audit.judgement import FILE_CHECKS, flagged_paths, judge
 from core.audit.manifest import manifest
 from core.audit.shortcuts import Shortcut, shortcuts
-from core.audit.table import audit, load_layout, load_table
+from core.audit.table import Alike, audit, find_alike, load_layout, load_table
 from core.audit.thresholds import RANGES, Thresholds, load_thresholds, save_thresholds
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "GROUPS",
     "RANGES",
     "TOGETHER",
+    "Alike",
     "Check",
     "ClassMean",
     "Health",
@@ -30,6 +31,7 @@ __all__ = [
     "Thresholds",
     "audit",
     "checks",
+    "find_alike",
     "flagged",
     "flagged_paths",
     "health",

@@ -21,8 +21,8 @@ from core import datasets, images
 from core.audit import near_duplicates
 from core.audit.hashes import THUMBNAIL_SIDE
 from core.audit.measures import PixelMeasures, measure
-from core.datasets import Dataset, Layout
-from core.errors import UnreadableImage, WorkspaceError
+from core.datasets import Dataset, Layout, Pictures
+from core.errors import NotFound, UnreadableImage, WorkspaceError
 from core.progress import Progress, no_progress
 from core.workspace import Workspace, read_json, replacing, write_json
 
@@ -39,6 +39,21 @@ _FOLDER_PROBLEMS = {
     "no_permission": "The folder may not be opened. Give yourself permission to read it.",
     "bad_name": "The bytes of the name are not Unicode text, so it cannot be written down. Rename it.",
 }
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A picture of a dataset that another one repeats.
+
+    Args:
+        path: In the dataset's table.
+        sha256: Of its bytes.
+        is_same: Whether the other has the same bytes; else it is a near-duplicate.
+    """
+
+    path: str
+    sha256: str
+    is_same: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +92,7 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
         progress: Counts pictures; what it raises ends the audit, which goes on from there the next time.
 
     Returns:
-        The columns of :func:`core.datasets.list_files` and: ``sha256`` of the file's bytes (``""`` if not
+        The columns of :func:`core.datasets.list_pictures` and: ``sha256`` of the file's bytes (``""`` if not
         opened); ``width`` and ``height`` as shown, in pixels; ``format`` and ``mode`` as Pillow calls them;
         ``orientation`` (EXIF), ``animated`` and ``private`` (which of :data:`core.images.PRIVATE_TAGS` it tells);
         those of :class:`core.audit.measures.PixelMeasures`;
@@ -93,9 +108,9 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
     folder = workspace.datasets_dir / dataset.id
     folder.mkdir(parents=True, exist_ok=True)
     layout = datasets.read_layout(dataset.root)
-    files = datasets.list_files(dataset.root)
+    files = datasets.list_pictures(dataset.pictures)
     found = _Found(files, _stored(folder))
-    found.examine(folder, dataset.root, progress)
+    found.examine(folder, dataset.pictures, progress)
     table = found.table()
     table = (
         table.assign(**_grouping(table, found.stored))
@@ -112,6 +127,38 @@ def load_table(workspace: Workspace, dataset_id: str) -> pd.DataFrame | None:
     """Return the table of the last finished audit, or None where there is none that can be read."""
     table = _load(workspace.datasets_dir / dataset_id / "files.parquet")
     return None if table is None else table.drop(columns="thumbnail")
+
+
+def find_alike(workspace: Workspace, dataset_id: str, data: bytes) -> Alike | None:
+    """Return the picture of a dataset that has these bytes or is a near-duplicate of them, if there is one.
+
+    Pictures that were excluded count as well; photos that a person added do not.
+
+    Args:
+        workspace: Where the dataset's table is kept.
+        dataset_id: Which dataset.
+        data: Bytes of a file of a picture.
+
+    Raises:
+        UnreadableImage: They are no picture that can be read.
+        NotFound: The dataset has not been audited.
+    """
+    _, picture = images.verify_reduced(data)
+    table = _load(workspace.datasets_dir / dataset_id / "files.parquet")
+    if table is None:
+        raise NotFound(f'The dataset "{dataset_id}" has not been audited. Open it on the Data page first.')
+    table = table[table["usable"] & ~datasets.added_rows(table)]
+    same = np.flatnonzero(table["sha256"] == hashlib.sha256(data).hexdigest())
+    if len(same):
+        return Alike(str(table["path"].iloc[same[0]]), str(table["sha256"].iloc[same[0]]), is_same=True)
+    table = table[table["thumbnail"].str.len() > 0]
+    pixels = np.frombuffer(b"".join(table["thumbnail"]), dtype=np.uint8)
+    row = near_duplicates.nearest(
+        near_duplicates.thumbnail(picture), pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    )
+    if row < 0:
+        return None
+    return Alike(str(table["path"].iloc[row]), str(table["sha256"].iloc[row]), is_same=False)
 
 
 def load_layout(workspace: Workspace, dataset_id: str) -> Layout | None:
@@ -140,13 +187,13 @@ class _Found:
             column[self._known] = stored[field.name].to_numpy()[row[self._known]]
             self._columns[field.name] = column
 
-    def examine(self, folder: Path, root: Path, progress: Progress) -> None:
+    def examine(self, folder: Path, pictures: Pictures, progress: Progress) -> None:
         """Measure what is not known yet; an unfinished measurement is saved in the folder of the table."""
         waiting = np.flatnonzero(self._is_picture & ~self._known).tolist()
         num_pictures, paths = int(self._is_picture.sum()), self.files["path"].tolist()
         num_done = num_saved = num_pictures - len(waiting)
         progress(num_done, num_pictures)
-        results = images.map_in_processes(_examine, [root / paths[row] for row in waiting])
+        results = images.map_in_processes(_examine, [pictures / paths[row] for row in waiting])
         try:
             for row, measures in zip(waiting, results, strict=True):
                 self._note(row, measures)

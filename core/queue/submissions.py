@@ -9,10 +9,18 @@ from pathlib import Path
 from core import catalog, datasets, exports, recipes, runs
 from core.errors import GraftError, JobError, RecipeError
 from core.queue.devices import default_device
-from core.queue.jobs import Job, get, insert, latest, submit
+from core.queue.jobs import Job, get, insert, latest, list_jobs, submit
 from core.queue.sessions import tend
 from core.recipes import Recipe
 from core.workspace import Workspace, remove_directory
+
+
+def submit_audit(workspace: Workspace, dataset_id: str) -> Job:
+    """Have the files of a dataset looked at; where that waits in the queue already it is not asked for twice."""
+    for job in list_jobs(workspace, active=True, kind="audit", dataset_id=dataset_id):
+        if job.state == "queued":
+            return job
+    return submit(workspace, "audit", {"dataset_id": dataset_id}, dataset_id=dataset_id)
 
 
 def submit_training(
