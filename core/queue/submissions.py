@@ -14,6 +14,9 @@ from core.queue.sessions import tend
 from core.recipes import Recipe
 from core.workspace import Workspace, remove_directory
 
+MAX_SHORT = 32
+"""Photos that are answered at once: a batch, which takes about a second."""
+
 
 def submit_audit(workspace: Workspace, dataset_id: str) -> Job:
     """Have the files of a dataset looked at; where that waits in the queue already it is not asked for twice."""
@@ -151,9 +154,9 @@ def submit_ranking(
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
-    """Put the question what a run sees in some files in the queue."""
+    """Put the question what a run sees in some files in the queue; many of them wait in a lane of their own."""
     args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
-    return submit(workspace, "predict", args)
+    return submit(workspace, "predict" if len(paths) <= MAX_SHORT else "predict_many", args)
 
 
 def submit_explanation(workspace: Workspace, run: runs.Run, path: Path, class_names: Sequence[str]) -> Job:

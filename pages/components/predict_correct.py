@@ -1,4 +1,4 @@
-"""Correcting an answer: a copy of the photo, kept in the workspace, becomes a training picture of what it really shows."""
+"""Correcting an answer: a copy of the photo, kept in the workspace, becomes a training picture of its true class."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from core.queue import Device
 from core.workspace import Workspace
 from scripts.browser import serving, settle
 from tests.browser.conftest import accessible
+from tests.pictures import encode, noise
 from tests.worlds import add_dataset
 
 CPU = Device("cpu", "CPU")
@@ -72,6 +74,20 @@ def start_training(page: Page) -> None:
     expect(page.get_by_role("button", name="Cancel").first).to_be_visible()
 
 
+def correct_a_photo(page: Page) -> None:
+    """Ask about a photo that is no digit, and make it a training picture."""
+    page.get_by_role("link", name="Predict").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Predict")
+    photo = {"name": "a.png", "mimeType": "image/png", "buffer": encode(noise(9_000))}
+    page.locator("input[type=file]").first.set_input_files(photo)  # type: ignore[arg-type]
+    expect(page.get_by_text(re.compile("The model says|Not sure|none of these")).first).to_be_visible()
+    page.get_by_role("combobox", name="What it really shows").fill("7")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Add to the training pictures").click()
+    expect(page.get_by_text("Added to the training pictures")).to_be_visible()
+    settle(page)
+
+
 def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Callable[..., Page]) -> None:
     with serving(home, GRAFT_DEVICE="cpu") as url:
         page = open_page(url)
@@ -109,6 +125,9 @@ def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Ca
         expect(dialog.locator(".js-plotly-plot")).to_be_visible()
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
+
+        correct_a_photo(page)
+        accessible(page)
 
         button(page, "release_session").click()
         expect(page.get_by_text("Off; starts with the first job")).to_be_visible(timeout=SOON)
