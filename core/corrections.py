@@ -19,10 +19,10 @@ _UNUSED = "a picture of the dataset"
 
 
 def dataset_of(workspace: Workspace, run: Run) -> Dataset:
-    """Return the dataset that a run was trained on, if it is still that one and its folder is there.
+    """Return the dataset that a run was trained on, if its folder is there; cheap, so that a page may ask each time.
 
     Raises:
-        NotFound: It was removed, has not been looked at, or is another one now.
+        NotFound: It was removed, or has not been looked at.
         DataError: Its folder is gone.
     """
     try:
@@ -37,9 +37,20 @@ def dataset_of(workspace: Workspace, run: Run) -> Dataset:
             f'The folder "{dataset.root}" of the dataset "{dataset.name}" is not there. Put it back, or say on the '
             "Data page where it is now; then correct the prediction."
         )
+    if not classes(workspace, dataset):
+        raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
+    return dataset
+
+
+def _require_same(workspace: Workspace, run: Run, dataset: Dataset) -> None:
+    """Refuse a dataset that has become another one since a run was trained: its id tells only where its folder is.
+
+    Raises:
+        NotFound: It has less than :data:`MIN_SHARE` of the run's pictures, or its table cannot be read.
+    """
     table = audit.load_table(workspace, dataset.id)
     if table is None:
-        raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
+        raise NotFound(f'The files of "{dataset.name}" have to be looked at again. Do so on the Data page.')
     known = runs.load_split(workspace, run.id)["sha256"]
     num_there = int(known.isin(set(table["sha256"])).sum())
     if num_there < MIN_SHARE * len(known):
@@ -47,7 +58,6 @@ def dataset_of(workspace: Workspace, run: Run) -> Dataset:
             f'The dataset "{dataset.name}" is another one now: it has {num_there:,} of the {len(known):,} pictures '
             "of this model's training. Expected at least half of them. Train on it as it is, then correct that model."
         )
-    return dataset
 
 
 def classes(workspace: Workspace, dataset: Dataset) -> tuple[str, ...]:
@@ -73,10 +83,12 @@ def add_photo(workspace: Workspace, run: Run, path: Path, label: str) -> str:
 
     Raises:
         DataError: It must not be added; the message says why.
-        NotFound, UnreadableImage: As :func:`dataset_of` and :func:`core.images.read_bytes`.
+        NotFound: There is no such dataset any more, or it is another one now.
+        UnreadableImage: It is no picture that can be read.
         WorkspaceError: The copy cannot be written.
     """
     dataset = dataset_of(workspace, run)
+    _require_same(workspace, run, dataset)
     curation.require_class(label, classes(workspace, dataset))
     data = images.read_bytes(path)
     alike = audit.find_alike(workspace, dataset.id, data)

@@ -197,7 +197,7 @@ def test_a_dataset_that_is_gone_moved_or_another_takes_no_photo(
         write(file, 700 + number)  # other pictures under the same names
     audit.audit(workspace, moved)
     with pytest.raises(NotFound, match="is another one now: it has 0 of the"):
-        corrections.dataset_of(workspace, run)
+        corrections.add_photo(workspace, run, photo, "owl")
     datasets.remove(workspace, birds.id)
     with pytest.raises(NotFound, match="is not in this workspace"):
         corrections.dataset_of(workspace, run)

@@ -60,7 +60,7 @@ def added_rows(table: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Return which rows of a table are photos that a person added; ``table``: column ``path``, if it has one."""
     if "path" not in table.columns:
         return np.zeros(len(table), dtype=bool)
-    return table["path"].str.startswith(f"{FOLDER}/").to_numpy(dtype=bool)
+    return np.array([is_added(path) for path in table["path"].tolist()], dtype=bool)
 
 
 def hash_in(path: str) -> str:
