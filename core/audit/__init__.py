@@ -7,6 +7,7 @@ person's decisions make it.
 
 from __future__ import annotations
 
+from core.audit.alike import Alike, find_alike
 from core.audit.checks import CHECK_NAMES, GROUPS, Check, Health, checks, health, verdict
 from core.audit.class_means import ClassMean, load_class_means, update_class_means
 from core.audit.decided import load_decided
@@ -14,7 +15,7 @@ from core.audit.flagged import TOGETHER, flagged, spare
 from core.audit.judgement import FILE_CHECKS, flagged_paths, judge
 from core.audit.manifest import manifest
 from core.audit.shortcuts import Shortcut, shortcuts
-from core.audit.table import Alike, audit, find_alike, load_layout, load_table
+from core.audit.table import audit, load_layout, load_table
 from core.audit.thresholds import RANGES, Thresholds, load_thresholds, save_thresholds
 
 __all__ = [

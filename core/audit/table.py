@@ -22,7 +22,7 @@ from core.audit import near_duplicates
 from core.audit.hashes import THUMBNAIL_SIDE
 from core.audit.measures import PixelMeasures, measure
 from core.datasets import Dataset, Layout, Pictures
-from core.errors import NotFound, UnreadableImage, WorkspaceError
+from core.errors import UnreadableImage, WorkspaceError
 from core.progress import Progress, no_progress
 from core.workspace import Workspace, read_json, replacing, write_json
 
@@ -39,21 +39,6 @@ _FOLDER_PROBLEMS = {
     "no_permission": "The folder may not be opened. Give yourself permission to read it.",
     "bad_name": "The bytes of the name are not Unicode text, so it cannot be written down. Rename it.",
 }
-
-
-@dataclass(frozen=True)
-class Alike:
-    """A picture of a dataset that another one repeats.
-
-    Args:
-        path: In the dataset's table.
-        sha256: Of its bytes.
-        is_same: Whether the other has the same bytes; else it is a near-duplicate.
-    """
-
-    path: str
-    sha256: str
-    is_same: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,40 +110,13 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
 
 def load_table(workspace: Workspace, dataset_id: str) -> pd.DataFrame | None:
     """Return the table of the last finished audit, or None where there is none that can be read."""
-    table = _load(workspace.datasets_dir / dataset_id / "files.parquet")
+    table = load_with_thumbnails(workspace, dataset_id)
     return None if table is None else table.drop(columns="thumbnail")
 
 
-def find_alike(workspace: Workspace, dataset_id: str, data: bytes) -> Alike | None:
-    """Return the picture of a dataset that has these bytes or is a near-duplicate of them, if there is one.
-
-    Pictures that were excluded count as well; photos that a person added do not.
-
-    Args:
-        workspace: Where the dataset's table is kept.
-        dataset_id: Which dataset.
-        data: Bytes of a file of a picture.
-
-    Raises:
-        UnreadableImage: They are no picture that can be read.
-        NotFound: The dataset has not been audited.
-    """
-    _, picture = images.verify_reduced(data)
-    table = _load(workspace.datasets_dir / dataset_id / "files.parquet")
-    if table is None:
-        raise NotFound(f'The dataset "{dataset_id}" has not been audited. Open it on the Data page first.')
-    table = table[table["usable"] & ~datasets.added_rows(table)]
-    same = np.flatnonzero(table["sha256"] == hashlib.sha256(data).hexdigest())
-    if len(same):
-        return Alike(str(table["path"].iloc[same[0]]), str(table["sha256"].iloc[same[0]]), is_same=True)
-    table = table[table["thumbnail"].str.len() > 0]
-    pixels = np.frombuffer(b"".join(table["thumbnail"]), dtype=np.uint8)
-    row = near_duplicates.nearest(
-        near_duplicates.thumbnail(picture), pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    )
-    if row < 0:
-        return None
-    return Alike(str(table["path"].iloc[row]), str(table["sha256"].iloc[row]), is_same=False)
+def load_with_thumbnails(workspace: Workspace, dataset_id: str) -> pd.DataFrame | None:
+    """Return what :func:`load_table` does and a column ``thumbnail``, grey bytes, by which near-duplicates are told."""
+    return _load(workspace.datasets_dir / dataset_id / "files.parquet")
 
 
 def load_layout(workspace: Workspace, dataset_id: str) -> Layout | None:
