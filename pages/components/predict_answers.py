@@ -66,12 +66,12 @@ def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str], 
         _large(path, names[path])
     for column, job, answer in zip(columns, jobs, said, strict=True):
         with column:
+            asked = runs.get(shell.workspace(), job.args["run_id"])
             if len(said) > 1:
-                st.caption(code(shell.run_name(runs.get(shell.workspace(), job.args["run_id"]))))
+                st.caption(code(shell.run_name(asked)))
             _say(answer, key=f"answer_{job.id}")
-    if not visitor and "error" not in said[0]:
-        asked = runs.get(shell.workspace(), jobs[0].args["run_id"])
-        show_correction(asked, Path(path), key=f"correct_{asked.id}_{path}")
+            if job is jobs[0] and not visitor and "error" not in answer:
+                show_correction(asked, Path(path), key=f"correct_{asked.id}_{path}")
 
 
 def _large(path: str, name: str) -> None:
