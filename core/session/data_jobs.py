@@ -66,6 +66,5 @@ def audit_dataset(context: Context, dataset: Dataset) -> dict[str, Any]:
     """Bring the table of a dataset's files up to date."""
     context.stage("audit")
     table = audit.audit(context.workspace, dataset, context.progress)
-    own = table["path"][~datasets.added_rows(table)]
-    metadata.update(context.workspace, dataset, own.tolist())
+    metadata.update(context.workspace, dataset, table["path"].tolist())
     return {"dataset_id": dataset.id, "num_files": len(table), "num_images": int(table["usable"].sum())}
