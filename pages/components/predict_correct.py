@@ -60,11 +60,12 @@ def _form(run: Run, dataset: Dataset, path: Path, key: str) -> bool:
         )
     if not pressed or label is None:
         return False
+    changed = False
     with shell.errors():
         corrections.add_photo(shell.workspace(), run, path, label)
+        changed = True
         queue.submit_audit(shell.workspace(), dataset.id)
-        return True
-    return False
+    return changed
 
 
 def _added(dataset: Dataset, path: str, label: str, key: str) -> bool:
@@ -77,8 +78,9 @@ def _added(dataset: Dataset, path: str, label: str, key: str) -> bool:
         st.page_link("pages/training.py", label=t("correct.train"), icon=":material/model_training:")
     if not pressed:
         return False
+    changed = False
     with shell.errors():
         datasets.take_back(dataset.pictures, path)
+        changed = True
         queue.submit_audit(shell.workspace(), dataset.id)
-        return True
-    return False
+    return changed
