@@ -127,7 +127,7 @@ def test_from_choosing_pictures_to_looking_at_an_error(home: Path, open_page: Ca
         expect(dialog).to_have_count(0)
 
         correct_a_photo(page)
-        accessible(page)
+        wait_until_idle(Workspace(home))
 
         button(page, "release_session").click()
         expect(page.get_by_text("Off; starts with the first job")).to_be_visible(timeout=SOON)
@@ -158,6 +158,14 @@ def test_a_killed_session_is_told_within_seconds_and_the_training_is_started_aga
         states = [job.state for job in queue.list_jobs(workspace, kind="train")]
         assert states == ["cancelled", "interrupted"]
         assert runs.get(workspace, first.run_id).state == "cancelled", "the same run went on"
+
+
+def wait_until_idle(workspace: Workspace) -> None:
+    """Wait until no job is left: a session that works cannot be released."""
+    deadline = time.monotonic() + SOON / 1000
+    while queue.list_jobs(workspace, active=True):
+        assert time.monotonic() < deadline, "a job does not end"
+        time.sleep(0.1)
 
 
 def running_session(workspace: Workspace) -> int:
