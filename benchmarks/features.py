@@ -108,7 +108,7 @@ def usable_files(workspace: Workspace, folder: Path) -> tuple[list[Path], list[s
     dataset = datasets.add_folder(workspace, folder)
     table = audit.audit(workspace, dataset)
     table = table[table["usable"]]
-    return [dataset.root / path for path in table["path"]], list(table["sha256"])
+    return [dataset.pictures / path for path in table["path"]], list(table["sha256"])
 
 
 def ours(workspace: Workspace, backbone: Backbone, paths: Sequence[Path], hashes: Sequence[str]) -> None:

@@ -46,7 +46,7 @@ def compare(folder: Path, backbone_name: str, num_seeds: int) -> None:
     table = audit.audit(workspace, dataset)
     table = table[table["usable"]].reset_index(drop=True)
     backbone = backbones.build(workspace, backbone_name)
-    paths = [dataset.root / path for path in table["path"]]
+    paths = [dataset.pictures / path for path in table["path"]]
     matrix = features.extract(workspace, backbone, paths, list(table["sha256"])).matrix
     scores = [one_seed(seed, table, matrix) for seed in range(num_seeds)]
     ours, theirs, our_seconds, their_seconds = np.array(scores).mean(axis=0)

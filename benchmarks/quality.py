@@ -117,7 +117,7 @@ def fold_datasets(workspace: Workspace, dataset: Dataset, num_folds: int) -> Ite
             target = root / ("test" if of == number else "train") / label / Path(path).name
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes((dataset.root / path).read_bytes())
+                target.write_bytes((dataset.pictures / path).read_bytes())
         added = datasets.add_folder(workspace, root, name=f"{dataset.name}, fold {number}")
         audit.audit(workspace, added)
         yield replace(added, sample=dataset.sample)

@@ -128,7 +128,7 @@ def split_of(workspace: Workspace, folder: Path) -> Split:
     index = {name: number for number, name in enumerate(class_names)}
     parts = {name: table[table["split"] == name] for name in runs.SPLITS}
     return Split(
-        paths={name: [dataset.root / path for path in part["path"]] for name, part in parts.items()},
+        paths={name: [dataset.pictures / path for path in part["path"]] for name, part in parts.items()},
         hashes={name: list(part["sha256"]) for name, part in parts.items()},
         y_true={name: part["label"].map(index).to_numpy() for name, part in parts.items()},
         class_names=class_names,

@@ -2,7 +2,7 @@
 
 GRAFT_HOME/
 ├── graft.db     datasets, jobs, device sessions
-├── datasets/    one folder per dataset: its table of files
+├── datasets/    one folder per dataset: its table of files, decisions, photos that were added
 ├── samples/     pictures of the sample datasets
 ├── uploads/     pictures that were uploaded, one folder per dataset
 ├── backbones/   converted weights of pretrained networks, and networks converted for LiteRT

@@ -305,7 +305,7 @@ def test_a_sound_dataset_has_nothing_to_flag(tmp_path: Path, workspace: Workspac
 
 def test_severities_are_known_and_the_most_severe_come_first(tmp_path: Path, workspace: Workspace) -> None:
     (tmp_path / "empty").mkdir()
-    dataset = datasets.Dataset("empty", "empty", tmp_path / "empty", "", "", "", 0.0)
+    dataset = datasets.Dataset("empty", "empty", tmp_path / "empty", "", "", "", 0.0, tmp_path / "added")
     table = audit.audit(workspace, dataset)
     assert table.empty
     found = audit.checks(table, [], "classes")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from core import audit, curation, datasets, queue
+from core.datasets import Pictures
 from core.errors import Cancelled, DataError
 from core.session.data_jobs import do_clean_copy
 from core.workspace import Workspace
@@ -28,6 +29,10 @@ def decided(workspace: Workspace, root: Path, *decisions: tuple[str, str, str]) 
     found = audit.load_decided(workspace, dataset.id)
     assert found is not None
     return found
+
+
+def of(folder: Path) -> Pictures:
+    return Pictures(folder, folder.parent / "no photos were added")
 
 
 def listing(folder: Path) -> list[str]:
@@ -56,7 +61,9 @@ def test_a_copy_holds_what_is_used_where_it_was_decided(
     table = decided(workspace, birds, ("owl/000.png", "exclude", ""), ("owl/001.png", "relabel", "wren"))
     seen: list[tuple[int, int]] = []
     target = tmp_path / "clean"
-    written = curation.write_copy(table, birds, target, way, lambda done, total: seen.append((done, total)))
+    written = curation.write_copy(
+        table, of(birds), target, way, lambda done, total: seen.append((done, total))
+    )
     assert written == 5
     assert listing(target) == [
         "metadata.csv",
@@ -81,7 +88,7 @@ def test_a_copy_is_a_dataset_of_its_own_with_the_split_and_the_metadata_of_the_f
         write_classes(tmp_path / "set" / split, {"owl": 2, "wren": 2}, first_seed=10 * seed)
     (tmp_path / "set" / "metadata.csv").write_text("path,camera\ntrain/owl/000.png,A\nvalid/wren/001.png,B\n")
     table = decided(workspace, tmp_path / "set", ("valid/wren/001.png", "relabel", "owl"))
-    curation.write_copy(table, tmp_path / "set", tmp_path / "clean")
+    curation.write_copy(table, of(tmp_path / "set"), tmp_path / "clean")
     again = decided(workspace, tmp_path / "clean").set_index("path")
     assert again.loc["valid/owl/001-2.png", ["label", "given_split"]].tolist() == ["owl", "val"]
     told = pd.read_csv(tmp_path / "clean" / "metadata.csv", keep_default_na=False).set_index("path")
@@ -100,15 +107,15 @@ def test_a_copy_that_is_stopped_or_fails_leaves_nothing(
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        curation.write_copy(table, birds, tmp_path / "clean", progress=stop)
+        curation.write_copy(table, of(birds), tmp_path / "clean", progress=stop)
     assert sorted(os.listdir(tmp_path)) == places
     write(birds / "wren" / "002.png", 99)
     for way in curation.WAYS:
         with pytest.raises(DataError, match=r'002\.png" has changed or is gone'):
-            curation.write_copy(table, birds, tmp_path / "clean", way)
+            curation.write_copy(table, of(birds), tmp_path / "clean", way)
     (birds / "wren" / "002.png").unlink()
     with pytest.raises(DataError, match="has changed or is gone"):
-        curation.write_copy(table, birds, tmp_path / "clean")
+        curation.write_copy(table, of(birds), tmp_path / "clean")
     assert sorted(os.listdir(tmp_path)) == places
 
 
@@ -121,7 +128,7 @@ def test_nothing_is_ever_written_over(
     table = decided(workspace, birds)
     make(tmp_path / "clean")  # type: ignore[operator]
     with pytest.raises(DataError, match="exists already"):
-        curation.write_copy(table, birds, tmp_path / "clean")
+        curation.write_copy(table, of(birds), tmp_path / "clean")
     with pytest.raises(DataError, match="exists already|lies among the pictures"):
         curation.copy_target(tmp_path / "clean", [tmp_path], birds, workspace.home)
 
@@ -129,7 +136,7 @@ def test_nothing_is_ever_written_over(
 def test_a_copy_of_nothing_is_refused(workspace: Workspace, birds: Path, tmp_path: Path) -> None:
     table = decided(workspace, birds).assign(usable=False)
     with pytest.raises(DataError, match="No picture is left to copy"):
-        curation.write_copy(table, birds, tmp_path / "clean")
+        curation.write_copy(table, of(birds), tmp_path / "clean")
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,19 @@ def test_a_training_obeys_decisions_and_says_by_which_it_was_made(
     assert "1 picture counts for the class that you gave it." in told
 
 
+def test_a_training_learns_from_added_photos_and_says_so(
+    workspace: Workspace, birds: Dataset, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "asked.png", 9_000).read_bytes()
+    path = datasets.put_photo(birds.pictures, data, "wren", ".png")
+    found = material(workspace, birds)
+    (row,) = found.table[found.table["path"] == path].to_dict("records")
+    assert (row["label"], row["split"]) == ("wren", "train")
+    assert data in [file.read_bytes() for file in found.images("train").paths]
+    assert "Learnt from 1 photo that you added on the Predict page." in map(str, found.notes)
+    assert found.curation_fingerprint == curation.fingerprint(curation.made(decided(workspace, birds))) != ""
+
+
 def test_a_file_that_changed_is_trained_on_as_if_nothing_had_been_decided(
     workspace: Workspace, birds: Dataset
 ) -> None:

@@ -15,6 +15,7 @@ from core.errors import DataError, NotFound
 from core.runs import Run
 from core.workspace import Workspace
 from scripts import demo
+from tests.pictures import write
 from tests.worlds import add_dataset, finished_run, words
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +57,21 @@ def test_the_model_and_what_it_knows_are_shown(run: Run) -> None:
     said = words(visit(token=TOKEN))
     assert "This model tells apart `kite`, `owl`, `wren`." in said
     assert "`![x](evil)`" in said
+
+
+def test_a_visitor_corrects_nothing_and_sees_no_training_picture(
+    run: Run, workspace: Workspace, tmp_path: Path
+) -> None:
+    queue.submit_prediction(workspace, run, [write(tmp_path / "a.png", 9_000)])
+    job = queue.claim(workspace, "cpu", "answer", "a session of the tests")
+    assert job is not None
+    said = {"predicted": "owl", "probability": 0.8, "top": [{"class": "owl", "probability": 0.8}]}
+    queue.finish(workspace, job, "done", result={"predictions": [{"path": job.args["paths"][0], **said}]})
+    app = visit(token=TOKEN)
+    app.session_state["predict_jobs"] = [job.id]
+    app.run()
+    assert not app.exception and "The model says `owl`" in words(app)
+    assert not app.button and not app.selectbox
 
 
 def test_a_run_that_is_gone_is_told_in_words(run: Run, workspace: Workspace) -> None:

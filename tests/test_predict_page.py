@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import datasets, exports, queue, runs
+from core import corrections, datasets, exports, queue, runs
 from core.exports import Certificate, broken, judge
 from core.queue import Job
 from core.runs import Run
@@ -137,6 +137,69 @@ def test_a_test_picture_is_offered_with_its_class(run: Run) -> None:
     app.run()
     assert not app.exception
     assert "the model has not learnt from them" in words(app)
+
+
+# --- correcting it ------------------------------------------------------------------------------------------------
+
+
+def _correct(app: AppTest, label: str) -> AppTest:
+    (choice,) = [one for one in app.selectbox if str(one.key).startswith("correct_")]
+    choice.set_value(label).run()
+    app.button(key=choice.key.replace("_label", "_add")).click().run()
+    assert not app.exception
+    return app
+
+
+def test_a_corrected_photo_is_added_and_taken_back(workspace: Workspace, run: Run, tmp_path: Path) -> None:
+    app = _asked(workspace, run, [_answer(write(tmp_path / "a.png", 9_001))])
+    _correct(app, "wren")
+    assert "Added to the training pictures of `birds` as `wren`" in words(app)
+    assert [job.kind for job in queue.list_jobs(workspace, active=True)] == ["audit"]
+    pictures = datasets.get(workspace, run.dataset_id).pictures
+    assert datasets.list_added(pictures)["label"].tolist() == ["wren"]
+    assert "Added to the training pictures" in words(app.run()), "it is said as long as it is so"
+    (undo,) = [button for button in app.button if str(button.key).endswith("_take_back")]
+    undo.click().run()
+    assert not app.exception and datasets.list_added(pictures).empty
+    assert any(str(one.key).startswith("correct_") for one in app.selectbox)
+
+
+def test_a_photo_that_repeats_a_test_picture_is_refused_in_words(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
+    split = runs.load_split(workspace, run.id)
+    own = datasets.get(workspace, run.dataset_id).root / split["path"][split["split"] == "test"].iloc[0]
+    (tmp_path / "again.png").write_bytes(own.read_bytes())
+    app = _correct(_asked(workspace, run, [_answer(tmp_path / "again.png")]), "wren")
+    assert "a test picture" in words(app) and "It was not added" in words(app)
+    assert datasets.list_added(datasets.get(workspace, run.dataset_id).pictures).empty
+    app = _asked(workspace, run, [_answer(own)])
+    assert "a picture of the dataset itself" in words(app)
+    assert not [one for one in app.selectbox if str(one.key).startswith("correct_")]
+
+
+def test_where_the_dataset_is_gone_it_is_said(workspace: Workspace, run: Run, tmp_path: Path) -> None:
+    datasets.remove(workspace, run.dataset_id)
+    app = _asked(workspace, run, [_answer(write(tmp_path / "a.png", 9_002))])
+    assert "This answer cannot be corrected here" in words(app)
+
+
+def test_added_photos_are_listed_on_the_data_page_and_taken_back(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
+    path = corrections.add_photo(workspace, run, write(tmp_path / "a.png", 9_003), "wren")
+    pictures = datasets.get(workspace, run.dataset_id).pictures
+    app = visit("data", dataset=run.dataset_id)
+    app.session_state["data_tab"] = "Decisions"
+    app.run()
+    assert not app.exception and "1 photo that you added" in words(app)
+    assert path in [
+        item["id"]
+        for element in app.get("bidi_component")
+        if element.proto.component_name == "graft_gallery"
+        for item in json.loads(element.proto.json)["items"]
+    ]
+    assert (pictures / path).is_file()
 
 
 # --- taking it away -----------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from core import queue, recipes, runs
 from core.errors import DeviceError, JobError, NotFound, RecipeError, WorkspaceError
 from core.queue import Device
 from core.recipes import Recipe
+from core.session.executor import HANDLERS
 from core.words import sentence
 from core.workspace import Workspace
 
@@ -132,6 +133,18 @@ def test_jobs_of_a_lane_are_taken_in_order_and_lanes_do_not_wait_for_each_other(
     assert data is not None
     assert data.id == audit.id
     assert queue.claim(workspace, "gpu:0", "train", "other") is None
+
+
+def test_one_photo_does_not_wait_for_a_folder(workspace: Workspace, held: None, tmp_path: Path) -> None:
+    run = runs.create(workspace, "d", "D", recipes.validate(Recipe(backbone="tiny")).to_json())
+    photos = [tmp_path / f"{number}.png" for number in range(33)]
+    folder, one = (queue.submit_prediction(workspace, run, asked) for asked in (photos, photos[:32]))
+    lanes = [queue.LANES[job.kind] for job in (folder, one)]
+    assert len(set(lanes)) == 2 and queue.position(workspace, one) == 0
+    for job, lane in zip((folder, one), lanes, strict=True):
+        claimed = queue.claim(workspace, "cpu", lane, "me")
+        assert claimed is not None and claimed.id == job.id
+    assert set(queue.LANES) == set(HANDLERS), "each kind of job has somebody who does it"
 
 
 def test_of_many_takers_one_gets_the_job(workspace: Workspace, held: None) -> None:

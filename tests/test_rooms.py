@@ -35,6 +35,7 @@ ABOVE_THE_LINE = (
     "familiarity",
     "runs",
     "answers",
+    "corrections",
     "bundles",
     "exports",
     "inbox",

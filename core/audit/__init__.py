@@ -7,6 +7,7 @@ person's decisions make it.
 
 from __future__ import annotations
 
+from core.audit.alike import Alike, find_alike
 from core.audit.checks import CHECK_NAMES, GROUPS, Check, Health, checks, health, verdict
 from core.audit.class_means import ClassMean, load_class_means, update_class_means
 from core.audit.decided import load_decided
@@ -23,6 +24,7 @@ __all__ = [
     "GROUPS",
     "RANGES",
     "TOGETHER",
+    "Alike",
     "Check",
     "ClassMean",
     "Health",
@@ -30,6 +32,7 @@ __all__ = [
     "Thresholds",
     "audit",
     "checks",
+    "find_alike",
     "flagged",
     "flagged_paths",
     "health",

@@ -65,7 +65,7 @@ def update_class_means(
     row = {label: number for number, label in enumerate(labels)}
     sums = np.zeros((len(labels), SIDE, SIDE, 3), dtype=np.float64)
     counts = np.zeros(len(labels), dtype=np.int64)
-    files = [dataset.root / one for one in chosen["path"]]
+    files = [dataset.pictures / one for one in chosen["path"]]
     decoded = images.iterate_decoded(files, (SIDE, SIDE), "stretch")
     for done, (label, pixels) in enumerate(zip(chosen["label"], decoded, strict=True), start=1):
         if not isinstance(pixels, UnreadableImage):

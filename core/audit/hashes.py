@@ -101,6 +101,30 @@ def find_candidates(thumbnails: Thumbnails) -> Pairs:
     return Pairs(low[once], high[once], mirrored_of[once].astype(bool))
 
 
+def find_near(thumbnail: Thumbnails, thumbnails: Thumbnails) -> Pairs:
+    """Return the pictures whose hashes nearly agree with that of another one.
+
+    Args:
+        thumbnail: The other one alone, shape ``(1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)``.
+        thumbnails: The pictures.
+
+    Returns:
+        Pairs whose ``first`` is the row of a picture, and whose ``second`` is 0.
+    """
+    whole, other = hash_of(thumbnails), hash_of(thumbnail)[0]
+    near = {False: np.zeros(len(whole), dtype=bool), True: np.zeros(len(whole), dtype=bool)}
+    for mirrored, window in itertools.product((False, True), _windows()):
+        # Either may be the one that was cropped.
+        distances = (
+            np.bitwise_count(hash_of(thumbnails, window, mirrored) ^ other),
+            np.bitwise_count(whole ^ hash_of(thumbnail, window, mirrored)[0]),
+        )
+        near[mirrored] |= np.minimum(*distances) <= MAX_DISTANCE
+    rows = [np.flatnonzero(found) for found in near.values()]
+    first = np.concatenate(rows)
+    return Pairs(first, np.zeros_like(first), np.repeat(list(near), [len(found) for found in rows]))
+
+
 def hash_of(
     thumbnails: Thumbnails, window: _Window = _WHOLE, mirrored: bool = False
 ) -> npt.NDArray[np.uint64]:

@@ -67,6 +67,27 @@ def group(thumbnails: Thumbnails) -> tuple[npt.NDArray[np.int64], npt.NDArray[np
     return _groups(len(thumbnails), rows, alike), nearest
 
 
+def nearest(one: bytes, thumbnails: Thumbnails) -> int:
+    """Return the row of the picture of which another one is a near-duplicate, the likest, or -1.
+
+    Args:
+        one: The other's :func:`thumbnail`.
+        thumbnails: Of the pictures, shape ``(pictures, side, side)``.
+    """
+    if not one or not len(thumbnails):
+        return -1
+    other = np.frombuffer(one, dtype=np.uint8).reshape(1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    if detail(other)[0] < MIN_DETAIL:
+        return -1
+    pairs = hashes.find_near(other, thumbnails)
+    first, second = thumbnails[pairs.first], other[pairs.second]
+    first[pairs.mirrored] = first[pairs.mirrored, :, ::-1]
+    alike = likeness(first, second)
+    if not len(alike) or alike.max() < MIN_LIKENESS:
+        return -1
+    return int(pairs.first[alike.argmax()])
+
+
 def _most_promising(pairs: Pairs, thumbnails: Thumbnails) -> Pairs:
     """Keep of each picture's candidates those that resemble it most as they lie."""
     num_pairs = len(pairs.first)

@@ -21,7 +21,7 @@ from core import datasets, images
 from core.audit import near_duplicates
 from core.audit.hashes import THUMBNAIL_SIDE
 from core.audit.measures import PixelMeasures, measure
-from core.datasets import Dataset, Layout
+from core.datasets import Dataset, Layout, Pictures
 from core.errors import UnreadableImage, WorkspaceError
 from core.progress import Progress, no_progress
 from core.workspace import Workspace, read_json, replacing, write_json
@@ -77,7 +77,7 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
         progress: Counts pictures; what it raises ends the audit, which goes on from there the next time.
 
     Returns:
-        The columns of :func:`core.datasets.list_files` and: ``sha256`` of the file's bytes (``""`` if not
+        The columns of :func:`core.datasets.list_pictures` and: ``sha256`` of the file's bytes (``""`` if not
         opened); ``width`` and ``height`` as shown, in pixels; ``format`` and ``mode`` as Pillow calls them;
         ``orientation`` (EXIF), ``animated`` and ``private`` (which of :data:`core.images.PRIVATE_TAGS` it tells);
         those of :class:`core.audit.measures.PixelMeasures`;
@@ -93,9 +93,9 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
     folder = workspace.datasets_dir / dataset.id
     folder.mkdir(parents=True, exist_ok=True)
     layout = datasets.read_layout(dataset.root)
-    files = datasets.list_files(dataset.root)
+    files = datasets.list_pictures(dataset.pictures)
     found = _Found(files, _stored(folder))
-    found.examine(folder, dataset.root, progress)
+    found.examine(folder, dataset.pictures, progress)
     table = found.table()
     table = (
         table.assign(**_grouping(table, found.stored))
@@ -110,8 +110,13 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
 
 def load_table(workspace: Workspace, dataset_id: str) -> pd.DataFrame | None:
     """Return the table of the last finished audit, or None where there is none that can be read."""
-    table = _load(workspace.datasets_dir / dataset_id / "files.parquet")
+    table = load_with_thumbnails(workspace, dataset_id)
     return None if table is None else table.drop(columns="thumbnail")
+
+
+def load_with_thumbnails(workspace: Workspace, dataset_id: str) -> pd.DataFrame | None:
+    """Return what :func:`load_table` does and a column ``thumbnail``, grey bytes, by which near-duplicates are told."""
+    return _load(workspace.datasets_dir / dataset_id / "files.parquet")
 
 
 def load_layout(workspace: Workspace, dataset_id: str) -> Layout | None:
@@ -140,13 +145,13 @@ class _Found:
             column[self._known] = stored[field.name].to_numpy()[row[self._known]]
             self._columns[field.name] = column
 
-    def examine(self, folder: Path, root: Path, progress: Progress) -> None:
+    def examine(self, folder: Path, pictures: Pictures, progress: Progress) -> None:
         """Measure what is not known yet; an unfinished measurement is saved in the folder of the table."""
         waiting = np.flatnonzero(self._is_picture & ~self._known).tolist()
         num_pictures, paths = int(self._is_picture.sum()), self.files["path"].tolist()
         num_done = num_saved = num_pictures - len(waiting)
         progress(num_done, num_pictures)
-        results = images.map_in_processes(_examine, [root / paths[row] for row in waiting])
+        results = images.map_in_processes(_examine, [pictures / paths[row] for row in waiting])
         try:
             for row, measures in zip(waiting, results, strict=True):
                 self._note(row, measures)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from core.datasets.added import Pictures, added_rows, is_added
 from core.datasets.layouts import METADATA_NAME
 from core.datasets.roots import confine
 from core.errors import DataError
@@ -58,6 +59,8 @@ def copy_target(path: Path | str, roots: Sequence[Path], root: Path, home: Path)
 def plan_copy(table: pd.DataFrame) -> pd.DataFrame:
     """Say where each picture goes: under its path as it is, but for the folder of a class that was decided.
 
+    A photo that a person added goes into the folder of its class, of train where the dataset's folder tells splits.
+
     Args:
         table: As :func:`core.curation.apply` returns it.
 
@@ -66,23 +69,25 @@ def plan_copy(table: pd.DataFrame) -> pd.DataFrame:
         ``size`` and ``mtime_ns``; no two have the same target.
     """
     used = table[table["usable"]]
-    taken = set(used["path"][used["label"] == used["given_label"]])
+    taken = set(used["path"][(used["label"] == used["given_label"]) & ~added_rows(used)])
     targets = []
     for path, label, given, split in zip(
         used["path"], used["label"], used["given_label"], used["given_split"], strict=True
     ):
         target = path
-        if label != given:
-            target = _free(_with_class(path, label, bool(split)), taken)
+        if label != given or is_added(path):
+            target = _free(_with_class(path, label, split), taken)
             taken.add(target)
         targets.append(target)
     columns = ["path", "sha256", "given_label", "size", "mtime_ns"]
     return used[columns].assign(target=targets).reset_index(drop=True)
 
 
-def _with_class(path: str, label: str, has_split: bool) -> str:
+def _with_class(path: str, label: str, split: str) -> str:
     parts = list(PurePosixPath(path).parts)
-    parts[1 if has_split else 0] = label
+    if is_added(path):
+        return "/".join([*([split] if split else []), label, parts[-1]])
+    parts[1 if split else 0] = label
     return "/".join(parts)
 
 
@@ -95,7 +100,7 @@ def _free(target: str, taken: set[str]) -> str:
 
 
 def write_copy(
-    table: pd.DataFrame, root: Path, target: Path, way: str = "copy", progress: Progress = no_progress
+    table: pd.DataFrame, pictures: Pictures, target: Path, way: str = "copy", progress: Progress = no_progress
 ) -> int:
     """Write a cleaned copy of a dataset, whole or not at all; the dataset itself is only read.
 
@@ -104,7 +109,7 @@ def write_copy(
 
     Args:
         table: As :func:`core.curation.apply` returns it, of an audit that is up to date.
-        root: The dataset's folder.
+        pictures: Where the dataset's pictures are.
         target: The new folder.
         way: One of :data:`WAYS`.
         progress: Counts pictures; what it raises ends the copy, and nothing is left of it.
@@ -127,8 +132,8 @@ def write_copy(
         part.mkdir()
         for number, row in enumerate(plan.to_dict("records")):
             progress(number, len(plan))
-            _write_one(root / row["path"], part / row["target"], row, way)
-        _metadata(plan, root).to_csv(part / METADATA_NAME, index=False)
+            _write_one(pictures / row["path"], part / row["target"], row, way)
+        _metadata(plan, pictures.root).to_csv(part / METADATA_NAME, index=False)
         progress(len(plan), len(plan))
         _require_new(target)
         os.rename(part, target)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from core.curation.decisions import Decision
+from core.datasets import added_rows
 
 STATES = ("active", "changed", "missing", "no_class")
 """Whether a decision holds: yes; no, since the file has other bytes now, or is not there; or since the dataset has no
@@ -86,8 +87,12 @@ def apply(table: pd.DataFrame, decisions: Sequence[Decision], class_names: Colle
 
 
 def made(table: pd.DataFrame) -> list[Decision]:
-    """Return the decisions to exclude and relabel that a table was made by; ``table``: as :func:`apply` returns it."""
-    excluded, relabelled = table["excluded"], table["label"] != table["given_label"]
+    """Return the decisions to exclude and relabel that a table was made by; ``table``: as :func:`apply` returns it.
+
+    That a person added a photo as one of a class counts as such a decision.
+    """
+    excluded = table["excluded"]
+    relabelled = (table["label"] != table["given_label"]) | (added_rows(table) & table["usable"])
     columns = ("path", "label", "sha256")
     found = []
     for rows, kind in ((table[excluded], "exclude"), (table[relabelled], "relabel")):

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from core.datasets.added import (
+    Pictures,
+    added_rows,
+    find_added,
+    hash_in,
+    is_added,
+    list_added,
+    list_pictures,
+    put_photo,
+    take_back,
+)
 from core.datasets.archives import Limits, Unpacked, limits
 from core.datasets.browsing import Folder, Listing, browse
 from core.datasets.layouts import (
@@ -28,24 +39,33 @@ __all__ = [
     "Limits",
     "Listing",
     "Located",
+    "Pictures",
     "Sample",
     "Unpacked",
     "add_folder",
     "add_sample",
     "add_upload",
+    "added_rows",
     "allowed_roots",
     "browse",
     "confine",
     "display_name",
+    "find_added",
     "get",
+    "hash_in",
+    "is_added",
     "is_kept_in",
     "limits",
+    "list_added",
     "list_classes",
     "list_datasets",
     "list_files",
+    "list_pictures",
     "locate",
+    "put_photo",
     "read_layout",
     "remove",
     "stage_files",
     "stage_zip",
+    "take_back",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +114,11 @@ def list_files(root: Path) -> pd.DataFrame:
     Raises:
         DataError: The folder is gone or may not be read, or holds more than :data:`MAX_FILES` files.
     """
-    rows = sorted(iterate_files(root, read_layout(root)), key=lambda row: row.path)
+    return as_table(sorted(iterate_files(root, read_layout(root)), key=lambda row: row.path))
+
+
+def as_table(rows: Sequence[FileRow]) -> pd.DataFrame:
+    """Return rows as the table that :func:`list_files` describes."""
     table = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in _COLUMNS})
     return table.astype(
         {"path": str, "label": str, "given_split": str, "kind": str}

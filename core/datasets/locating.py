@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.datasets.added import added_rows
 from core.datasets.registry import (
     Dataset,
     get,
@@ -72,7 +73,7 @@ def locate(
     root = resolve_folder(path if roots is None else confine(path, roots))
     refuse_what_holds_more_than_pictures(root, workspace.home)
     require_pictures(root)
-    table = pd.DataFrame() if known is None else known[known["usable"]]
+    table = pd.DataFrame() if known is None else known[known["usable"] & ~added_rows(known)]
     there = [] if table.empty else _there(root, table)
     missing = tuple(sorted(table["path"][[not found for found in there]])) if there else ()
     if len(missing) > len(table) * (1 - MIN_SHARE):

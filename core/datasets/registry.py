@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.datasets.added import Pictures
 from core.datasets.layouts import CLASS_KINDS, iterate_files, read_layout
 from core.datasets.roots import confine
 from core.errors import DataError, NotFound
@@ -36,6 +37,7 @@ class Dataset:
         source: Where a sample's pictures come from.
         licence: Under which terms a sample's pictures may be used.
         created: When it was added, seconds since 1970.
+        added_dir: Where the workspace keeps the photos that were added to it; see :mod:`core.datasets.added`.
     """
 
     id: str
@@ -45,6 +47,12 @@ class Dataset:
     source: str
     licence: str
     created: float
+    added_dir: Path
+
+    @property
+    def pictures(self) -> Pictures:
+        """Where its pictures are."""
+        return Pictures(self.root, self.added_dir)
 
 
 def add_folder(
@@ -92,7 +100,7 @@ def register(
             values,
         )
         row = connection.execute("SELECT * FROM datasets WHERE root = ?", (str(root),)).fetchone()
-    return _from_row(row)
+    return _from_row(workspace, row)
 
 
 def get(workspace: Workspace, dataset_id: str) -> Dataset:
@@ -108,14 +116,14 @@ def get(workspace: Workspace, dataset_id: str) -> Dataset:
             f'There is no dataset "{dataset_id}" (any more). Expected one that is listed on the Data page. '
             "Choose it there, or add its folder again."
         )
-    return _from_row(row)
+    return _from_row(workspace, row)
 
 
 def list_datasets(workspace: Workspace) -> list[Dataset]:
     """Return all datasets, the one added last first."""
     with workspace.db() as connection:
         rows = connection.execute("SELECT * FROM datasets ORDER BY created DESC, id").fetchall()
-    return [_from_row(row) for row in rows]
+    return [_from_row(workspace, row) for row in rows]
 
 
 def remove(workspace: Workspace, dataset_id: str) -> None:
@@ -139,7 +147,7 @@ def is_kept_in(workspace: Workspace, dataset: Dataset) -> bool:
     return any(dataset.root.parent == folder for folder in kept)
 
 
-def _from_row(row: sqlite3.Row) -> Dataset:
+def _from_row(workspace: Workspace, row: sqlite3.Row) -> Dataset:
     return Dataset(
         id=row["id"],
         name=row["name"],
@@ -148,6 +156,7 @@ def _from_row(row: sqlite3.Row) -> Dataset:
         source=row["source"],
         licence=row["licence"],
         created=row["created"],
+        added_dir=workspace.datasets_dir / row["id"] / "added",
     )
 
 

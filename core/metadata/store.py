@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 
 from core import words
-from core.datasets import Dataset
+from core.datasets import Dataset, is_added
 from core.errors import DataError, WorkspaceError
 from core.metadata.reading import PATH, Metadata, read
 from core.workspace import Workspace, read_json, replacing, write_json
@@ -24,7 +24,8 @@ def update(workspace: Workspace, dataset: Dataset, paths: Collection[str]) -> Me
     """
     folder = workspace.datasets_dir / dataset.id
     try:
-        found = read(dataset.root, paths)
+        # Whoever wrote the folder's table cannot know of photos that were added in Graft.
+        found = read(dataset.root, [path for path in paths if not is_added(path)])
     except DataError as error:
         found = Metadata(pd.DataFrame(), problem=str(error))
     if found is None:

@@ -42,6 +42,7 @@ from core.queue.sessions import (
 from core.queue.submissions import (
     check_parent,
     retry_training,
+    submit_audit,
     submit_cross_validation,
     submit_explanation,
     submit_export,
@@ -85,6 +86,7 @@ __all__ = [
     "start_session",
     "starts_in",
     "submit",
+    "submit_audit",
     "submit_cross_validation",
     "submit_explanation",
     "submit_export",

@@ -26,9 +26,11 @@ LANES: Mapping[str, str] = {
     "rank": "train",
     "export": "train",
     "predict": "answer",
+    "predict_many": "many",
     "explain": "answer",
 }
-"""Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time."""
+"""Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time: a question
+about a photo waits for no folder and no training."""
 
 ACTIVE_STATES = ("queued", "running", "cancelling")
 FINAL_STATES = ("done", "failed", "cancelled", "interrupted")

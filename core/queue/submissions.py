@@ -9,11 +9,22 @@ from pathlib import Path
 from core import catalog, datasets, exports, recipes, runs
 from core.errors import GraftError, JobError, RecipeError
 from core.queue.devices import default_device
-from core.queue.jobs import Job, get, insert, latest, submit
+from core.queue.jobs import Job, get, insert, latest, list_jobs, submit
 from core.queue.sessions import tend
 from core.recipes import Recipe
 from core.runs import Run
 from core.workspace import Workspace, remove_directory
+
+MAX_SHORT = 32
+"""Photos that are answered at once: a batch, which takes about a second."""
+
+
+def submit_audit(workspace: Workspace, dataset_id: str) -> Job:
+    """Have the files of a dataset looked at; where that waits in the queue already it is not asked for twice."""
+    for job in list_jobs(workspace, active=True, kind="audit", dataset_id=dataset_id):
+        if job.state == "queued":
+            return job
+    return submit(workspace, "audit", {"dataset_id": dataset_id}, dataset_id=dataset_id)
 
 
 def submit_training(
@@ -166,9 +177,9 @@ def submit_ranking(
 
 
 def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
-    """Put the question what a run sees in some files in the queue."""
+    """Put the question what a run sees in some files in the queue; many of them wait in a lane of their own."""
     args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
-    return submit(workspace, "predict", args)
+    return submit(workspace, "predict" if len(paths) <= MAX_SHORT else "predict_many", args)
 
 
 def submit_explanation(workspace: Workspace, run: runs.Run, path: Path, class_names: Sequence[str]) -> Job:

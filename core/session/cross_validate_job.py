@@ -47,7 +47,7 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
         features.extract,
         context.workspace,
         backbone,
-        [dataset.root / path for path in table["path"]],
+        [dataset.pictures / path for path in table["path"]],
         list(table["sha256"]),
         resize=recipe.resize,
         pooling=recipe.pooling,
@@ -109,6 +109,8 @@ def _cross_validate(
             raise Cancelled
         logits[judged] = trained.head.logits(matrix[judged])
     context.progress(NUM_FOLDS, NUM_FOLDS)
+    dealt = fold >= 0  # what a person added is learnt from only
+    table, fold, logits, y_true = table[dealt], fold[dealt], logits[dealt], y_true[dealt]
     y_prob = _calibrated(logits, y_true, fold)
     runs.save_out_of_fold(context.workspace, run.id, rows=table.index.to_numpy(), fold=fold, y_prob=y_prob)
     scores = evaluation.evaluate(y_true, y_prob, list(run.class_names)).to_json()

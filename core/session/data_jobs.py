@@ -58,7 +58,7 @@ def do_clean_copy(context: Context, job: Job) -> dict[str, Any]:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
     context.stage("copy")
     target = Path(job.args["target"])
-    num_written = curation.write_copy(table, dataset.root, target, job.args["way"], context.progress)
+    num_written = curation.write_copy(table, dataset.pictures, target, job.args["way"], context.progress)
     return {"target": str(target), "num_images": num_written}
 
 

@@ -49,6 +49,7 @@ HANDLERS: Mapping[str, str] = {
     "leak": "core.session.leak_job:do_leak",
     "rank": "core.session.rank_job:do_rank",
     "predict": "core.session.predict_job:do_predict",
+    "predict_many": "core.session.predict_job:do_predict",
     "explain": "core.session.explain_job:do_explain",
     "export": "core.session.export_job:do_export",
 }

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from core import datasets, evaluation, export, exports, images, runs
+from core.datasets import Pictures
 from core.errors import JobError, UnreadableImage
 from core.exports import FORMATS, Certificate
 from core.queue import Job
@@ -38,11 +39,11 @@ def do_export(context: Context, job: Job) -> dict[str, Any]:
         raise JobError(
             f"The run {run.id} is {run.state}, so it has no model to export. Choose a finished run."
         )
-    root = datasets.get(context.workspace, run.dataset_id).root
+    pictures = datasets.get(context.workspace, run.dataset_id).pictures
     context.stage("prepare")
     predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job), title(run))
     with _workplace(runs.folder(context.workspace, run.id)) as package:
-        return _export(context, predictor, exports.validate(job.args["formats"]), root, package)
+        return _export(context, predictor, exports.validate(job.args["formats"]), pictures, package)
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def _workplace(folder: Path) -> Iterator[Path]:
 
 
 def _export(
-    context: Context, predictor: Predictor, formats: tuple[str, ...], root: Path, package: Path
+    context: Context, predictor: Predictor, formats: tuple[str, ...], pictures: Pictures, package: Path
 ) -> dict[str, Any]:
     run, recipe = predictor.run, predictor.recipe
     size = predictor.backbone.image_size
@@ -71,16 +72,18 @@ def _export(
     model.save(package / FORMATS["keras"].file)
     context.check()
     export.write_kit(package, run, recipe, size)
-    paths = [root / path for path in said.images["path"]]
+    paths = [pictures / path for path in said.images["path"]]
     export.write_golden(
         package / "golden", paths, list(said.images["label"]), size, recipe.resize, predictor.predict
     )
     context.check()
-    calibration = _calibration(predictor, [root / path for path in split["path"][split["split"] == "train"]])
+    calibration = _calibration(
+        predictor, [pictures / path for path in split["path"][split["split"] == "train"]]
+    )
     context.stage("convert")
     troubles = export.convert(package, formats, calibration, context.progress)
     context.stage("check")
-    checked = export.check(package, formats, troubles, root, said, context.progress)
+    checked = export.check(package, formats, troubles, pictures.root, said, context.progress)
     if "keras" not in formats:
         (package / FORMATS["keras"].file).unlink()
     certificate = _certificate(run, checked)

@@ -34,7 +34,7 @@ def familiarity_of(context: Context, run: runs.Run, recipe: Recipe, backbone: Ba
 
 def _measure(context: Context, run: runs.Run, recipe: Recipe, backbone: Backbone) -> Familiarity | None:
     try:
-        root = datasets.get(context.workspace, run.dataset_id).root
+        pictures = datasets.get(context.workspace, run.dataset_id).pictures
     except NotFound:
         return None
     table = runs.load_split(context.workspace, run.id)
@@ -43,7 +43,7 @@ def _measure(context: Context, run: runs.Run, recipe: Recipe, backbone: Backbone
         train = train.iloc[np.linspace(0, len(train) - 1, MAX_REFERENCE).astype(int)]
     said = runs.predictions(context.workspace, run.id, "val")
     context.stage("familiar")
-    paths = [root / path for path in [*train["path"], *said.images["path"]]]
+    paths = [pictures / path for path in [*train["path"], *said.images["path"]]]
     extracted = features.extract(
         context.workspace,
         backbone,

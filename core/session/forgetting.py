@@ -45,7 +45,7 @@ def measure_forgetting(
     try:
         earlier = runs.get(context.workspace, parent)
         said = runs.predictions(context.workspace, parent, "test")
-        root = datasets.get(context.workspace, earlier.dataset_id).root
+        pictures = datasets.get(context.workspace, earlier.dataset_id).pictures
     except NotFound:
         return {}
     table = material.table
@@ -54,7 +54,7 @@ def measure_forgetting(
     names = np.array(earlier.class_names, dtype=object)[said.y_true]
     index = {name: number for number, name in enumerate(material.class_names)}
     images = training.Images(
-        [root / path for path in said.images["path"][fair]],
+        [pictures / path for path in said.images["path"][fair]],
         np.array([index.get(name, -1) for name in names[fair]], dtype=np.int64),
     )
     if not len(images.paths):

@@ -49,7 +49,7 @@ def do_leak(context: Context, job: Job) -> dict[str, Any]:
     extracted = features.extract(
         context.workspace,
         backbone,
-        [dataset.root / path for path in table["path"]],
+        [dataset.pictures / path for path in table["path"]],
         list(table["sha256"]),
         resize=recipe.resize,
         progress=context.progress,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core import audit, curation, datasets, runs, splits, training
-from core.datasets import Dataset
+from core.datasets import Dataset, Pictures
 from core.errors import JobError, NotFound
 from core.features import Features
 from core.queue import Job
@@ -25,8 +25,8 @@ class Material:
 
     Args:
         dataset_id: Where they come from.
-        root: The dataset's folder.
-        table: One row per image: ``path`` (below root), ``sha256``, ``label``, ``split``, ``group``.
+        pictures: Where the dataset's pictures are.
+        table: One row per image: ``path`` (in the dataset's table), ``sha256``, ``label``, ``split``, ``group``.
         class_names: What the model learns to tell apart; the labels of all rows are among them.
         notes: What was left out and what bears on the scores.
         targets: What the training images are told to be, where it is something else than their labels: float32, shape
@@ -35,7 +35,7 @@ class Material:
     """
 
     dataset_id: str
-    root: Path
+    pictures: Pictures
     table: pd.DataFrame
     class_names: list[str]
     notes: list[Sentence] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Material:
     @property
     def paths(self) -> list[Path]:
         """All files."""
-        return [self.root / path for path in self.table["path"]]
+        return [self.pictures / path for path in self.table["path"]]
 
     @property
     def hashes(self) -> list[str]:
@@ -65,7 +65,7 @@ class Material:
     def images(self, split: str) -> training.Images:
         """Return files and true classes of a split, and what those of train are told to be."""
         rows = self.rows(split)
-        paths = [self.root / path for path in self.table["path"][rows]]
+        paths = [self.pictures / path for path in self.table["path"][rows]]
         return training.Images(paths, self.y_true[rows], self.targets if split == "train" else None)
 
     def fingerprint(self) -> str:
@@ -91,7 +91,7 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
     used = table.loc[table["split"] != "", columns].sort_values("path", ignore_index=True)
     class_names = sorted(used["label"].unique())
     decided = curation.fingerprint(curation.made(table))
-    return Material(dataset.id, dataset.root, used, class_names, _notes(table, dataset), decided)
+    return Material(dataset.id, dataset.pictures, used, class_names, _notes(table, dataset), decided)
 
 
 def _dataset(context: Context, job: Job) -> Dataset:
@@ -116,6 +116,8 @@ def _notes(table: pd.DataFrame, dataset: Dataset) -> list[Sentence]:
         notes.append(sentence("note.unusable", files=sentence("count.files", n=unusable)))
     if excluded := int((table["excluded"] & table["found_usable"]).sum()):
         notes.append(sentence("note.excluded", n=excluded))
+    if added := int((datasets.added_rows(table) & (table["split"] == "train")).sum()):
+        notes.append(sentence("note.added", n=added))
     if relabelled := int((table["usable"] & (table["label"] != table["given_label"])).sum()):
         notes.append(sentence("note.relabelled", n=relabelled))
     return notes

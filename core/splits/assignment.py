@@ -8,11 +8,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from core import curation
+from core import curation, datasets
 from core.errors import DataError
-from core.splits.pictures import SPLITS, Group, Picture, contradictory_rows, draw, grouped
+from core.splits.pictures import SPLITS, Group, Picture, contradictory_rows, draw, grouped, together
 from core.splits.reasons import MIN_CLASS_IMAGES, left_out
 from core.words import quoted
 
@@ -40,13 +42,16 @@ def assign(
     since no model could name them. Which pictures go where depends on the seed and on their content and class only,
     not on their order or names.
 
+    Photos that a person added (:mod:`core.datasets.added`) are only ever learnt from: they judge nothing, move no other
+    picture, and one that has a copy or near-duplicate outside of train is left out.
+
     Sides are taken before decisions are looked at, so that excluding or relabelling never moves another picture, and
     none from test or beside it to train: what is excluded leaves its split, what is relabelled stays in it.
 
     Args:
-        table: Columns ``sha256``, ``label``, ``given_split``, ``usable`` and ``group`` of :func:`core.audit.audit`,
-            with decisions laid over them or not (:func:`core.curation.apply`); without ``group`` only files with the
-            same bytes stay together.
+        table: Columns ``path``, ``sha256``, ``label``, ``given_split``, ``usable`` and ``group`` of
+            :func:`core.audit.audit`, with decisions laid over them or not (:func:`core.curation.apply`); without
+            ``group`` only files with the same bytes stay together, without ``path`` no photo counts as added.
         fractions: Shares of train, val, test; not negative, together 1, train above 0.
         seed: Chooses among equally good splits.
         taken: What :func:`sides` returns for them, where it is at hand: it takes most of the time.
@@ -88,7 +93,16 @@ def sides(table: pd.DataFrame, fractions: Sequence[float] = DEFAULT_FRACTIONS, s
     Decisions are not looked at. Arguments and errors are those of :func:`assign`.
     """
     shares = _checked_fractions(fractions)
-    found = curation.as_found(table)
+    everything = curation.as_found(table)
+    added = datasets.added_rows(everything)
+    taken = np.full(len(everything), "", dtype=object)
+    taken[~added] = _own_sides(everything[~added], shares, seed)
+    taken[added] = _added_sides(everything, added, taken)
+    return [str(side) for side in taken]
+
+
+def _own_sides(found: pd.DataFrame, shares: dict[str, float], seed: int) -> list[str]:
+    """Return the sides of the pictures of the folder itself."""
     groups = grouped(found)
     present = set(found["given_split"][found["usable"]]) - {""}
     carved = {name: shares[name] for name in ("val", "test") if name not in present}
@@ -102,6 +116,18 @@ def sides(table: pd.DataFrame, fractions: Sequence[float] = DEFAULT_FRACTIONS, s
             for row in picture.rows:
                 taken[row] = _side(group, picture, given[row], chosen)
     return taken
+
+
+def _added_sides(
+    found: pd.DataFrame, added: npt.NDArray[np.bool_], taken: npt.NDArray[np.object_]
+) -> list[str]:
+    """Return the sides of photos that a person added: train, or none where what they resemble is not all there."""
+    if not added.any():
+        return []
+    keys = together(found)
+    elsewhere = ~added & found["usable"].to_numpy() & (taken != "train")
+    free = found["usable"] & ~keys.isin(set(keys[elsewhere]))
+    return ["train" if is_free else "" for is_free in free[added]]
 
 
 def _side(group: Group, picture: Picture, given: str, chosen: dict[str, str]) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from core import datasets
+
 SPLITS = ("train", "val", "test")
 
 
@@ -102,8 +104,9 @@ def grouped(table: pd.DataFrame) -> list[Group]:
 
 
 def contradictory_rows(table: pd.DataFrame) -> list[bool]:
-    """Return of which rows the same bytes stand in another class too."""
-    labels = table["label"].where(table["usable"]).groupby(table["sha256"]).transform("nunique")
+    """Return of which rows the same bytes stand in another class too; added photos put no other's in doubt."""
+    speaks = table["usable"] & ~datasets.added_rows(table)
+    labels = table["label"].where(speaks).groupby(table["sha256"]).transform("nunique")
     return (table["usable"] & (labels > 1)).tolist()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from core import curation
+from core import curation, datasets
 from core.splits.pictures import SPLITS, Group, Picture, contradictory_rows, grouped, together
 from core.words import Sentence, quoted, sentence
 
@@ -31,11 +31,13 @@ def left_out(table: pd.DataFrame, split: pd.Series[str]) -> pd.Series[str]:
     places = np.flatnonzero(keys.isin(set(keys[asked])))  # mostly few, or none
     beside = table.iloc[places]
     given, is_asked = beside["given_split"].tolist(), asked.iloc[places].tolist()
-    contradictory = contradictory_rows(beside)
+    contradictory, is_added = contradictory_rows(beside), datasets.added_rows(beside)
     for group in grouped(curation.as_found(beside)):
         for picture in group.pictures:
             for row in picture.rows:
-                if is_asked[row]:
+                if is_asked[row] and is_added[row]:
+                    reasons.iat[places[row]] = "near_copy"
+                elif is_asked[row]:
                     reason = _reason(group, picture, given[row], contradictory[row])
                     reasons.iat[places[row]] = reason
     return reasons

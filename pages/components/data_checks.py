@@ -174,7 +174,7 @@ def _enlarge(facts: Facts, row: pd.Series) -> None:
         data_photos.enlarge(facts, row.rename({"given_split": "split"}))
         return
     st.markdown(plain(row["why"]) if row["why"] else t("data.checks.no_reason"))
-    st.code(str(facts.dataset.root / row["path"]), language=None, wrap_lines=True)
+    st.code(str(facts.dataset.pictures / row["path"]), language=None, wrap_lines=True)
 
 
 def decide(facts: Facts, check_name: str, act: Act) -> None:
@@ -188,7 +188,7 @@ def decide(facts: Facts, check_name: str, act: Act) -> None:
 
 
 def _cards(facts: Facts, check: Check, shown: pd.DataFrame) -> list[Card]:
-    small = thumbnails(facts.dataset.root, shown)
+    small = thumbnails(facts.dataset, shown)
     sizes = shown.groupby("group")["path"].transform("size")
     rows = shown.assign(num=sizes).to_dict("records")
     return [_card(check, row, thumbnail) for row, thumbnail in zip(rows, small, strict=True)]

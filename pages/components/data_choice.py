@@ -58,7 +58,7 @@ def choose(dataset_id: str | None) -> None:
 def look(dataset_id: str) -> None:
     """Have the files of a dataset looked at."""
     with shell.errors():
-        queue.submit(shell.workspace(), "audit", {"dataset_id": dataset_id}, dataset_id=dataset_id)
+        queue.submit_audit(shell.workspace(), dataset_id)
 
 
 def make_sample(name: str) -> None:
@@ -191,6 +191,8 @@ def _confirm_delete(dataset: Dataset) -> None:
         st.markdown(t("data.delete.sample" if dataset.sample else "data.delete.uploaded", size=size))
     else:
         st.markdown(t("data.delete.folder", size=size, path=code(dataset.root)))
+    if num_added := len(datasets.list_added(dataset.pictures)):
+        st.markdown(t("data.delete.added", n=num_added))
     label, key = t("data.delete.yes"), "data_delete_yes"
     if st.button(
         label, key=key, type="primary", icon=":material/delete:", on_click=delete, args=(dataset.id,)

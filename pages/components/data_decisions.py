@@ -8,7 +8,7 @@ import streamlit as st
 from core import curation
 from core.curation import KINDS
 from core.errors import DataError
-from pages.components import data_cleaned, data_flagged, shell
+from pages.components import data_added, data_cleaned, data_flagged, shell
 from pages.components import dataset as dataset_view
 from pages.components.data_facts import Facts
 from pages.components.text import plain, t
@@ -24,6 +24,7 @@ def show(facts: Facts) -> None:
         st.markdown(t("decisions.none"))
     else:
         _list(facts, rows)
+    data_added.show(facts.dataset)
     _files(facts, rows)
     data_cleaned.show(facts.dataset)
 

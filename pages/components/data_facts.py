@@ -290,9 +290,9 @@ def _class_pictures(
     return pictures.reset_index(drop=True)
 
 
-def thumbnails(root: Path, pictures: pd.DataFrame) -> list[bytes]:
+def thumbnails(dataset: Dataset, pictures: pd.DataFrame) -> list[bytes]:
     """Return a small picture for each row, empty where the file cannot be opened now."""
-    return _thumbnails(tuple(pictures["sha256"]), [root / path for path in pictures["path"]])
+    return _thumbnails(tuple(pictures["sha256"]), [dataset.pictures / path for path in pictures["path"]])
 
 
 @st.cache_data(max_entries=48, show_spinner=False)
@@ -342,7 +342,7 @@ def changes(facts: Facts) -> Changes:
 def _changes(home: Path, dataset_id: str, written: int, _dataset: Dataset) -> Changes:
     table = table_of(_dataset)
     try:
-        now = datasets.list_files(_dataset.root)
+        now = datasets.list_pictures(_dataset.pictures)
     except DataError as error:
         return Changes(problem=str(error))
     both = table[_IDENTITY].merge(

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import images
+from core import datasets, images
 from core.errors import UnreadableImage
 from pages.components import data_metadata, photos
 from pages.components import dataset as dataset_view
@@ -59,7 +59,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
 
 
 def _items(facts: Facts, shown: pd.DataFrame, with_class: bool) -> list[Item]:
-    small = thumbnails(facts.dataset.root, shown)
+    small = thumbnails(facts.dataset, shown)
     return [
         _item(row, thumbnail, with_class)
         for row, thumbnail in zip(shown.to_dict("records"), small, strict=True)
@@ -68,6 +68,8 @@ def _items(facts: Facts, shown: pd.DataFrame, with_class: bool) -> list[Item]:
 
 def _item(row: Mapping[Hashable, Any], thumbnail: bytes, with_class: bool) -> Item:
     name, label, split = file_name(row["path"]), row["label"], _split_name(row["split"])
+    if datasets.is_added(row["path"]):
+        name, split = t("added.name"), t("added.split", split=split)
     return Item(
         id=row["path"],
         thumbnail=thumbnail,
@@ -83,7 +85,7 @@ def _split_name(split: str) -> str:
 
 def enlarge(facts: Facts, picture: pd.Series) -> None:
     """Draw a picture as large as a dialog holds, and what is known of it; ``picture``: a row of the table."""
-    path = facts.dataset.root / picture["path"]
+    path = facts.dataset.pictures / picture["path"]
     try:
         large = images.thumbnail(images.read_bytes(path), LARGE_SIDE)
         alt = t("data.photos.large_alt", name=file_name(picture["path"]), label=picture["label"])

@@ -60,7 +60,7 @@ def _show(run: Run) -> None:
         key = f"demo_camera_{turn}"
         st.camera_input(t("predict.camera"), key=key, on_change=_take, args=(key, run))
         st.caption(t("predict.camera_text"))
-    show_answers(run, asked(run), lambda paths: ask(run, paths), why=False)
+    show_answers(run, asked(run), lambda paths: ask(run, paths), visitor=True)
 
 
 def _take(key: str, run: Run) -> None:

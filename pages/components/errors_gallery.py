@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core import charts, images
+from core.datasets import Pictures
 from core.evaluation import top_classes
 from core.runs import Predictions, Run
 from pages.components import address, photos, shell
@@ -24,11 +25,11 @@ PHOTO = "photo"
 """Name in the URL of the photo that is open: its row among what the run says about the split."""
 
 
-def photo_gallery(root: Path | None, table: pd.DataFrame, key: str, label: str) -> int | None:
+def photo_gallery(pictures: Pictures | None, table: pd.DataFrame, key: str, label: str) -> int | None:
     """Show rows of :func:`core.runs.answers` as pictures, a page of them at a time.
 
     Args:
-        root: The dataset's folder; None where it is gone.
+        pictures: Where the dataset's pictures are; None where its folder is gone.
         table: The rows to show, in order.
         key: Of the widgets.
         label: What a screen reader says the pictures are.
@@ -40,7 +41,7 @@ def photo_gallery(root: Path | None, table: pd.DataFrame, key: str, label: str) 
     page = pager(num_pages, key=f"{key}_page_{len(table)}")
     rows = table.iloc[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     shown = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-    opened = gallery([_item(root, row) for row in shown], key=key, label=label)
+    opened = gallery([_item(pictures, row) for row in shown], key=key, label=label)
     return None if opened is None else int(opened)
 
 
@@ -50,16 +51,18 @@ def put_into_url(row: int | None) -> None:
         address.write({PHOTO: str(row)})
 
 
-def show_one(run: Run, root: Path | None, rows: pd.DataFrame, opened: int | None, said: Predictions) -> None:
+def show_one(
+    run: Run, pictures: Pictures | None, rows: pd.DataFrame, opened: int | None, said: Predictions
+) -> None:
     """Open the photo of a row that was chosen just now, if any, by itself."""
     if opened is not None:
         found = rows[rows["row"] == opened].iloc[0]
         row = {str(name): value for name, value in found.items()}
-        st.dialog(t("photo.title"), width="large")(_about)(run, root, row, said)
+        st.dialog(t("photo.title"), width="large")(_about)(run, pictures, row, said)
 
 
-def _item(root: Path | None, row: dict[str, Any]) -> Item:
-    picture, found = photos.small(root or Path(), row["path"], row["sha256"])
+def _item(pictures: Pictures | None, row: dict[str, Any]) -> Item:
+    picture, found = photos.small(pictures or Path(), row["path"], row["sha256"])
     words = {
         "true": row["true"],
         "predicted": row["predicted"],
@@ -78,13 +81,17 @@ def _item(root: Path | None, row: dict[str, Any]) -> Item:
 
 
 def show_chosen(
-    run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions, lists: Sequence[pd.DataFrame]
+    run: Run,
+    pictures: Pictures | None,
+    answers: pd.DataFrame,
+    said: Predictions,
+    lists: Sequence[pd.DataFrame],
 ) -> None:
     """Open the photo that the URL names, if any, with a way to those beside it in the first list that holds it.
 
     Args:
         run: The run they belong to.
-        root: The dataset's folder; None where it is gone.
+        pictures: Where the dataset's pictures are; None where its folder is gone.
         answers: One row per image of the split.
         said: What the run says about the split.
         lists: The lists on the page.
@@ -96,7 +103,7 @@ def show_chosen(
         return
     rows = next((table for table in lists if (table["row"] == int(named)).any()), answers)
     st.dialog(t("photo.title"), width="large", on_dismiss=_close)(_large)(
-        run, root, answers, said, [int(row) for row in rows["row"]]
+        run, pictures, answers, said, [int(row) for row in rows["row"]]
     )
 
 
@@ -109,7 +116,7 @@ def _open(row: int) -> None:
 
 
 def _large(
-    run: Run, root: Path | None, answers: pd.DataFrame, said: Predictions, rows: Sequence[int]
+    run: Run, pictures: Pictures | None, answers: pd.DataFrame, said: Predictions, rows: Sequence[int]
 ) -> None:
     named = st.query_params.get(PHOTO, "")
     place = rows.index(int(named)) if named.isdecimal() and int(named) in rows else 0
@@ -120,9 +127,9 @@ def _large(
         st.caption(t("photo.place", place=f"{place + 1:,}", total=f"{len(rows):,}"), width="content")
         last = len(rows) - 1
         _step(t("photo.next"), "right", rows[min(last, place + 1)], disabled=place == last)
-    _about(run, root, row, said)
-    if root is not None:
-        show_explanation(run, root, row)
+    _about(run, pictures, row, said)
+    if pictures is not None:
+        show_explanation(run, pictures, row)
 
 
 def _step(label: str, arrow: str, row: int, *, disabled: bool) -> None:
@@ -137,8 +144,8 @@ def _step(label: str, arrow: str, row: int, *, disabled: bool) -> None:
     )
 
 
-def _about(run: Run, root: Path | None, row: dict[str, Any], said: Predictions) -> None:
-    picture, found = photos.large(root or Path(), row["path"], row["sha256"])
+def _about(run: Run, pictures: Pictures | None, row: dict[str, Any], said: Predictions) -> None:
+    picture, found = photos.large(pictures or Path(), row["path"], row["sha256"])
     left, right = st.columns([3, 2], gap="large")
     with left:
         if found:

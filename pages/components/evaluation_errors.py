@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core import audit, datasets, runs
+from core.datasets import Pictures
 from core.errors import NotFound
 from core.runs import Run
 from pages.components import dataset as dataset_view
@@ -20,7 +21,7 @@ from pages.components.text import t
 EVERYTHING = ""
 
 
-def show_errors(run: Run, root: Path | None, answers: pd.DataFrame) -> pd.DataFrame:
+def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> pd.DataFrame:
     """Draw the list that the visitor asks for; return its rows in order."""
     st.header(t("evaluation.worst"), anchor=False)
     num_wrong = int(answers["wrong"].sum())
@@ -38,7 +39,7 @@ def show_errors(run: Run, root: Path | None, answers: pd.DataFrame) -> pd.DataFr
     if shown.empty:
         st.caption(t("errors.none"))
         return shown
-    put_into_url(photo_gallery(root, shown, key="error_photos", label=t("evaluation.worst")))
+    put_into_url(photo_gallery(pictures, shown, key="error_photos", label=t("evaluation.worst")))
     csv_button(
         shown.drop(columns=["row", "true_index", "predicted_index"]),
         f"photos-{run.id}-{kind}",

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core import datasets, runs
+from core.datasets import Pictures
 from core.errors import NotFound
 from core.evaluation import Judgement
 from core.runs import Predictions, Reference, Run
@@ -49,38 +50,38 @@ def show_evaluation(run: Run) -> None:
         help_text=t("evaluation.split_help"),
     )
     said, judgement, answers, references = judged(shell.workspace().home, run.id, split, run.temperature)
-    root = root_of(run)
-    if root is None:
+    pictures = pictures_of(run)
+    if pictures is None:
         st.warning(_why_no_pictures(run), icon=":material/folder_off:")
     with shell.errors():
         tell_if_outdated(run)
     show_scores(run, judgement, split)
-    of_cell = show_matrix(run, judgement.scores, split, lambda cell: _cell(run, root, cell, answers))
+    of_cell = show_matrix(run, judgement.scores, split, lambda cell: _cell(run, pictures, cell, answers))
     show_classes(judgement.scores.per_class, run.id)
-    of_list = show_errors(run, root, answers)
+    of_list = show_errors(run, pictures, answers)
     show_references(run, judgement.scores.accuracy, references, split)
     show_reliability(run, judgement, split)
-    show_chosen(run, root, answers, said, [answers[:0] if of_cell is None else of_cell, of_list])
+    show_chosen(run, pictures, answers, said, [answers[:0] if of_cell is None else of_cell, of_list])
 
 
 def _why_no_pictures(run: Run) -> str:
     try:
-        moved_from = datasets.get(shell.workspace(), run.dataset_id).root
+        moved_from = datasets.get(shell.workspace(), run.dataset_id).pictures
     except NotFound:
         return t("evaluation.dataset_removed")
     return t("evaluation.dataset_moved", path=code(moved_from))
 
 
-def root_of(run: Run) -> Path | None:
-    """Return the folder of a run's dataset, or None where it is gone."""
+def pictures_of(run: Run) -> Pictures | None:
+    """Return where the pictures of a run's dataset are, or None where its folder is gone."""
     try:
-        root = datasets.get(shell.workspace(), run.dataset_id).root
+        pictures = datasets.get(shell.workspace(), run.dataset_id).pictures
     except NotFound:
         return None
-    return root if root.is_dir() else None
+    return pictures if pictures.is_dir() else None
 
 
-def _cell(run: Run, root: Path | None, cell: tuple[int, int], answers: pd.DataFrame) -> pd.DataFrame:
+def _cell(run: Run, pictures: Pictures | None, cell: tuple[int, int], answers: pd.DataFrame) -> pd.DataFrame:
     true, predicted = cell
     shown = answers[(answers["true_index"] == true) & (answers["predicted_index"] == predicted)]
     names = {"true": code(run.class_names[true]), "predicted": code(run.class_names[predicted])}
@@ -88,5 +89,5 @@ def _cell(run: Run, root: Path | None, cell: tuple[int, int], answers: pd.DataFr
         t("evaluation.cell_right" if true == predicted else "evaluation.cell_wrong", n=len(shown), **names)
     )
     if len(shown):
-        put_into_url(photo_gallery(root, shown, key="cell_photos", label=t("evaluation.cell_photos")))
+        put_into_url(photo_gallery(pictures, shown, key="cell_photos", label=t("evaluation.cell_photos")))
     return shown

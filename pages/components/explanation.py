@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from core import images, queue, recipes
+from core.datasets import Pictures
 from core.errors import UnreadableImage
 from core.queue import Job
 from core.runs import Run
@@ -23,12 +24,12 @@ PATIENCE_S = 1.2
 POLL_S = 0.5
 
 
-def show_explanation(run: Run, root: Path, row: Mapping[str, Any]) -> None:
+def show_explanation(run: Run, pictures: Pictures, row: Mapping[str, Any]) -> None:
     """Offer to show where the run looked in a photo; once it is wanted, it is shown for the next ones too.
 
     Args:
         run: A finished run.
-        root: The dataset's folder.
+        pictures: Where the dataset's pictures are.
         row: Of :func:`core.runs.answers`.
     """
     st.session_state.setdefault(f"_{WANTED}", False)
@@ -39,16 +40,16 @@ def show_explanation(run: Run, root: Path, row: Mapping[str, Any]) -> None:
     if not wanted:
         return
     with shell.errors():
-        job = _asked(run, root, row)
-        st.fragment(_answer, run_every=POLL_S if job.active else None)(run, root, job.id)
+        job = _asked(run, pictures, row)
+        st.fragment(_answer, run_every=POLL_S if job.active else None)(run, pictures, job.id)
 
 
-def _asked(run: Run, root: Path, row: Mapping[str, Any]) -> Job:
+def _asked(run: Run, pictures: Pictures, row: Mapping[str, Any]) -> Job:
     """Return the job that explains a photo, asked now if it was not before; wait a moment for its answer."""
     key = f"_explains_{run.id}_{row['path']}"
     classes = list(dict.fromkeys([row["true"], row["predicted"]]))
     if key not in st.session_state:
-        job = queue.submit_explanation(shell.workspace(), run, root / row["path"], classes)
+        job = queue.submit_explanation(shell.workspace(), run, pictures / row["path"], classes)
         st.session_state[key] = job.id
     job = queue.get(shell.workspace(), st.session_state[key])
     until = time.monotonic() + PATIENCE_S
@@ -60,7 +61,7 @@ def _asked(run: Run, root: Path, row: Mapping[str, Any]) -> Job:
     return job
 
 
-def _answer(run: Run, root: Path, job_id: int) -> None:
+def _answer(run: Run, pictures: Pictures, job_id: int) -> None:
     job = queue.get(shell.workspace(), job_id)
     if job.active:
         queue.tend(shell.workspace())
@@ -69,20 +70,20 @@ def _answer(run: Run, root: Path, job_id: int) -> None:
     if job.state != "done":
         job_view.outcome(job)
         return
-    show_found(run, root, Path(str(job.args["path"])), job.result)
+    show_found(run, pictures, Path(str(job.args["path"])), job.result)
 
 
-def show_found(run: Run, root: Path, path: Path, found: Mapping[str, Any]) -> None:
+def show_found(run: Run, pictures: Pictures, path: Path, found: Mapping[str, Any]) -> None:
     """Draw where a run looked in a photo, and what that resembles.
 
     Args:
         run: A finished run.
-        root: The folder of its dataset.
+        pictures: Where those of its dataset are.
         path: The photo.
         found: The result of the job that explains it.
     """
     _maps(run, path, found)
-    _neighbours(root, found)
+    _neighbours(pictures, found)
 
 
 def _maps(run: Run, path: Path, found: Mapping[str, Any]) -> None:
@@ -107,20 +108,20 @@ def _seen(run: Run) -> tuple[tuple[int, int], str]:
     return (recipe.image_size, recipe.image_size), recipe.resize
 
 
-def _neighbours(root: Path, found: Mapping[str, Any]) -> None:
+def _neighbours(pictures: Pictures, found: Mapping[str, Any]) -> None:
     st.subheader(t("explain.resembles"), anchor=False)
     st.caption(t(f"explain.compares_{found['compares'] or 'nothing'}"))
     if not found["compares"]:
         return
     for name, neighbours in zip(found["classes"], found["neighbours"], strict=True):
         st.markdown(t("explain.nearest", name=code(name)))
-        _row(root, neighbours)
+        _row(pictures, neighbours)
 
 
-def _row(root: Path, neighbours: Sequence[Mapping[str, Any]]) -> None:
+def _row(pictures: Pictures, neighbours: Sequence[Mapping[str, Any]]) -> None:
     for column, neighbour in zip(st.columns(4, gap="small"), neighbours, strict=False):
         with column:
-            picture, _ = photos.small(root, neighbour["path"], neighbour["sha256"])
+            picture, _ = photos.small(pictures, neighbour["path"], neighbour["sha256"])
             st.image(picture, width="stretch", alt=t("explain.neighbour_alt", path=neighbour["path"]))
             st.caption(t("explain.likeness", value=f"{neighbour['likeness']:.2f}"))
             if neighbour["is_duplicate"]:

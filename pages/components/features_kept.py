@@ -9,7 +9,7 @@ from core.feature_store import Usage
 from pages.components import shell
 from pages.components.text import percent, t
 
-USERS = ("train", "cross_validate", "predict")
+USERS = ("train", "cross_validate", "predict", "predict_many")
 """Kinds of jobs that read or write features."""
 
 

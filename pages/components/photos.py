@@ -9,6 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from core import images
+from core.datasets import Pictures
 from core.errors import UnreadableImage
 
 SMALL_SIDE = 220
@@ -19,12 +20,12 @@ LARGE_BOX = (700, 600)
 """Pixels, width and height, into which a dialog fits a photo, a small one enlarged."""
 
 
-def small(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
+def small(root: Path | Pictures, path: str, sha256: str) -> tuple[bytes, bool]:
     """Return a thumbnail (WEBP) and whether it shows the file; a lost or broken file gets a plain grey one."""
     return _read(sha256, SMALL_SIDE, root / path)
 
 
-def large(root: Path, path: str, sha256: str) -> tuple[bytes, bool]:
+def large(root: Path | Pictures, path: str, sha256: str) -> tuple[bytes, bool]:
     """Return a photo to look at (WEBP) and whether it shows the file."""
     return _read(sha256, LARGE_SIDE, root / path)
 

@@ -15,6 +15,7 @@ from pages.components import job as job_view
 from pages.components import photos, shell
 from pages.components.figure import figure
 from pages.components.gallery import Item, Mark, gallery, pager
+from pages.components.predict_correct import show_correction
 from pages.components.predict_why import show_why
 from pages.components.text import code, language, percent, plain, t
 
@@ -23,7 +24,7 @@ Answer = Mapping[str, Any]
 
 
 def show_answers(
-    run: Run, jobs: Sequence[Job], retry: Callable[[Sequence[Path]], None], *, why: bool = True
+    run: Run, jobs: Sequence[Job], retry: Callable[[Sequence[Path]], None], *, visitor: bool = False
 ) -> None:
     """Draw how the jobs that answer are going, and their answers.
 
@@ -31,7 +32,7 @@ def show_answers(
         run: The run that was asked first.
         jobs: Its job, and that of another run asked about the same photos, if one was.
         retry: Asks about the same photos once more.
-        why: Whether to offer reasons, which show training pictures.
+        visitor: Whether neither reasons are offered, which show training pictures, nor corrections.
     """
     for job in jobs:
         if job.state != "done":
@@ -42,11 +43,11 @@ def show_answers(
     said = [list(job.result["predictions"]) for job in done]
     names = inbox.names(shell.workspace(), [Path(answer["path"]) for answer in said[0]])
     if len(said[0]) == 1:
-        _one(jobs, [found[0] for found in said], names)
-        if why and "error" not in said[0][0]:
+        _one(jobs, [found[0] for found in said], names, visitor=visitor)
+        if not visitor and "error" not in said[0][0]:
             show_why(run, said[0][0]["path"], said[0][0]["predicted"])
     else:
-        _many(run, done, said, names)
+        _many(run, done, said, names, visitor=visitor)
 
 
 def _draw(job: Job, retry: Callable[[Sequence[Path]], None]) -> None:
@@ -56,7 +57,7 @@ def _draw(job: Job, retry: Callable[[Sequence[Path]], None]) -> None:
         job_view.outcome(job, retry=lambda: retry([Path(path) for path in job.args["paths"]]))
 
 
-def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str]) -> None:
+def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str], *, visitor: bool) -> None:
     """Draw a photo and what each run says of it."""
     path = said[0]["path"]
     # What is said comes first, so that on a narrow page it is not below the photo.
@@ -65,9 +66,12 @@ def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str]) 
         _large(path, names[path])
     for column, job, answer in zip(columns, jobs, said, strict=True):
         with column:
+            asked = runs.get(shell.workspace(), job.args["run_id"])
             if len(said) > 1:
-                st.caption(code(shell.run_name(runs.get(shell.workspace(), job.args["run_id"]))))
+                st.caption(code(shell.run_name(asked)))
             _say(answer, key=f"answer_{job.id}")
+            if job is jobs[0] and not visitor and "error" not in answer:
+                show_correction(asked, Path(path), key=f"correct_{asked.id}_{path}")
 
 
 def _large(path: str, name: str) -> None:
@@ -99,7 +103,14 @@ def _say(answer: Answer, key: str) -> None:
         st.caption(t("predict.no_familiarity"))
 
 
-def _many(run: Run, jobs: Sequence[Job], said: Sequence[Sequence[Answer]], names: Mapping[str, str]) -> None:
+def _many(
+    run: Run,
+    jobs: Sequence[Job],
+    said: Sequence[Sequence[Answer]],
+    names: Mapping[str, str],
+    *,
+    visitor: bool,
+) -> None:
     found = [answer for answer in said[0] if "error" not in answer]
     doubtful = [answer for answer in found if answers.flags(answer)]
     st.markdown(
@@ -120,7 +131,7 @@ def _many(run: Run, jobs: Sequence[Job], said: Sequence[Sequence[Answer]], names
     )
     if opened is not None:
         same = [next(answer for answer in one if answer["path"] == opened) for one in said]
-        st.dialog(t("photo.title"), width="large")(_one)(jobs, same, names)
+        st.dialog(t("photo.title"), width="large")(_one)(jobs, same, names, visitor=visitor)
 
 
 def _download(job: Job, said: Sequence[Answer], names: Mapping[str, str]) -> None:

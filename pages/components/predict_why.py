@@ -62,5 +62,5 @@ def _draw(job: Job, run: Run, path: str, predicted: str) -> None:
 
 
 def _show(run: Run, path: str, found: Mapping[str, Any]) -> None:
-    root = datasets.get(shell.workspace(), run.dataset_id).root
-    explanation.show_found(run, root, Path(path), found)
+    pictures = datasets.get(shell.workspace(), run.dataset_id).pictures
+    explanation.show_found(run, pictures, Path(path), found)

@@ -14,7 +14,7 @@ from core.runs import Compared, Run
 from pages.components import shell
 from pages.components.csv_file import csv_button
 from pages.components.errors_gallery import photo_gallery, show_one
-from pages.components.evaluation_run import root_of
+from pages.components.evaluation_run import pictures_of
 from pages.components.evaluation_scores import between, difference_in_words
 from pages.components.figure import figure
 from pages.components.runs_list import name_of
@@ -105,14 +105,16 @@ def _changes(found: Compared) -> None:
             width=360,
         )
     run = found.runs[number]
-    root = root_of(run)
+    pictures = pictures_of(run)
     for fixed in (True, False):
         kind = "fixed" if fixed else "broken"
         rows = found.changed(number, fixed=fixed)
         st.subheader(t(f"compare.{kind}", n=len(rows)), anchor=False)
         if len(rows):
-            opened = photo_gallery(root, rows, key=f"compare_{kind}", label=t(f"compare.{kind}", n=len(rows)))
-            show_one(run, root, rows, opened, found.said[number])
+            opened = photo_gallery(
+                pictures, rows, key=f"compare_{kind}", label=t(f"compare.{kind}", n=len(rows))
+            )
+            show_one(run, pictures, rows, opened, found.said[number])
             csv_button(rows.drop(columns=["row"]), f"{kind}-{run.id}", key=f"{kind}_csv")
     _matrix_difference(found, number)
 

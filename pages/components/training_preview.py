@@ -15,7 +15,7 @@ from PIL import Image
 
 from core import augmentation, catalog, images
 from core.augmentation import BATCH_KINDS, Augmentation
-from core.datasets import Dataset
+from core.datasets import Dataset, Pictures
 from core.errors import UnreadableImage
 from core.recipes import Recipe
 from pages.components import data_facts
@@ -45,7 +45,7 @@ class Source:
 
 
 def training_paths(dataset: Dataset) -> tuple[str, ...]:
-    """Return the training pictures of an audited dataset, relative to its root, the classes by turns."""
+    """Return the training pictures of an audited dataset, by their paths in its table, the classes by turns."""
     facts = data_facts.load(dataset)
     if facts is None:
         return ()
@@ -66,12 +66,12 @@ def in_use(recipe: Recipe) -> Augmentation:
 
 
 @st.fragment
-def preview(root: Path, paths: Sequence[str], recipe: Recipe) -> None:
+def preview(root: Path | Pictures, paths: Sequence[str], recipe: Recipe) -> None:
     """Draw a few training pictures as the recipe gives them to the network, and variations of each.
 
     Args:
-        root: Folder of the dataset.
-        paths: Training pictures only, at least one, relative to ``root``; the first ones are shown first.
+        root: Where the pictures of the dataset are.
+        paths: Training pictures only, at least one, in ``root``; the first ones are shown first.
         recipe: Tells image size, resize rule, augmentation and seed.
     """
     used = in_use(recipe)
@@ -153,7 +153,7 @@ def _written(path: Path) -> int:
 
 @st.cache_data(max_entries=64, max_size="32MB", show_spinner=False)
 def _rows(
-    root: Path, sources: tuple[Source, ...], fit: Fit, used: Augmentation, seed: int
+    root: Path | Pictures, sources: tuple[Source, ...], fit: Fit, used: Augmentation, seed: int
 ) -> list[list[bytes]]:
     """Return a row per picture: as it is and, where it is varied, its variations; empty if it cannot be read."""
     decoded = [_decoded(root / source.path, source.written, fit) for source in sources]

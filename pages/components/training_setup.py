@@ -73,7 +73,7 @@ def _preview(dataset: Dataset, recipe: Recipe) -> None:
     )
     if panel.open:
         with panel, shell.errors():
-            preview(dataset.root, training_paths(dataset), recipe)
+            preview(dataset.pictures, training_paths(dataset), recipe)
 
 
 def _default(name: str, spec: BackboneSpec, dataset: Dataset, split: SplitSummary) -> Recipe:

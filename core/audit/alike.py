@@ -1,0 +1,62 @@
+"""Is a photo in a dataset already, or nearly?"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from core import datasets, images
+from core.audit import near_duplicates
+from core.audit.hashes import THUMBNAIL_SIDE
+from core.audit.table import load_with_thumbnails
+from core.errors import NotFound
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A picture of a dataset that another one repeats.
+
+    Args:
+        path: In the dataset's table.
+        sha256: Of its bytes.
+        is_same: Whether the other has the same bytes; else it is a near-duplicate.
+    """
+
+    path: str
+    sha256: str
+    is_same: bool
+
+
+def find_alike(workspace: Workspace, dataset_id: str, data: bytes) -> Alike | None:
+    """Return the picture of a dataset that has these bytes or is a near-duplicate of them, if there is one.
+
+    Pictures that were excluded count as well; photos that a person added do not.
+
+    Args:
+        workspace: Where the dataset's table is kept.
+        dataset_id: Which dataset.
+        data: Bytes of a file of a picture.
+
+    Raises:
+        UnreadableImage: They are no picture that can be read.
+        NotFound: The dataset has not been audited.
+    """
+    _, picture = images.verify_reduced(data)
+    table = load_with_thumbnails(workspace, dataset_id)
+    if table is None:
+        raise NotFound(f'The dataset "{dataset_id}" has not been audited. Open it on the Data page first.')
+    table = table[table["usable"] & ~datasets.added_rows(table)]
+    same = np.flatnonzero(table["sha256"] == hashlib.sha256(data).hexdigest())
+    if len(same):
+        return Alike(str(table["path"].iloc[same[0]]), str(table["sha256"].iloc[same[0]]), is_same=True)
+    table = table[table["thumbnail"].str.len() > 0]
+    pixels = np.frombuffer(b"".join(table["thumbnail"]), dtype=np.uint8)
+    row = near_duplicates.nearest(
+        near_duplicates.thumbnail(picture), pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    )
+    if row < 0:
+        return None
+    return Alike(str(table["path"].iloc[row]), str(table["sha256"].iloc[row]), is_same=False)
