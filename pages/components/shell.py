@@ -35,8 +35,17 @@ ICONS = {
     "runs": "history",
 }
 
-EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo")
-"""What the Evaluation page keeps in the URL; elsewhere it means nothing."""
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "evaluation": (
+        *("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo", "slices", "where"),
+        *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence"),
+    ),
+    "runs": (
+        *("compared", "compare_split", "compare_with", "compare_cell"),
+        *("runs_search", "runs_dataset", "runs_state", "runs_archived", "runs_cost"),
+    ),
+}
+"""What a page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
 STYLE = """<style>
@@ -88,8 +97,7 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
     if not opened:
         return
     with errors():
-        if page.url_path != "evaluation":
-            _forget_evaluation()
+        _forget_other_pages(page.url_path)
         st.session_state[_GUARD] = True
         page.run()
         sidebar()
@@ -105,9 +113,10 @@ def _open() -> bool:
     return opened
 
 
-def _forget_evaluation() -> None:
-    """Take out of the URL what the Evaluation page left behind there."""
-    written = [name for name in EVALUATION_PARAMETERS if f"_written_{name}" in st.session_state]
+def _forget_other_pages(shown: str) -> None:
+    """Take out of the URL what pages other than the one that is shown left behind there."""
+    others = [name for page, names in PARAMETERS.items() if page != shown for name in names]
+    written = [name for name in others if f"_written_{name}" in st.session_state]
     address.write(dict.fromkeys(written))
     for name in written:
         del st.session_state[f"_written_{name}"]
