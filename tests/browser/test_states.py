@@ -43,8 +43,10 @@ def _runs(workspace: Workspace, folder: Path) -> dict[str, str]:
     queue.report(
         workspace, running.id, {"stage": "fine_tune", "done": 3, "total": 4, "rate": 2.0, "eta_s": 2}
     )
-    done = finished_run(workspace, dataset, [(NAMES[0], NAMES[2]), (NAMES[1], NAMES[0])])
-    return {"failed": failed.run_id, "running": running.run_id, "done": done.id}
+    mistakes = [(NAMES[0], NAMES[2]), (NAMES[1], NAMES[0])]
+    earlier = finished_run(workspace, dataset, [*mistakes, (NAMES[2], NAMES[0])])
+    done = finished_run(workspace, dataset, mistakes)
+    return {"failed": failed.run_id, "running": running.run_id, "earlier": earlier.id, "done": done.id}
 
 
 @pytest.mark.parametrize(
@@ -158,3 +160,52 @@ def test_the_most_confused_pairs_stand_in_columns(
     expect(predicted).to_have_count(2)
     boxes = [name.bounding_box() for name in predicted.all()]
     assert len({box["x"] for box in boxes if box is not None}) == 1
+
+
+def test_runs_are_compared_by_keyboard_and_by_everybody(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/runs?compared={ids['done']},{ids['earlier']}&compare_split=test")
+    expect(page.get_by_role("heading", name="Fixed: 1 picture")).to_be_visible()
+    accessible(page)
+    change = page.get_by_role("grid", name="Difference of the confusion matrices")
+    cell = change.get_by_role("gridcell", name=f"taken for {NAMES[0]}: \N{MINUS SIGN}1 (1 → 0 pictures)")
+    change.get_by_role("gridcell").first.focus()
+    for key in ("Control+End", "Home"):
+        page.keyboard.press(key)
+    expect(cell).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("compare_cell=2-0"))
+    left = page.get_by_role("group", name="Pictures that left the cell").get_by_role("button")
+    expect(left).to_have_count(1)
+    settle(page)
+    left.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_text(f"This is {NAMES[2]}.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(left).to_be_focused()
+
+
+def test_the_dialog_of_a_photo_is_walked_through_by_keyboard(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/evaluation?run={ids['done']}")
+    errors = page.get_by_role("group", name="Misclassified pictures").get_by_role("button")
+    errors.first.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("1 of 2")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Previous")).to_be_disabled()
+    settle(page)
+    page.keyboard.press("ArrowRight")
+    expect(dialog.get_by_text("2 of 2")).to_be_visible()
+    settle(page)
+    for _ in range(8):  # Tab goes round within the dialog
+        page.keyboard.press("Tab")
+        assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+    accessible(page)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("photo="))
