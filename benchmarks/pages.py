@@ -59,7 +59,10 @@ async (element) => {
     return ran && state === "notRunning" && !document.querySelector("[data-stale=true]") &&
       pictures.every((picture) => picture.complete);
   };
-  while (!done()) await new Promise(requestAnimationFrame);
+  while (!done()) {
+    await new Promise(requestAnimationFrame);
+    if (performance.now() - start > 20000) throw new Error("not there after 20 s");
+  }
   return (performance.now() - start) / 1000;
 }
 """
@@ -73,7 +76,10 @@ async ([name, group]) => {
     const pictures = [...document.querySelectorAll(`[role=group][aria-label="${group}"] img`)];
     return location.pathname.endsWith(name) && pictures.length && pictures.every((picture) => picture.complete);
   };
-  while (!done()) await new Promise(requestAnimationFrame);
+  while (!done()) {
+    await new Promise(requestAnimationFrame);
+    if (performance.now() - start > 20000) throw new Error("not there after 20 s");
+  }
   return (performance.now() - start) / 1000;
 }
 """
@@ -171,7 +177,8 @@ def measure(workspace: Workspace, run: Run, photos: Dataset, rounds: int) -> dic
     if path is None:
         sys.exit("No Chromium was found. Install one, or set CHROMIUM to its path.")
     with chromium(path) as browser:
-        for _ in range(rounds):
+        for number in range(rounds):
+            print(f"Round {number + 1} of {rounds}", file=sys.stderr)
             with serving(workspace.home, GRAFT_DEVICE="cpu") as url:
                 evaluation(browser, f"{url}/?dataset={run.dataset_id}&run={run.id}", found)
             with serving(workspace.home, GRAFT_DEVICE="cpu") as url:
@@ -266,7 +273,10 @@ def profile(workspace: Workspace, run: Run) -> None:
         app.run()
         print(f"{name}: {time.perf_counter() - started:.2f} s")
         spent = cProfile.Profile()
-        threading.setprofile(lambda *_: spent.enable())  # the page's script runs in a thread of its own
+        enable = spent.enable
+        threading.setprofile(
+            lambda *_, enable=enable: enable()
+        )  # the page's script runs in a thread of its own
         app.run()
         threading.setprofile(None)
         pstats.Stats(spent).sort_stats("cumulative").print_stats(80)
