@@ -59,7 +59,6 @@ def pick(
         key=name,
         width=width,
         help=help_text,
-        required=not placeholder,
     )
     keep(name, chosen if chosen and (placeholder or chosen != options[0]) else "")
     return chosen or ""

@@ -57,7 +57,7 @@ STYLE = """<style>
 /* A name in a caption would be tiny. */
 [data-testid="stCaptionContainer"] code { font-size: 0.9em; }
 /* In dialogs Streamlit's headings are no larger than text. */
-div[data-testid="stDialog"] :is(h2, h3) { font-size: 1.125rem; padding: 0.75rem 0 0.25rem; }
+div[data-testid="stDialog"] [data-testid="stHeading"] :is(h2, h3) { font-size: 1.125rem; padding: 0.75rem 0 0.25rem; }
 /* The steps stand side by side or one below the other, never two and one. */
 .st-key-steps { grid-template-columns:
   repeat(auto-fit, minmax(clamp((100% - 2rem) / 3, (42rem - 100%) * 999, 100%), 1fr)) !important; }
