@@ -95,7 +95,8 @@ def change_colors(dark: bool = False) -> list[tuple[str, str]]:
         ``2 × (LEVELS + 1)`` pairs of a background and its text, ``#rrggbb``: first what became worse (vermilion), then
         what became better (blue), each from weak to strong.
     """
-    ramps = [tuple(reversed(ramp)) if dark else ramp for ramp in (WORSE_RAMP, BETTER_RAMP)]
+    # On a dark page the strongest are bright, but not nearly white: the two hues must stay apart.
+    ramps = [tuple(reversed(ramp[1:])) if dark else ramp for ramp in (WORSE_RAMP, BETTER_RAMP)]
     return [_with_text(mix(ramp, level / LEVELS)) for ramp in ramps for level in range(LEVELS + 1)]
 
 

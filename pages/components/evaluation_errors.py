@@ -42,7 +42,7 @@ def show_errors(run: Run, root: Path | None, answers: pd.DataFrame) -> pd.DataFr
     if shown.empty:
         st.caption(t("errors.none"))
         return shown
-    put_into_url(photo_gallery(root, shown, key="error_photos", label=t("evaluation.worst")))
+    put_into_url(photo_gallery(root, shown, "error_photos", t("evaluation.worst"), "errors_page"))
     csv_button(
         shown.drop(columns=["row", "true_index", "predicted_index"]),
         f"photos-{run.id}-{kind}",

@@ -38,7 +38,7 @@ ICONS = {
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "evaluation": (
         *("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo", "slices", "where"),
-        *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence"),
+        *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence", "errors_page"),
     ),
     "runs": (
         *("compared", "compare_split", "compare_with", "compare_cell"),
