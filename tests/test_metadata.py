@@ -187,6 +187,7 @@ def test_filters_come_back_from_a_url_as_they_were() -> None:
         '{"age":[7,2]}',
         '{"age":[-5,99]}',
         '{"age":[true,2]}',
+        '{"age":[-Infinity,1' + "0" * 400 + "]}",
         '{"note":["x"]}',
         '{"lens":["x"]}',
     ],

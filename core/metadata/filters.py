@@ -94,9 +94,11 @@ def _read(said: object, field: Field) -> Filter:
         return Filter()
     if field.kind == "choice":
         return Filter(values=tuple(value for value in field.values if value in said))
-    if len(said) != 2 or not all(type(end) in (int, float) and math.isfinite(end) for end in said):
+    if len(said) != 2 or not all(type(end) in (int, float) for end in said):
         return Filter()
-    low, high = (min(max(float(end), field.low), field.high) for end in said)
+    if any(math.isnan(end) for end in said if isinstance(end, float)):
+        return Filter()
+    low, high = (float(min(max(end, field.low), field.high)) for end in said)
     return Filter(low=low, high=high) if (low, high) != (field.low, field.high) and low <= high else Filter()
 
 
