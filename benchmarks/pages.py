@@ -51,7 +51,7 @@ async (element) => {
   const app = document.querySelector("[data-testid=stApp]");
   const start = performance.now();
   let ran = false;
-  element.dispatchEvent(new MouseEvent("click", { bubbles: true, detail: 1 }));
+  element.click();
   const done = () => {
     const state = app.getAttribute("data-test-script-state");
     ran ||= state === "running";
