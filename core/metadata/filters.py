@@ -62,11 +62,12 @@ def matching(columns: pd.DataFrame, wanted: Mapping[str, Filter]) -> set[str]:
 
 def to_text(wanted: Mapping[str, Filter]) -> str:
     """Return filters as JSON, such as for a URL; ``""`` where there are none."""
-    said = {
-        name: list(one.values) or one.text or [one.low, one.high]
-        for name, one in wanted.items()
-        if one != Filter()
-    }
+    said: dict[str, object] = {}
+    for name, one in wanted.items():
+        if one.values or one.text:
+            said[name] = list(one.values) or one.text
+        elif one != Filter():
+            said[name] = [one.low, one.high]
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")) if said else ""
 
 

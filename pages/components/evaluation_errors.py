@@ -80,7 +80,8 @@ def _filtered(run: Run, listed: pd.DataFrame) -> pd.DataFrame:
 def _confidence() -> tuple[float, float]:
     """Ask for the least and the largest confidence, 0 to 1."""
     follow("errors_confidence", _range)
-    low, high = st.slider(t("errors.confidence"), 0, 100, format="%d %%", key="errors_confidence", width=200)
+    st.slider(t("errors.confidence"), 0, 100, format="%d %%", key="errors_confidence", width=200)
+    low, high = st.session_state["errors_confidence"]
     keep("errors_confidence", "" if (low, high) == EVERY_CONFIDENCE else f"{low}-{high}")
     return low / 100, high / 100
 
