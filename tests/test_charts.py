@@ -287,6 +287,19 @@ def test_a_larger_share_of_the_row_is_farther_from_the_page(dark: bool) -> None:
     assert all(later >= earlier - 0.02 for earlier, later in pairwise(distances))
 
 
+@pytest.mark.parametrize("dark", [False, True])
+def test_changes_are_coloured_by_whether_they_are_better_and_how_large_they_are(dark: bool) -> None:
+    shades = charts.change_shades([[4, -4], [1, -2]])
+    colors = charts.change_colors(dark)
+    assert shades.tolist() == [[511, 511], [64, 128]]
+    assert charts.change_shades([[0, 0], [0, 0]]).tolist() == [[EMPTY] * 2] * 2
+    assert min(charts.contrast(*pair) for pair in colors) >= 4.5
+    page = DARK_PAGE if dark else LIGHT_PAGE
+    for half in (colors[:256], colors[256:]):
+        distances = [charts.contrast(background, page) for background, _ in half]
+        assert all(later >= earlier - 0.02 for earlier, later in pairwise(distances))
+
+
 def test_rare_classes_are_coloured_like_frequent_ones() -> None:
     shades = charts.confusion_shades([[8, 2], [200, 800]])
     assert shades[0, 0] == shades[1, 1]

@@ -305,6 +305,12 @@ def test_40_classes_are_drawn(workspace: Workspace, tmp_path: Path) -> None:
     assert "F1 of all 40 classes, the lowest first; the chart scrolls." in words(app)
     assert len([button for button in app.button if str(button.key).startswith("pair_")]) == 10
     assert len(app.get("pagination")) == 1
+    app.query_params["errors_page"] = "2"
+    app.run()
+    assert len(_components(app, "graft_gallery")[0]["items"]) == 39 - 24
+    app.segmented_control(key="list").set_value("all").run()  # another list begins with its first page
+    assert len(_components(app, "graft_gallery")[0]["items"]) == 24
+    assert "errors_page" not in current(app)
 
 
 def test_a_folder_that_is_gone_leaves_the_scores_and_says_so(workspace: Workspace, birds: Dataset) -> None:

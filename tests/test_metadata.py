@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core import audit, datasets, metadata
 from core.datasets import Dataset
@@ -149,3 +151,73 @@ def test_columns_are_filters_of_their_kind(tmp_path: Path) -> None:
     assert metadata.matching(columns, {"text": Filter(text="NAME 5(")}) == set()
     assert metadata.matching(columns, {"text": Filter(text="NAME 59")}) == {"p59"}
     assert len(metadata.matching(columns, {})) == 60
+
+
+# --- filters in a URL, and slices -----------------------------------------------------------------------------------
+
+OFFERED = (
+    Field("camera", "choice", ("Canon", "Nikon")),
+    Field("age", "number", low=0.0, high=10.0),
+    Field("note", "text"),
+)
+
+
+def test_filters_come_back_from_a_url_as_they_were() -> None:
+    wanted = {
+        "camera": Filter(values=("Nikon",)),
+        "age": Filter(low=2.5, high=7.0),
+        "note": Filter(text="ö &"),
+    }
+    assert metadata.from_text(metadata.to_text(wanted), OFFERED) == wanted
+    assert metadata.to_text({"camera": Filter()}) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "[1]",
+        '{"camera":["Leica"]}',
+        '{"camera":"Canon"}',
+        '{"age":[1]}',
+        '{"age":["1","2"]}',
+        '{"age":[NaN,2]}',
+        '{"age":[7,2]}',
+        '{"age":[-5,99]}',
+        '{"age":[true,2]}',
+        '{"age":[-Infinity,1' + "0" * 400 + "]}",
+        '{"note":["x"]}',
+        '{"lens":["x"]}',
+    ],
+)
+def test_filters_in_a_url_that_do_not_fit_the_columns_are_left_out(text: str) -> None:
+    assert metadata.from_text(text, OFFERED) == {}
+
+
+@given(
+    st.one_of(
+        st.lists(st.one_of(st.floats(-5, 5), st.just(float("nan")), st.sampled_from([0.0, 1.0])), min_size=1),
+        st.lists(st.sampled_from(["", *map(str, range(40))]), min_size=1),
+    )
+)
+def test_every_picture_is_in_one_part(values: list[float] | list[str]) -> None:
+    found = metadata.parts(pd.Series(values, dtype=float if isinstance(values[0], float) else str))
+    assert sorted(row for part in found for row in part.rows) == list(range(len(values)))
+    assert all(len(part.rows) for part in found)
+
+
+def test_numbers_are_parted_at_their_quartiles_and_few_of_them_by_value() -> None:
+    found = metadata.parts(pd.Series([float(number) for number in range(1, 9)] + [float("nan")]))
+    assert [(part.kind, len(part.rows)) for part in found] == [("range", 2)] * 4 + [("unknown", 1)]
+    assert [(part.low, part.high) for part in found[:4]] == [(1, 2), (3, 4), (5, 6), (7, 8)]
+    assert [part.value for part in metadata.parts(pd.Series([3.0, 0.5, 3.0]))] == ["0.5", "3"]
+
+
+def test_rare_values_are_one_part_together() -> None:
+    values = [f"{number:02d}" for number in range(25)] + ["24", "23"]
+    found = metadata.parts(pd.Series(values))
+    named = [part.value for part in found[:-1]]
+    assert named == sorted([*values[:18], "23", "24"])
+    assert (found[-1].kind, len(found[-1].rows)) == ("others", 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from core.datasets import Dataset
 from core.runs import Run
 from core.workspace import Workspace
 from pages.components.csv_file import as_csv
-from tests.worlds import add_dataset, begin_training, finished_run, has_button, visit, words
+from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, visit, words
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -124,6 +125,54 @@ def test_runs_with_other_test_sets_are_compared_on_what_is_common_and_it_is_said
     assert "compared is what they have in common, 4 pictures." in app.warning[0].value
     (facts,) = [element.value for element in app.dataframe if "fact" in element.value]
     assert {"seed", "test"} <= set(facts["fact"])
+
+
+def test_a_link_brings_back_the_chosen_runs_the_filters_and_the_cell(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    first, second = two(workspace, birds)
+    link = {"compared": f"{second.id},{first.id}", "compare_split": "test", "compare_cell": "0-1"}
+    filters = {"runs_search": "tiny", "runs_dataset": "birds", "runs_state": "done", "runs_archived": "shown"}
+    app = visit("runs", **link, **filters)
+    assert not app.exception
+    assert {name: current(app)[name] for name in (*link, *filters)} == {**link, **filters}
+    assert "Fixed: 1 picture" in words(app)
+    assert "**1 picture of `kite` has left**, no more taken for `owl`:" in words(app)
+    assert app.selectbox(key="runs_state").value == "done"
+    assert app.toggle(key="runs_archived").value
+    app.query_params["compared"] = first.id
+    app.run()
+    assert "Choose two or more finished runs" in words(app)
+    app.switch_page("pages/home.py").run()
+    assert not {*link, *filters} & current(app).keys()
+
+
+def test_what_a_link_to_runs_says_that_cannot_be_is_ignored(workspace: Workspace, birds: Dataset) -> None:
+    first, second = two(workspace, birds)
+    link = {"compared": f"../x,{first.id},{second.id}", "compare_cell": "7-7", "compare_with": first.id}
+    app = visit("runs", **link, runs_state="asleep", runs_dataset="x", compare_split="train")
+    assert not app.exception
+    assert "Fixed: 0 pictures" in words(app)
+    assert {"compare_cell", "compare_split", "runs_state", "runs_dataset"} & current(app).keys() == set()
+
+
+def test_the_difference_of_the_matrices_is_a_picture_with_signs_and_colours(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    first, second = two(workspace, birds)
+    app = visit("runs", compared=f"{first.id},{second.id}", compare_split="test")
+    (sent,) = [
+        json.loads(element.proto.json)
+        for element in app.get("bidi_component")
+        if element.proto.component_name == "graft_matrix"
+    ]
+    assert sent["counts"] == [["+1", "\N{MINUS SIGN}1", "0"], ["0"] * 3, ["0"] * 3]
+    assert sent["shares"][0] == ["1 → 2", "1 → 0", "0 → 0"]
+    assert sent["shades"] == [[511, 511, -1], [-1] * 3, [-1] * 3]
+    assert sent["right"][0] == "{true}, recognised: {n} ({share} pictures)"
+    downloads = "".join(element.proto.id for element in app.get("download_button"))
+    for name in ("compared_csv", "facts_csv", "change_csv", "fixed_csv"):
+        assert (name in downloads) == (name != "facts_csv")  # both have the same recipe, data and split
 
 
 def test_one_run_alone_is_not_compared(workspace: Workspace, birds: Dataset) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.charts.palette import CIVIDIS, contrast, mix
+from core.charts.palette import CIVIDIS, DIVERGING, contrast, mix
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / ".streamlit" / "config.toml").read_text("utf-8")
@@ -72,8 +72,9 @@ def test_the_sequential_palette_is_that_of_the_figures() -> None:
     assert CONFIG["theme"]["chartSequentialColors"] == list(CIVIDIS)
 
 
-def test_the_diverging_palette_has_the_length_that_streamlit_takes() -> None:
-    assert len(CONFIG["theme"]["chartDivergingColors"]) == 10
+def test_the_diverging_palette_is_that_of_the_figures_and_has_the_length_that_streamlit_takes() -> None:
+    assert CONFIG["theme"]["chartDivergingColors"] == list(DIVERGING)
+    assert len(DIVERGING) == 10
 
 
 def test_nothing_in_the_configuration_points_outside() -> None:

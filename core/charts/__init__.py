@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from core.charts.bars import class_counts, f1_bars, probability_bars
 from core.charts.canvas import WORDS, shorten
-from core.charts.confusion import confusion_shades, confusion_shares, shade_colors
+from core.charts.confusion import (
+    change_colors,
+    change_shades,
+    confusion_shades,
+    confusion_shares,
+    shade_colors,
+)
 from core.charts.curves import MEASURES, learning_curves, learning_rate_curve
 from core.charts.palette import contrast
 from core.charts.reliability import reliability_diagram
@@ -19,6 +25,8 @@ from core.charts.scatter import cost_scatter
 __all__ = [
     "MEASURES",
     "WORDS",
+    "change_colors",
+    "change_shades",
     "class_counts",
     "confusion_shades",
     "confusion_shares",

@@ -169,7 +169,11 @@ def _shares(
 
 def _write_beside(figure: go.Figure, places: npt.NDArray[np.number], texts: Sequence[str]) -> None:
     """Write each row's text to the right of its place, in a margin as wide as the widest."""
-    for row, (place, text) in enumerate(zip(places.tolist(), texts, strict=True)):
-        figure.add_annotation(x=place, y=row, text=text, xanchor="left", xshift=6, showarrow=False)
+    shared = {"xanchor": "left", "xshift": 6, "showarrow": False}
+    beside = [
+        {"x": place, "y": row, "text": text, **shared}
+        for row, (place, text) in enumerate(zip(places.tolist(), texts, strict=True))
+    ]
     widest = max(len(html.unescape(text)) for text in texts)
-    figure.update_layout(margin_r=round(16 + LETTER_WIDTH * widest))
+    # At once: each one that is added by itself has all before it checked again, 1 s for 120 classes.
+    figure.update_layout(annotations=beside, margin_r=round(16 + LETTER_WIDTH * widest))

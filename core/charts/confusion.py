@@ -7,11 +7,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from core.charts.palette import CIVIDIS, contrast, mix
+from core.charts.palette import CIVIDIS, DIVERGING, contrast, mix
 
 # On a light page rare errors start from a tint of Cividis' yellow, or a few of them would shout.
 LIGHT_RAMP: Final = ("#FFFBE3", "#FDF0A0", *reversed(CIVIDIS))
 DARK_RAMP: Final = CIVIDIS
+WORSE_RAMP: Final = DIVERGING[5:]
+BETTER_RAMP: Final = tuple(reversed(DIVERGING[:5]))
 LEVELS: Final = 255  # more than a screen tells apart
 EMPTY: Final = -1
 """Shade of a cell without a picture: none."""
@@ -62,6 +64,40 @@ def shade_colors(dark: bool = False) -> list[tuple[str, str]]:
     """
     ramp = DARK_RAMP if dark else LIGHT_RAMP
     return [_with_text(mix(ramp, level / LEVELS)) for level in range(LEVELS + 1)]
+
+
+def change_shades(change: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """How strongly is each cell of the difference of two confusion matrices coloured?
+
+    Better is more on the diagonal and less elsewhere.
+
+    Args:
+        change: Counts after minus counts before, shape (classes, classes); rows are true, columns predicted.
+
+    Returns:
+        Shape (classes, classes): an index into :func:`change_colors`, or ``EMPTY`` where nothing changed. The largest
+        change has the strongest colour.
+    """
+    better = -np.asarray(change, dtype=np.float64)
+    np.fill_diagonal(better, -better.diagonal())
+    strength = np.rint(np.abs(better) / max(float(np.abs(better).max(initial=0)), 1e-12) * LEVELS)
+    shades = strength.astype(np.int64) + (LEVELS + 1) * (better > 0)
+    return np.where(better == 0, EMPTY, shades)
+
+
+def change_colors(dark: bool = False) -> list[tuple[str, str]]:
+    """Which colours have the shades of :func:`change_shades`?
+
+    Args:
+        dark: Whether the page is dark; more is farther from the page.
+
+    Returns:
+        ``2 × (LEVELS + 1)`` pairs of a background and its text, ``#rrggbb``: first what became worse (vermilion), then
+        what became better (blue), each from weak to strong.
+    """
+    # On a dark page the strongest are bright, but not nearly white: the two hues must stay apart.
+    ramps = [tuple(reversed(ramp[1:])) if dark else ramp for ramp in (WORSE_RAMP, BETTER_RAMP)]
+    return [_with_text(mix(ramp, level / LEVELS)) for ramp in ramps for level in range(LEVELS + 1)]
 
 
 def _with_text(background: str) -> tuple[str, str]:

@@ -17,6 +17,13 @@ CIVIDIS: Final = (
 )  # fmt: skip
 
 
+# Blue to vermilion through a hue of each that is nearly white, like the theme's: the two directions stay apart for the
+# colour-blind, and the strength of either is read from its lightness.
+DIVERGING: Final = (
+    "#004B78", "#0072B2", "#4C9CCB", "#9CC9E4", "#DDECF4", "#FBE9DA", "#F4BE93", "#E68A4C", "#D55E00", "#913F00",
+)  # fmt: skip
+
+
 def mix(colors: tuple[str, ...], level: float) -> str:
     """The colour at ``level``, 0 … 1, of the way from the first to the last of the colours.
 

@@ -21,6 +21,7 @@ from core.evaluation.intervals import NUM_RESAMPLES, Estimate, wilson_interval
 from core.evaluation.judgement import Judgement, judge
 from core.evaluation.reliability import NUM_BINS, Bin, Reliability, reliability
 from core.evaluation.scores import CLASS_MEASURES, TOP_COUNTS, ClassScores, Evaluation, evaluate
+from core.evaluation.subsets import Headline, headline
 from core.evaluation.worst import margins, top_classes, top_losses
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Difference",
     "Estimate",
     "Evaluation",
+    "Headline",
     "Judgement",
     "Reliability",
     "class_order",
@@ -43,6 +45,7 @@ __all__ = [
     "confusion_matrix",
     "evaluate",
     "fit_temperature",
+    "headline",
     "holm",
     "judge",
     "margins",

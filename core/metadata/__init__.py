@@ -6,8 +6,9 @@ cannot be read is a note and never stops anything.
 
 from __future__ import annotations
 
-from core.metadata.filters import Field, Filter, fields, matching
+from core.metadata.filters import Field, Filter, fields, from_text, matching, to_text
 from core.metadata.reading import PATH, Metadata, read
+from core.metadata.slices import Part, parts
 from core.metadata.store import PREFIX, attach, load, of_pictures, update
 
 __all__ = [
@@ -16,11 +17,15 @@ __all__ = [
     "Field",
     "Filter",
     "Metadata",
+    "Part",
     "attach",
     "fields",
+    "from_text",
     "load",
     "matching",
     "of_pictures",
+    "parts",
     "read",
+    "to_text",
     "update",
 ]

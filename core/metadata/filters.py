@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -56,6 +58,49 @@ def matching(columns: pd.DataFrame, wanted: Mapping[str, Filter]) -> set[str]:
     for name, one in wanted.items():
         passes &= _passes(columns[name], one)
     return set(passes.index[passes])
+
+
+def to_text(wanted: Mapping[str, Filter]) -> str:
+    """Return filters as JSON, such as for a URL; ``""`` where there are none."""
+    said: dict[str, object] = {}
+    for name, one in wanted.items():
+        if one.values or one.text:
+            said[name] = list(one.values) or one.text
+        elif one != Filter():
+            said[name] = [one.low, one.high]
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")) if said else ""
+
+
+def from_text(text: str, offered: Sequence[Field]) -> dict[str, Filter]:
+    """Return the filters that :func:`to_text` wrote; what does not fit the columns is left out.
+
+    Args:
+        text: Untrusted.
+        offered: The columns as they are now.
+    """
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    found = {field.name: _read(said.get(field.name), field) for field in offered}
+    return {name: one for name, one in found.items() if one != Filter()}
+
+
+def _read(said: object, field: Field) -> Filter:
+    if field.kind == "text":
+        return Filter(text=said) if isinstance(said, str) else Filter()
+    if not isinstance(said, list):
+        return Filter()
+    if field.kind == "choice":
+        return Filter(values=tuple(value for value in field.values if value in said))
+    if len(said) != 2 or not all(type(end) in (int, float) for end in said):
+        return Filter()
+    if any(math.isnan(end) for end in said if isinstance(end, float)):
+        return Filter()
+    low, high = (float(min(max(end, field.low), field.high)) for end in said)
+    return Filter(low=low, high=high) if (low, high) != (field.low, field.high) and low <= high else Filter()
 
 
 def _field(name: str, column: pd.Series) -> Field | None:

@@ -57,6 +57,7 @@ from core.runs.record import (
     save,
     set_state,
 )
+from core.runs.reviewed import Reviewed, reviewed
 from core.runs.said import (
     Predictions,
     answers,
@@ -69,9 +70,11 @@ from core.runs.said import (
     save_head_alone,
     save_out_of_fold,
 )
+from core.runs.slices import FEW, Slice, slices
 
 __all__ = [
     "ACTIVE_STATES",
+    "FEW",
     "FINAL_STATES",
     "LISTS",
     "ORDERS",
@@ -84,7 +87,9 @@ __all__ = [
     "Labels",
     "Predictions",
     "Reference",
+    "Reviewed",
     "Run",
+    "Slice",
     "answers",
     "checkpoint_path",
     "chosen",
@@ -121,6 +126,7 @@ __all__ = [
     "reached",
     "references",
     "remove_checkpoints",
+    "reviewed",
     "save",
     "save_arrays",
     "save_cross_validation",
@@ -130,4 +136,5 @@ __all__ = [
     "save_split",
     "set_labels",
     "set_state",
+    "slices",
 ]

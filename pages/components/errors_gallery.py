@@ -14,6 +14,7 @@ from core.datasets import Pictures
 from core.evaluation import top_classes
 from core.runs import Predictions, Run
 from pages.components import address, photos, shell
+from pages.components.choice import follow, keep
 from pages.components.explanation import show_explanation
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery, pager
@@ -25,7 +26,9 @@ PHOTO = "photo"
 """Name in the URL of the photo that is open: its row among what the run says about the split."""
 
 
-def photo_gallery(pictures: Pictures | None, table: pd.DataFrame, key: str, label: str) -> int | None:
+def photo_gallery(
+    pictures: Pictures | None, table: pd.DataFrame, key: str, label: str, page_in_url: str = ""
+) -> int | None:
     """Show rows of :func:`core.runs.answers` as pictures, a page of them at a time.
 
     Args:
@@ -33,16 +36,31 @@ def photo_gallery(pictures: Pictures | None, table: pd.DataFrame, key: str, labe
         table: The rows to show, in order.
         key: Of the widgets.
         label: What a screen reader says the pictures are.
+        page_in_url: Name in the URL of the page that is shown; in no URL where it is not given.
 
     Returns:
         The ``row`` of the picture that was opened just now, else None.
     """
     num_pages = max(1, -(-len(table) // PAGE_SIZE))
-    page = pager(num_pages, key=f"{key}_page_{len(table)}")
+    if page_in_url:
+        page = _kept_page(page_in_url, num_pages, len(table))
+    else:
+        page = pager(num_pages, key=f"{key}_page_{len(table)}")
     rows = table.iloc[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     shown = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
     opened = gallery([_item(pictures, row) for row in shown], key=key, label=label)
     return None if opened is None else int(opened)
+
+
+def _kept_page(name: str, num_pages: int, num_rows: int) -> int:
+    """Let the visitor choose a page that stands in the URL; another list begins with its first."""
+    follow(name, lambda text: int(text) if text.isdecimal() else 1)
+    is_another = st.session_state.get(f"_rows_of_{name}", num_rows) != num_rows
+    st.session_state[f"_rows_of_{name}"] = num_rows
+    st.session_state[name] = 1 if is_another else min(max(1, st.session_state[name]), num_pages)
+    page = pager(num_pages, key=name)
+    keep(name, str(page) if page > 1 else "")
+    return page
 
 
 def put_into_url(row: int | None) -> None:

@@ -7,18 +7,21 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import audit, datasets, runs
-from core.datasets import Pictures
+from core import audit, datasets, metadata, runs
+from core.datasets import Dataset, Pictures
 from core.errors import NotFound
 from core.runs import Run
 from pages.components import dataset as dataset_view
-from pages.components import shell
-from pages.components.choice import choice
+from pages.components import metadata_filters, shell
+from pages.components.choice import choice, follow, keep, pick
 from pages.components.csv_file import csv_button
 from pages.components.errors_gallery import photo_gallery, put_into_url
 from pages.components.text import t
 
-EVERYTHING = ""
+WHERE = "where"
+"""Name in the URL of the filters by metadata, as :func:`core.metadata.to_text` writes them."""
+EVERY_CONFIDENCE = (0, 100)
+"""Percentages."""
 
 
 def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +42,7 @@ def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> p
     if shown.empty:
         st.caption(t("errors.none"))
         return shown
-    put_into_url(photo_gallery(pictures, shown, key="error_photos", label=t("evaluation.worst")))
+    put_into_url(photo_gallery(pictures, shown, "error_photos", t("evaluation.worst"), "errors_page"))
     csv_button(
         shown.drop(columns=["row", "true_index", "predicted_index"]),
         f"photos-{run.id}-{kind}",
@@ -49,61 +52,83 @@ def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> p
 
 
 def _filtered(run: Run, listed: pd.DataFrame) -> pd.DataFrame:
+    everything = t("evaluation.all_classes")
+    dataset = _audited(run)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        order = st.selectbox(
-            t("errors.order"),
-            runs.ORDERS,
-            format_func=lambda name: t(f"errors.order_{name}"),
-            key="errors_order",
-            width=220,
+        order = pick(
+            "errors_order", t("errors.order"), runs.ORDERS, lambda name: t(f"errors.order_{name}"), width=200
         )
-        label = st.selectbox(
+        label = pick(
+            "errors_of",
             t("evaluation.only_class"),
             sorted(listed["true"].unique()),
-            index=None,
-            placeholder=t("evaluation.all_classes"),
-            key="errors_of",
-            width=220,
+            placeholder=everything,
         )
-        said = st.selectbox(
-            t("errors.said"),
-            sorted(listed["predicted"].unique()),
-            index=None,
-            placeholder=t("evaluation.all_classes"),
-            key="errors_said",
-            width=220,
+        said = pick(
+            "errors_said", t("errors.said"), sorted(listed["predicted"].unique()), placeholder=everything
         )
-        flagged = _flagged(run)
-        flag = None
-        if flagged is not None:
-            flag = st.selectbox(
-                t("errors.flag"),
-                list(flagged),
-                format_func=lambda name: t(f"audit.title.{name}"),
-                index=None,
-                placeholder=t("errors.any_flag"),
-                key="errors_flag",
-                width=220,
-            )
-        low, high = st.slider(
-            t("errors.confidence"), 0, 100, (0, 100), format="%d %%", key="errors_confidence", width=220
-        )
-    paths = flagged[flag] if flagged is not None and flag else None
+        paths = None if dataset is None else _flagged(dataset)
+        confidence = _confidence()
+        passing = None if dataset is None else _passing(dataset)
+    if passing is not None:
+        paths = passing if paths is None else passing & paths
     return runs.chosen(
-        listed, order, true=label, predicted=said, confidence=(low / 100, high / 100), paths=paths
+        listed, order, true=label or None, predicted=said or None, confidence=confidence, paths=paths
     )
 
 
-def _flagged(run: Run) -> dict[str, frozenset[str]] | None:
-    """Return the files that each check of the audit flags; None where there is no audit any more."""
+def _confidence() -> tuple[float, float]:
+    """Ask for the least and the largest confidence, 0 to 1."""
+    follow("errors_confidence", _range)
+    st.slider(t("errors.confidence"), 0, 100, format="%d %%", key="errors_confidence", width=200)
+    low, high = st.session_state["errors_confidence"]
+    keep("errors_confidence", "" if (low, high) == EVERY_CONFIDENCE else f"{low}-{high}")
+    return low / 100, high / 100
+
+
+def _range(text: str) -> tuple[int, int]:
+    """Read two percentages; all of them where it is no such thing."""
+    low, _, high = text.partition("-")
+    if not (low.isdecimal() and high.isdecimal() and int(low) <= int(high) <= EVERY_CONFIDENCE[1]):
+        return EVERY_CONFIDENCE
+    return int(low), int(high)
+
+
+def _audited(run: Run) -> Dataset | None:
+    """Return the dataset of a run; None where it is not there, or not audited, any more."""
     try:
         dataset = datasets.get(shell.workspace(), run.dataset_id)
     except NotFound:
         return None
-    files = dataset_view.files(dataset)
-    if files is None:
+    return None if dataset_view.files(dataset) is None else dataset
+
+
+def _flagged(dataset: Dataset) -> frozenset[str] | None:
+    """Ask for a check of the audit and return the files that it flags; None where all are wanted."""
+    flags = _flags(shell.workspace().home, dataset.id, dataset_view.version(dataset) or "")
+    flag = pick(
+        "errors_flag",
+        t("errors.flag"),
+        list(flags),
+        lambda name: t(f"audit.title.{name}"),
+        placeholder=t("errors.any_flag"),
+    )
+    return flags[flag] if flag else None
+
+
+def _passing(dataset: Dataset) -> frozenset[str] | None:
+    """Ask for values of metadata and return the files that have them; None where all are wanted."""
+    found = metadata_filters.of(dataset)
+    if found is None:
         return None
-    return _flags(shell.workspace().home, dataset.id, dataset_view.version(dataset) or "")
+    offered, key = metadata_filters.fields(dataset, found), f"errors_metadata_{dataset.id}"
+    in_url = st.query_params.get(WHERE, "")
+    unknown = any(f"{key}_{field.name}" not in st.session_state for field in offered)
+    if unknown or in_url != st.session_state.get(f"_written_{WHERE}", ""):
+        metadata_filters.preset(offered, metadata.from_text(in_url, offered), key)
+    wanted = metadata_filters.ask(offered, key)
+    keep(WHERE, metadata.to_text(wanted))
+    return frozenset(metadata.matching(found.columns, wanted)) if wanted else None
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

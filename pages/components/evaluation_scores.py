@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core import charts, conclusions, runs
-from core.evaluation import Estimate, Evaluation, Judgement
+from core.evaluation import Difference, Estimate, Evaluation, Judgement
 from core.runs import Reference, Run
 from core.words import quoted, sentence
 from pages.components import shell, split_name
@@ -119,6 +119,27 @@ def show_references(run: Run, accuracy: Estimate, references: Sequence[Reference
     if run.controls:
         controls = {name: percent(run.controls[name]) for name in ("pretrained", "random", "pixels")}
         st.caption(t("reference.controls", n=run.controls["num_val"], **controls))
+    csv_button(_references_for_csv(run, accuracy, references), f"against-{run.id}-{split}", key="against_csv")
+
+
+def _references_for_csv(run: Run, accuracy: Estimate, references: Sequence[Reference]) -> pd.DataFrame:
+    rows: list[dict[str, object]] = [{"against": "this", "name": run.id, **_spread("accuracy", accuracy)}]
+    for one in references:
+        rows.append(
+            {
+                "against": one.kind,
+                "name": one.name,
+                "pictures": one.num_images,
+                **_spread("accuracy", one.accuracy),
+                **_spread("lead", one.lead),
+                "p": one.p_value,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _spread(name: str, found: Estimate | Difference) -> dict[str, object]:
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _reference_line(reference: Reference) -> str:

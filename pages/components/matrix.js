@@ -52,6 +52,7 @@ function draw(root, data) {
   root.data = data;
   root.stop = null;
   root.classList.toggle("many", data.names.length > MANY);
+  root.classList.toggle("diverging", Boolean(data.diverging));
   if (data.label) table.setAttribute("aria-label", data.label);
   fit(root); // beforehand: thousands of cells are then laid out once
   table.tHead.replaceChildren(makeHeader(data));

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from core.charts import confusion_shades, confusion_shares, shade_colors, shorten
+from core import charts
 from pages.components.text import one_line, t
 
 Shows = Literal["counts", "share", "predicted"]
@@ -66,6 +66,60 @@ def confusion_matrix(
         ``(true_index, predicted_index)`` of the chosen cell among all classes, or None.
     """
     drawn = tuple(range(len(class_names)) if classes is None else (int(index) for index in classes))
+    return _draw(
+        class_names, drawn, key, corner, alt, _cells(matrix, drawn, shows, without_diagonal), _words(shows)
+    )
+
+
+def confusion_change(
+    before: npt.NDArray[np.integer],
+    after: npt.NDArray[np.integer],
+    class_names: Sequence[str],
+    key: str,
+    *,
+    classes: Sequence[int] | None = None,
+    corner: str = "",
+    alt: str = "",
+) -> tuple[int, int] | None:
+    """Draw what changed from one matrix to another: blue where it became better, vermilion where worse.
+
+    Args:
+        before, after: Counts, shape (classes, classes); rows are true, columns predicted.
+        class_names, key, classes, corner, alt: As those of :func:`confusion_matrix`, and so are keys and answer.
+    """
+    drawn = tuple(range(len(class_names)) if classes is None else (int(index) for index in classes))
+    part, change = np.ix_(drawn, drawn), after - before
+    pairs = zip(before[part].tolist(), after[part].tolist(), strict=True)
+    fields = {"true": "{true}", "predicted": "{predicted}", "n": "{n}", "share": "{share}"}
+    cells = {
+        "counts": [[_signed(number) for number in row] for row in change[part].tolist()],
+        "shares": [[f"{old:,} → {new:,}" for old, new in zip(*rows, strict=True)] for rows in pairs],
+        "totals": [f"{total:,}" for total in after.sum(axis=1)[list(drawn)].tolist()],
+        "show": "counts",
+        "shades": charts.change_shades(change)[part].tolist(),
+        "colors": {"light": charts.change_colors(dark=False), "dark": charts.change_colors(dark=True)},
+        "diverging": True,
+    }
+    said = {
+        "right": [t("matrix.change_right", **fields)] * 2,
+        "wrong": [t("matrix.change_wrong", **fields)] * 2,
+    }
+    return _draw(class_names, drawn, key, corner, alt, cells, said)
+
+
+def _signed(number: int) -> str:
+    return f"{number:+,}".replace("-", "\N{MINUS SIGN}") if number else "0"
+
+
+def _draw(
+    class_names: Sequence[str],
+    drawn: tuple[int, ...],
+    key: str,
+    corner: str,
+    alt: str,
+    cells: dict[str, Any],
+    said: dict[str, Any],
+) -> tuple[int, int] | None:
     names = [class_names[index] for index in drawn]
     # Only Python keeps the choice: what a browser keeps of a component, it would send again after ``choose``.
     chosen = _chosen(st.session_state.get(key), len(class_names))
@@ -79,8 +133,10 @@ def confusion_matrix(
             else None,
             "names": [one_line(name) for name in names],
             "shown": _shown(names),
-            **_cells(matrix, drawn, shows, without_diagonal),
-            **_words(len(names), shows),
+            "row": [t("evaluation.matrix_row", n=n, true="{true}") for n in (1, "{n}")],
+            "scrolls": t("evaluation.matrix_scrolls", n=len(names)),
+            **cells,
+            **said,
         },
         on_choose_change=partial(_follow, key, drawn),
     )
@@ -122,12 +178,13 @@ def _cells(
     return {
         "counts": [[f"{number:,}" for number in row] for row in matrix[part].tolist()],
         "shares": [
-            [_percent(100 * share) for share in row] for row in confusion_shares(matrix, of)[part].tolist()
+            [_percent(100 * share) for share in row]
+            for row in charts.confusion_shares(matrix, of)[part].tolist()
         ],
         "totals": [f"{total:,}" for total in matrix.sum(axis=1)[list(drawn)].tolist()],
         "show": "counts" if shows == "counts" else "shares",
-        "shades": confusion_shades(matrix, of, without_diagonal=without_diagonal)[part].tolist(),
-        "colors": {"light": shade_colors(dark=False), "dark": shade_colors(dark=True)},
+        "shades": charts.confusion_shades(matrix, of, without_diagonal=without_diagonal)[part].tolist(),
+        "colors": {"light": charts.shade_colors(dark=False), "dark": charts.shade_colors(dark=True)},
     }
 
 
@@ -135,22 +192,20 @@ def _percent(share: float) -> str:
     return f"{share:.0f}\u00a0%" if share == 0 or share >= 0.5 else "<1\u00a0%"
 
 
-def _words(num_classes: int, shows: Shows) -> dict[str, Any]:
-    """Return what the browser says about cells and rows: for one picture and for more, with fields to fill in."""
+def _words(shows: Shows) -> dict[str, Any]:
+    """Return what the browser says about cells: for one picture and for more, with fields to fill in."""
     fields = {"true": "{true}", "predicted": "{predicted}", "share": "{share}"}
     of = "_of_predicted" if shows == "predicted" else ""
     return {
         "right": [t(f"evaluation.matrix_right{of}", n=n, **fields) for n in (1, "{n}")],
         "wrong": [t(f"evaluation.matrix_wrong{of}", n=n, **fields) for n in (1, "{n}")],
-        "row": [t("evaluation.matrix_row", n=n, **fields) for n in (1, "{n}")],
-        "scrolls": t("evaluation.matrix_scrolls", n=num_classes),
     }
 
 
 def _shown(names: Sequence[str], length: int = MAX_NAME_LENGTH) -> list[str]:
     """Names on one line, of at most ``length`` characters; those that then look the same are numbered."""
     shown: dict[str, None] = {}
-    for name in (shorten(one_line(name), length) for name in names):
+    for name in (charts.shorten(one_line(name), length) for name in names):
         candidates = (name if number == 1 else f"{name} ({number})" for number in count(1))
         shown[next(candidate for candidate in candidates if candidate not in shown)] = None
     return list(shown)

@@ -12,12 +12,12 @@ from core import charts, runs
 from core.conclusions import points
 from core.runs import Compared, Run
 from pages.components import shell
+from pages.components.choice import choice
 from pages.components.csv_file import csv_button
-from pages.components.errors_gallery import photo_gallery, show_one
-from pages.components.evaluation_run import pictures_of
 from pages.components.evaluation_scores import between, difference_in_words
 from pages.components.figure import figure
-from pages.components.runs_list import name_of
+from pages.components.runs_changes import show_changes
+from pages.components.runs_list import name_of, title_of
 from pages.components.text import language, percent, t
 
 SPLITS = ("val", "test")
@@ -39,25 +39,18 @@ def comparison(chosen: Sequence[Run]) -> None:
     if len(done) < 2:
         st.caption(t("compare.choose"))
         return
-    split = st.segmented_control(
-        t("evaluation.split"),
-        SPLITS,
-        default=SPLITS[0],
-        required=True,
-        format_func=lambda name: t(f"split.{name}"),
-        key="compare_split",
-    )
+    split = choice("compare_split", t("evaluation.split"), SPLITS, lambda name: t(f"split.{name}"))
     with shell.errors():
         found = _compared(
             shell.workspace().home,
             tuple(run.id for run in done),
-            split or SPLITS[0],
+            split,
             tuple(run.temperature for run in done),
         )
         if split == "test":
             st.caption(t("compare.test"))
         _scores(found)
-        _changes(found)
+        show_changes(found, split)
         _curves(found)
         _facts(found)
 
@@ -74,6 +67,22 @@ def _scores(found: Compared) -> None:
     ]
     lines += [_line(found, number) for number in range(len(found.runs))]
     st.markdown("\n".join(lines))
+    csv_button(_for_csv(found), "compared", key="compared_csv")
+
+
+def _for_csv(found: Compared) -> pd.DataFrame:
+    rows = []
+    for number, run in enumerate(found.runs):
+        row: dict[str, object] = {"run": run.id, "name": title_of(run), "pictures": found.num_images}
+        for name in MEASURES:
+            value, low, high = found.scores[number].measures[name]
+            row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+        if number:
+            lead = found.differences[number - 1]
+            row |= {"lead": lead.value, "lead_low": lead.low, "lead_high": lead.high}
+            row |= {"p_holm": found.p_values[number - 1]}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _line(found: Compared, number: int) -> str:
@@ -92,53 +101,6 @@ def _line(found: Compared, number: int) -> str:
             f"{t('against.points', **numbers)}: {difference_in_words(lead.value, found.p_values[number - 1])}"
         )
     return f"| {name_of(found.runs[number]).replace('|', ' ')} | {' | '.join(cells)} | {said} |"
-
-
-def _changes(found: Compared) -> None:
-    number = 1
-    if len(found.runs) > 2:
-        number = st.selectbox(
-            t("compare.with"),
-            range(1, len(found.runs)),
-            format_func=lambda at: shell.run_name(found.runs[at]),
-            key="compare_with",
-            width=360,
-        )
-    run = found.runs[number]
-    pictures = pictures_of(run)
-    for fixed in (True, False):
-        kind = "fixed" if fixed else "broken"
-        rows = found.changed(number, fixed=fixed)
-        st.subheader(t(f"compare.{kind}", n=len(rows)), anchor=False)
-        if len(rows):
-            opened = photo_gallery(
-                pictures, rows, key=f"compare_{kind}", label=t(f"compare.{kind}", n=len(rows))
-            )
-            show_one(run, pictures, rows, opened, found.said[number])
-            csv_button(rows.drop(columns=["row"]), f"{kind}-{run.id}", key=f"{kind}_csv")
-    _matrix_difference(found, number)
-
-
-def _matrix_difference(found: Compared, number: int) -> None:
-    st.subheader(t("compare.matrix"), anchor=False)
-    table = runs.confusion_changes(found, number)
-    if table.empty:
-        st.caption(t("compare.matrix_same"))
-        return
-    st.caption(t("compare.matrix_text"))
-    st.dataframe(
-        table,
-        hide_index=True,
-        column_config={
-            "true": t("compare.true"),
-            "predicted": t("compare.predicted"),
-            "before": t("compare.before"),
-            "after": t("compare.after"),
-            "change": st.column_config.NumberColumn(t("compare.change"), format="%+d"),
-        },
-        key="compare_matrix",
-        alt=t("compare.matrix"),
-    )
 
 
 def _curves(found: Compared) -> None:
@@ -166,3 +128,5 @@ def _facts(found: Compared) -> None:
         key="compare_facts",
         alt=t("compare.facts"),
     )
+    ids = {f"run_{number}": run.id for number, run in enumerate(found.runs)}
+    csv_button(table.rename(columns=ids), "what-differs", key="facts_csv")

@@ -12,12 +12,15 @@ from core import charts, datasets, runs
 from core.runs import Labels, Run
 from pages.components import dataset as dataset_view
 from pages.components import shell
+from pages.components.choice import choice, follow, keep, pick
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
 from pages.components.run_facts import delete_button, recipe_name, state_name
 from pages.components.text import code, language, plain, t
 
 COSTS = ("training", "latency")
+COMPARED = "compared"
+"""Name in the URL of the chosen runs: their ids, parted by commas."""
 
 
 def run_list() -> list[Run]:
@@ -34,47 +37,61 @@ def run_list() -> list[Run]:
     samples = {dataset.id: dataset.sample for dataset in datasets.list_datasets(shell.workspace())}
     table = pd.DataFrame([_row(run, labels[run.id], samples.get(run.dataset_id, "")) for run in shown])
     st.caption(t("runs.choose"))
-    picked = st.dataframe(
-        table,
-        hide_index=True,
-        key=f"all_runs_{len(shown)}_{shown[0].id}",  # of another list no row is chosen yet
-        on_select="rerun",
-        selection_mode="multi-row",
-        placeholder="–",
-        column_config=_columns(),
-        alt=t("runs.title"),
-    )
+    chosen = _chosen(table, shown)
     csv_button(table, "runs", key="runs_csv")
-    chosen = [shown[row] for row in picked["selection"]["rows"] if row < len(shown)]
     if len(chosen) == 1:
         _actions(chosen[0], labels[chosen[0].id])
     _scatter(shown, labels)
     return chosen
 
 
+def _chosen(table: pd.DataFrame, shown: list[Run]) -> list[Run]:
+    """Draw the table; return the runs that are chosen in it, which stand in the URL."""
+    in_url = st.query_params.get(COMPARED, "")
+    if in_url != st.session_state.get(f"_written_{COMPARED}", ""):  # a link, or the way back, was followed
+        st.session_state["_links_to_runs"] = st.session_state.get("_links_to_runs", 0) + 1
+    wanted = [row for row, run in enumerate(shown) if run.id in in_url.split(",")]
+    picked = st.dataframe(
+        table,
+        hide_index=True,
+        # Of another list, or by another link, other rows are chosen.
+        key=f"all_runs_{len(shown)}_{shown[0].id}_{st.session_state.get('_links_to_runs', 0)}",
+        on_select="rerun",
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": wanted}},
+        placeholder="–",
+        column_config=_columns(),
+        alt=t("runs.title"),
+    )
+    chosen = [shown[row] for row in picked["selection"]["rows"] if row < len(shown)]
+    keep(COMPARED, ",".join(run.id for run in chosen))
+    return chosen
+
+
 def _filtered(everything: list[Run], labels: dict[str, Labels]) -> list[Run]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        follow("runs_search", str)
         words = st.text_input(t("runs.search"), key="runs_search", width=260, help=t("runs.search_help"))
-        dataset = st.selectbox(
+        keep("runs_search", words)
+        dataset = pick(
+            "runs_dataset",
             t("shell.dataset"),
             sorted({run.dataset_name for run in everything if run.dataset_name}),
-            index=None,
             placeholder=t("runs.all"),
-            key="runs_dataset",
-            width=220,
         )
-        state = st.selectbox(
+        state = pick(
+            "runs_state",
             t("runs.state"),
             [*runs.ACTIVE_STATES, *runs.FINAL_STATES],
-            format_func=lambda name: t(f"state.{name}"),
-            index=None,
+            lambda name: t(f"state.{name}"),
             placeholder=t("runs.all"),
-            key="runs_state",
             width=160,
         )
+        follow("runs_archived", lambda text: text == "shown")
         archived = st.toggle(t("runs.show_archived"), key="runs_archived")
+        keep("runs_archived", "shown" if archived else "")
     return runs.filtered(
-        everything, labels, words=words, dataset_name=dataset, state=state, archived=archived
+        everything, labels, words=words, dataset_name=dataset or None, state=state or None, archived=archived
     )
 
 
@@ -164,19 +181,12 @@ def _archive(run_id: str, archived: bool) -> None:
 def _scatter(shown: list[Run], labels: dict[str, Labels]) -> None:
     names = {run.id: labels[run.id].name or shell.run_name(run) for run in shown}
     st.header(t("runs.scatter"), anchor=False)
-    cost = st.segmented_control(
-        t("runs.cost"),
-        COSTS,
-        default=COSTS[0],
-        required=True,
-        format_func=lambda name: t(f"runs.cost_{name}"),
-        key="runs_cost",
-    )
-    table = runs.reached(shown, names, cost or COSTS[0])
+    cost = choice("runs_cost", t("runs.cost"), COSTS, lambda name: t(f"runs.cost_{name}"))
+    table = runs.reached(shown, names, cost)
     if table.empty:
-        st.caption(t(f"runs.no_cost_{cost or COSTS[0]}"))
+        st.caption(t(f"runs.no_cost_{cost}"))
         return
-    drawn = charts.cost_scatter(table, t(f"runs.axis_{cost or COSTS[0]}"), t("runs.val_help"), language())
+    drawn = charts.cost_scatter(table, t(f"runs.axis_{cost}"), t("runs.val_help"), language())
     figure(drawn, key="runs_scatter", alt=t("runs.scatter_alt"))
     if len({run.dataset_id for run in shown}) > 1:
         st.caption(t("runs.several_datasets"))
@@ -184,4 +194,9 @@ def _scatter(shown: list[Run], labels: dict[str, Labels]) -> None:
 
 def name_of(run: Run) -> str:
     """Return what a run is called, as a code span."""
-    return code(runs.labels(shell.workspace(), run.id).name or shell.run_name(run))
+    return code(title_of(run))
+
+
+def title_of(run: Run) -> str:
+    """Return what a run is called: the name that people gave it, or its backbone and when it was started."""
+    return runs.labels(shell.workspace(), run.id).name or shell.run_name(run)

@@ -35,8 +35,17 @@ ICONS = {
     "runs": "history",
 }
 
-EVALUATION_PARAMETERS = ("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo")
-"""What the Evaluation page keeps in the URL; elsewhere it means nothing."""
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "evaluation": (
+        *("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo", "slices", "where"),
+        *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence", "errors_page"),
+    ),
+    "runs": (
+        *("compared", "compare_split", "compare_with", "compare_cell"),
+        *("runs_search", "runs_dataset", "runs_state", "runs_archived", "runs_cost"),
+    ),
+}
+"""What a page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
 STYLE = """<style>
@@ -47,6 +56,8 @@ STYLE = """<style>
 * { scrollbar-color: color-mix(in srgb, currentColor 40%, transparent) transparent; }
 /* A name in a caption would be tiny. */
 [data-testid="stCaptionContainer"] code { font-size: 0.9em; }
+/* In dialogs Streamlit's headings are no larger than text. */
+div[data-testid="stDialog"] [data-testid="stHeading"] :is(h2, h3) { font-size: 1.125rem; padding: 0.75rem 0 0.25rem; }
 /* The steps stand side by side or one below the other, never two and one. */
 .st-key-steps { grid-template-columns:
   repeat(auto-fit, minmax(clamp((100% - 2rem) / 3, (42rem - 100%) * 999, 100%), 1fr)) !important; }
@@ -88,8 +99,7 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
     if not opened:
         return
     with errors():
-        if page.url_path != "evaluation":
-            _forget_evaluation()
+        _forget_other_pages(page.url_path)
         st.session_state[_GUARD] = True
         page.run()
         sidebar()
@@ -105,9 +115,10 @@ def _open() -> bool:
     return opened
 
 
-def _forget_evaluation() -> None:
-    """Take out of the URL what the Evaluation page left behind there."""
-    written = [name for name in EVALUATION_PARAMETERS if f"_written_{name}" in st.session_state]
+def _forget_other_pages(shown: str) -> None:
+    """Take out of the URL what pages other than the one that is shown left behind there."""
+    others = [name for page, names in PARAMETERS.items() if page != shown for name in names]
+    written = [name for name in others if f"_written_{name}" in st.session_state]
     address.write(dict.fromkeys(written))
     for name in written:
         del st.session_state[f"_written_{name}"]

@@ -13,6 +13,7 @@ from core.runs import Run
 from pages.components import job as job_view
 from pages.components import split_name
 from pages.components.cross_validation import show_cross_validation
+from pages.components.csv_file import csv_button
 from pages.components.text import code, percent, t, told
 
 STOPS: dict[str, tuple[str, Literal["orange", "blue"]]] = {
@@ -106,7 +107,10 @@ def _against(run: Run) -> None:
     if rows:
         st.header(t("training.against"), anchor=False)
         own = Row(t("against.this"), run.metrics["val"]["accuracy"], run.num_images["val"])
-        st.table(_table([own, *rows]), hide_index=True, border="horizontal", alt=t("training.against"))
+        table = _table([own, *rows])
+        st.table(table, hide_index=True, border="horizontal", alt=t("training.against"))
+        without_stars = table.replace(r"\*", "", regex=True)  # they are Markdown
+        csv_button(without_stars, f"against-{run.id}", key="against_csv")
     if run.controls:
         num_train, num_val = run.controls["num_train"], run.controls["num_val"]
         st.caption(t("against.controls_text", train=f"{num_train:,}", val=f"{num_val:,}"))

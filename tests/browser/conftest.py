@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -73,10 +73,10 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     assert foreign == [], "requests left this machine"
 
 
-def accessible(page: Page) -> None:
-    """Fail on every serious violation that axe-core finds, in light and in dark."""
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+def accessible(page: Page, schemes: Sequence[Literal["light", "dark"]] = ("light", "dark")) -> None:
+    """Fail on every serious violation that axe-core finds."""
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
         settle(page)
         found = Axe().run(page).response["violations"]
         serious = [issue for issue in found if issue["impact"] in ("serious", "critical")]

@@ -43,8 +43,10 @@ def _runs(workspace: Workspace, folder: Path) -> dict[str, str]:
     queue.report(
         workspace, running.id, {"stage": "fine_tune", "done": 3, "total": 4, "rate": 2.0, "eta_s": 2}
     )
-    done = finished_run(workspace, dataset, [(NAMES[0], NAMES[2]), (NAMES[1], NAMES[0])])
-    return {"failed": failed.run_id, "running": running.run_id, "done": done.id}
+    mistakes = [(NAMES[0], NAMES[2]), (NAMES[1], NAMES[0])]
+    earlier = finished_run(workspace, dataset, [*mistakes, (NAMES[2], NAMES[0])])
+    done = finished_run(workspace, dataset, mistakes)
+    return {"failed": failed.run_id, "running": running.run_id, "earlier": earlier.id, "done": done.id}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,27 @@ def test_an_error_opened_large_shows_hostile_names_as_they_are(
     expect(dialog.get_by_text("The model says 猫头鹰")).to_be_visible()
     expect(dialog.get_by_role("img").first).to_be_visible()
     accessible(page)
+    walk_by_keyboard(page)
+
+
+def walk_by_keyboard(page: Page) -> None:
+    """Open an error, go to the next one, stay in the dialog, and leave it."""
+    dialog = page.get_by_role("dialog")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_role("group", name="Misclassified pictures").get_by_role("button").first.focus()
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_text("1 of 2")).to_be_visible()
+    settle(page)
+    page.keyboard.press("ArrowRight")
+    expect(dialog.get_by_text("2 of 2")).to_be_visible()
+    settle(page)
+    for _ in range(8):  # Tab goes round within the dialog
+        page.keyboard.press("Tab")
+        assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("photo="))
 
 
 def test_the_photos_of_a_cell_are_reached_and_opened_by_keyboard(
@@ -158,3 +181,28 @@ def test_the_most_confused_pairs_stand_in_columns(
     expect(predicted).to_have_count(2)
     boxes = [name.bounding_box() for name in predicted.all()]
     assert len({box["x"] for box in boxes if box is not None}) == 1
+
+
+def test_runs_are_compared_by_keyboard_and_by_everybody(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/runs?compared={ids['done']},{ids['earlier']}&compare_split=test")
+    expect(page.get_by_role("heading", name="Fixed: 1 picture")).to_be_visible()
+    accessible(page, ["dark"])  # the other theme has the same parts
+    change = page.get_by_role("grid", name="Difference of the confusion matrices")
+    cell = change.get_by_role("gridcell", name=f"taken for {NAMES[0]}: \N{MINUS SIGN}1 (1 → 0 pictures)")
+    change.get_by_role("gridcell").first.focus()
+    for key in ("Control+End", "Home"):
+        page.keyboard.press(key)
+    expect(cell).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("compare_cell=2-0"))
+    left = page.get_by_role("group", name="Pictures that left the cell").get_by_role("button")
+    expect(left).to_have_count(1)
+    settle(page)
+    left.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_text(f"This is {NAMES[2]}.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(left).to_be_focused()

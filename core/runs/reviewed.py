@@ -1,0 +1,85 @@
+"""A run after the labels that judge it were reviewed: the score on the original ones, and on those after review."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.evaluation import Headline, headline
+from core.runs.judging import groups_of
+from core.runs.record import Run
+from core.runs.said import Predictions
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What a review of the labels of a split does to a run's score; its predictions stay what they were.
+
+    Args:
+        original: By the labels that the folder gives.
+        after: By the labels as they are decided now, without what was excluded; None where nothing is left.
+        num_relabelled: Images of the split that have another label than the folder's.
+        num_excluded: Images of the split that were excluded.
+        num_were_wrong: Of the changed ones, those that the run had wrong by the original labels.
+        in_favour: Changes by which the run gained: a wrong answer became right, or was excluded.
+        against: Changes by which it lost: a right answer became wrong, or was excluded.
+    """
+
+    original: Headline
+    after: Headline | None
+    num_relabelled: int
+    num_excluded: int
+    num_were_wrong: int
+    in_favour: int
+    against: int
+
+    @property
+    def num_changed(self) -> int:
+        """Images whose label was changed, or that were excluded."""
+        return self.num_relabelled + self.num_excluded
+
+
+def reviewed(run: Run, said: Predictions, files: pd.DataFrame) -> Reviewed | None:
+    """Return what the review of a split's labels does to a run's score; None where none was changed.
+
+    Args:
+        run: A finished run.
+        said: What it says about the split.
+        files: The dataset's files with the decisions laid over them, as :func:`core.curation.apply` returns them. Of
+            one that is not there any more, or has other bytes, the label that the run was judged by stands.
+    """
+    given, now, excluded = _labels(said.images, files)
+    relabelled = (given != now) & ~excluded
+    changed = relabelled | excluded
+    if not changed.any():
+        return None
+    # A class that the run does not know can be right all the same; it only never says so.
+    names = [*run.class_names, *sorted({*given, *now} - {*run.class_names})]
+    index = {name: number for number, name in enumerate(names)}
+    before, after = (np.array([index[name] for name in labels], dtype=np.int64) for labels in (given, now))
+    y_pred, groups = said.y_prob.argmax(axis=1), groups_of(said.images)
+    was_right, kept = y_pred == before, ~excluded
+    is_right = (y_pred == after) & kept
+    return Reviewed(
+        original=headline(before, y_pred, len(names), groups=groups),
+        after=headline(after[kept], y_pred[kept], len(names), groups=groups[kept]) if kept.any() else None,
+        num_relabelled=int(relabelled.sum()),
+        num_excluded=int(excluded.sum()),
+        num_were_wrong=int((changed & ~was_right).sum()),
+        in_favour=int((changed & ~was_right & (is_right | excluded)).sum()),
+        against=int((changed & was_right & ~is_right).sum()),
+    )
+
+
+def _labels(images: pd.DataFrame, files: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, for each image, the folder's label, the label as decided, and whether it is excluded."""
+    columns = files.set_index("path")[["sha256", "given_label", "label", "excluded"]]
+    found = columns.reindex(images["path"])
+    same = (found["sha256"] == images["sha256"].to_numpy()).to_numpy(dtype=bool)
+    own = images["label"].to_numpy(dtype=object)
+    given, now = (
+        np.where(same, found[name].to_numpy(dtype=object), own) for name in ("given_label", "label")
+    )
+    return given, now, same & found["excluded"].eq(True).to_numpy(dtype=bool)

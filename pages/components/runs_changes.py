@@ -1,0 +1,126 @@
+"""What changed from one run to another, photo by photo and cell by cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core import evaluation, runs
+from core.runs import Compared
+from pages.components import shell
+from pages.components.choice import keep, pick
+from pages.components.csv_file import csv_button
+from pages.components.errors_gallery import photo_gallery, show_one
+from pages.components.evaluation_run import pictures_of
+from pages.components.matrix import choose, choose_none, confusion_change
+from pages.components.text import code, t
+
+CELL = "compare_cell"
+"""Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""
+MANY_CLASSES = 30
+"""Beyond it the matrix shows only the classes that changed most."""
+ZOOMED = 16
+"""Most classes that it then shows."""
+
+
+def show_changes(found: Compared, split: str) -> None:
+    """Draw what one of the runs fixed and broke, and the difference of the matrices."""
+    number = 1
+    if len(found.runs) > 2:
+        ids = [run.id for run in found.runs]
+        names = {run.id: shell.run_name(run) for run in found.runs}
+        number = ids.index(pick("compare_with", t("compare.with"), ids[1:], lambda at: names[at], width=360))
+    for fixed in (True, False):
+        kind = "fixed" if fixed else "broken"
+        rows = found.changed(number, fixed=fixed)
+        st.subheader(t(f"compare.{kind}", n=len(rows)), anchor=False)
+        if len(rows):
+            _photos(found, number, rows, kind, t(f"compare.{kind}", n=len(rows)))
+            csv_button(rows.drop(columns=["row"]), f"{kind}-{found.runs[number].id}", key=f"{kind}_csv")
+    _matrix_difference(found, number, split)
+
+
+def _photos(found: Compared, number: int, rows: pd.DataFrame, kind: str, label: str) -> None:
+    run = found.runs[number]
+    pictures = pictures_of(run)
+    opened = photo_gallery(pictures, rows, key=f"compare_{kind}", label=label)
+    show_one(run, pictures, rows, opened, found.said[number])
+
+
+def _matrix_difference(found: Compared, number: int, split: str) -> None:
+    st.subheader(t("compare.matrix"), anchor=False)
+    table = runs.confusion_changes(found, number)
+    if table.empty:
+        keep(CELL, "")
+        st.caption(t("compare.matrix_same"))
+        return
+    st.caption(t("compare.matrix_text"))
+    before, after, names = found.confusions[0], found.confusions[number], found.class_names
+    key = f"change_{found.runs[0].id}_{found.runs[number].id}_{split}"
+    _restore(key, len(names))
+    classes = None
+    if len(names) > MANY_CLASSES:
+        classes = evaluation.confused_classes(np.abs(after - before), ZOOMED).tolist()
+        st.caption(t("compare.matrix_zoomed", n=len(classes), total=len(names)))
+    cell = confusion_change(
+        before,
+        after,
+        names,
+        key,
+        classes=classes,
+        corner=t("evaluation.matrix_corner"),
+        alt=t("compare.matrix_alt"),
+    )
+    keep(CELL, "" if cell is None else f"{cell[0]}-{cell[1]}")
+    if cell is not None:
+        _cell(found, number, *cell)
+    with st.expander(t("compare.matrix_list"), icon=":material/table_rows:"):
+        _list(table, found.runs[number].id)
+
+
+def _restore(key: str, num_classes: int) -> None:
+    """Choose the cell that the URL names, unless this page wrote it there: then the matrix knows it already."""
+    named = st.query_params.get(CELL, "")
+    if key in st.session_state and named == st.session_state.get(f"_written_{CELL}", ""):
+        return
+    true, _, predicted = named.partition("-")
+    known = true.isdecimal() and predicted.isdecimal() and max(int(true), int(predicted)) < num_classes
+    if known:
+        choose(key, int(true), int(predicted))
+    else:
+        choose_none(key)
+
+
+def _cell(found: Compared, number: int, true: int, predicted: int) -> None:
+    """Draw the photos that came into a cell, and those that left it."""
+    pair = found.class_names[true], found.class_names[predicted]
+    first, second = (
+        ((answers["true"] == pair[0]) & (answers["predicted"] == pair[1])).to_numpy()
+        for answers in (found.answers[0], found.answers[number])
+    )
+    names = {"true": code(pair[0]), "predicted": code(pair[1])}
+    if not (first ^ second).any():
+        st.markdown(t("compare.cell_same", **names))
+    for kind, rows in (("came", second & ~first), ("left", first & ~second)):
+        if rows.any():
+            told = t(f"compare.{kind}", n=int(rows.sum()), **names)
+            st.markdown(told)
+            _photos(found, number, found.answers[number][rows], kind, t(f"compare.{kind}_label"))
+
+
+def _list(table: pd.DataFrame, run_id: str) -> None:
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={
+            "true": t("compare.true"),
+            "predicted": t("compare.predicted"),
+            "before": t("compare.before"),
+            "after": t("compare.after"),
+            "change": st.column_config.NumberColumn(t("compare.change"), format="%+d"),
+        },
+        key="compare_matrix",
+        alt=t("compare.matrix"),
+    )
+    csv_button(table, f"matrix-change-{run_id}", key="change_csv")
