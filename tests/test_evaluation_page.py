@@ -430,7 +430,7 @@ def test_a_decision_about_a_photo_is_kept_and_tells_that_the_run_is_older(
     assert not app.exception
     (decision,) = curation.load(workspace, birds.id).decisions
     assert (decision.path, decision.kind, decision.value) == (row["path"], "relabel", "wren")
-    assert "excluded or relabelled since this run was trained" in app.warning[0].value
+    assert "were excluded, relabelled or added since this run was trained" in app.warning[0].value
     app.button(key=f"{key}_clear").click().run()
     assert curation.load(workspace, birds.id).decisions == ()
     assert not app.warning

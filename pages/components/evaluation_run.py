@@ -72,7 +72,7 @@ def show_evaluation(run: Run) -> None:
 
 def _why_no_pictures(run: Run) -> str:
     try:
-        moved_from = datasets.get(shell.workspace(), run.dataset_id).pictures
+        moved_from = datasets.get(shell.workspace(), run.dataset_id).root
     except NotFound:
         return t("evaluation.dataset_removed")
     return t("evaluation.dataset_moved", path=code(moved_from))
