@@ -79,17 +79,18 @@ def test_an_error_opened_large_shows_hostile_names_as_they_are(
     expect(dialog.get_by_text("The model says 猫头鹰")).to_be_visible()
     expect(dialog.get_by_role("img").first).to_be_visible()
     accessible(page)
-    walk_by_keyboard(page)
 
 
-def walk_by_keyboard(page: Page) -> None:
-    """Open an error, go to the next one, stay in the dialog, and leave it."""
-    dialog = page.get_by_role("dialog")
-    page.keyboard.press("Escape")
-    expect(dialog).to_have_count(0)
+def test_the_dialog_of_a_photo_is_walked_through_by_keyboard(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/evaluation?run={ids['done']}")
     page.get_by_role("group", name="Misclassified pictures").get_by_role("button").first.focus()
     page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("1 of 2")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Previous")).to_be_disabled()
     settle(page)
     page.keyboard.press("ArrowRight")
     expect(dialog.get_by_text("2 of 2")).to_be_visible()
