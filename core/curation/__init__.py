@@ -21,6 +21,8 @@ from core.curation.journal import (
     version,
     without,
 )
+from core.curation.leftovers import clear as clear_leftovers
+from core.curation.leftovers import records_dir
 from core.curation.overlay import STATES, apply, as_found, decide_on, holding, made, standing
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Decision",
     "apply",
     "as_found",
+    "clear_leftovers",
     "copy_target",
     "decide",
     "decide_about",
@@ -43,6 +46,7 @@ __all__ = [
     "load",
     "made",
     "plan_copy",
+    "records_dir",
     "redo",
     "require_class",
     "standing",

@@ -6,14 +6,13 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
-import uuid
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
+from core.curation import leftovers
 from core.datasets.layouts import METADATA_NAME
 from core.datasets.roots import confine
 from core.errors import DataError
@@ -95,7 +94,12 @@ def _free(target: str, taken: set[str]) -> str:
 
 
 def write_copy(
-    table: pd.DataFrame, root: Path, target: Path, way: str = "copy", progress: Progress = no_progress
+    table: pd.DataFrame,
+    root: Path,
+    target: Path,
+    way: str = "copy",
+    progress: Progress = no_progress,
+    records: Path | None = None,
 ) -> int:
     """Write a cleaned copy of a dataset, whole or not at all; the dataset itself is only read.
 
@@ -108,6 +112,8 @@ def write_copy(
         target: The new folder.
         way: One of :data:`WAYS`.
         progress: Counts pictures; what it raises ends the copy, and nothing is left of it.
+        records: Where the copy is written down while it is unfinished, so that :func:`core.curation.clear_leftovers`
+            finds what is left of it if this process is killed.
 
     Returns:
         How many pictures were written.
@@ -121,21 +127,18 @@ def write_copy(
         raise DataError(
             "No picture is left to copy. Expected at least one that is used. Take decisions back."
         )
-    # Beside the target, so that it takes its name at once; hidden, so that nobody takes a part for the whole.
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    part = leftovers.part_path(target)  # beside the target, so that it takes its name at once
     try:
-        part.mkdir()
-        for number, row in enumerate(plan.to_dict("records")):
-            progress(number, len(plan))
-            _write_one(root / row["path"], part / row["target"], row, way)
-        _metadata(plan, root).to_csv(part / METADATA_NAME, index=False)
-        progress(len(plan), len(plan))
-        _require_new(target)
-        os.rename(part, target)
+        with leftovers.making(part, records):
+            for number, row in enumerate(plan.to_dict("records")):
+                progress(number, len(plan))
+                _write_one(root / row["path"], part / row["target"], row, way)
+            _metadata(plan, root).to_csv(part / METADATA_NAME, index=False)
+            progress(len(plan), len(plan))
+            _require_new(target)
+            os.rename(part, target)
     except OSError as error:
         raise DataError(f'The copy could not be written to "{target}": {_reason(error)}') from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return len(plan)
 
 
