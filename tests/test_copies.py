@@ -156,6 +156,13 @@ def test_where_a_copy_may_not_go_is_explained(
         curation.copy_target(path.format(tmp=tmp_path), [tmp_path], birds, workspace.home)
 
 
+def test_a_place_where_nothing_is_yet_is_suggested(birds: Path, tmp_path: Path) -> None:
+    assert curation.suggest_target(birds) == tmp_path / "birds-clean"
+    (tmp_path / "birds-clean").mkdir()
+    (tmp_path / "birds-clean-2").symlink_to("nowhere")
+    assert curation.suggest_target(birds) == tmp_path / "birds-clean-3"
+
+
 def test_where_a_copy_may_go_is_told_with_links_followed(
     workspace: Workspace, birds: Path, tmp_path: Path
 ) -> None:

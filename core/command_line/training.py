@@ -25,6 +25,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
         "head_epochs": arguments.head_epochs,
         "fine_tune_epochs": arguments.fine_tune_epochs,
         "seed": arguments.seed,
+        "keep_given": False if arguments.new_split else None,
     }
     recipe = replace(
         recipes.preset(arguments.recipe, dataset.sample),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,13 @@ WAYS = ("copy", "link")
 """``copy`` the bytes; or ``link`` to the same bytes on the disk, which takes no room."""
 
 
+def suggest_target(root: Path) -> Path:
+    """Return a path beside a dataset's folder where there is nothing yet."""
+    wanted = root.with_name(f"{root.name}-clean")
+    numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([wanted], numbered) if not os.path.lexists(path))
+
+
 def copy_target(path: Path | str, roots: Sequence[Path], root: Path, home: Path) -> Path:
     """Return where a cleaned copy may be written.
 
@@ -37,7 +45,7 @@ def copy_target(path: Path | str, roots: Sequence[Path], root: Path, home: Path)
     if not str(path).strip() or not Path(str(path).strip()).expanduser().is_absolute():
         raise DataError(
             f'Received the path "{path}" for the copy. Expected the whole path of a new folder, such as '
-            f'"{root.parent / (root.name + "-clean")}". Enter it.'
+            f'"{suggest_target(root)}". Enter it.'
         )
     target = confine(str(path).strip(), roots)
     for own, what in ((root, "the pictures themselves"), (home, "Graft's own files")):
