@@ -166,7 +166,9 @@ def _links(num_pictures: int, rows: npt.NDArray[np.int64], alike: npt.NDArray[np
 def _groups(
     num_pictures: int, rows: npt.NDArray[np.int64], alike: npt.NDArray[np.float32], min_likeness: float
 ) -> npt.NDArray[np.int64]:
-    limit = np.full(num_pictures, min_likeness)
+    limit = np.full(
+        num_pictures, min_likeness, dtype=np.float32
+    )  # as likeness is, or 0.9 would not reach 0.9
     while True:
         lowest = _components(num_pictures, rows[alike >= limit[rows[:, 0]]])
         # Halfway to 1 each time: 0.98, 0.99. What is as alike as that stays together however much it is.
