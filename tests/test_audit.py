@@ -460,6 +460,10 @@ def test_near_duplicates_get_a_group_that_copies_share(tmp_path: Path, workspace
     assert not others["likeness"].any()
     found = flagged(workspace, dataset)
     assert found["near_duplicate"] == found["near_label_conflict"] == tuple(together)
+    kept = audit.load_table(workspace, dataset.id)
+    assert kept is not None and kept["twin_likeness"].max() > 0.96
+    stricter = audit.flagged_paths(kept, audit.Thresholds(near_duplicate=1.01))
+    assert "near_duplicate" not in stricter and "near_label_conflict" not in stricter
     assert found["exact_duplicate"] == ("a/copy.png", "a/large.png")
     assert "label_conflict" not in found
     (root / "b/small.jpg").unlink()

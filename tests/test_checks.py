@@ -165,6 +165,11 @@ def test_impossible_thresholds_are_refused(value: float) -> None:
         Thresholds(blurry=value)
 
 
+def test_likeness_that_nothing_is_kept_of_is_refused() -> None:
+    with pytest.raises(DataError, match=r'0\.8 for "near_duplicate". Expected at least 0\.9'):
+        Thresholds(near_duplicate=0.8)
+
+
 def test_the_words_of_a_check_give_its_threshold() -> None:
     table = pd.DataFrame({"usable": [True], "label": ["a"], "problem": [""]})
     assert table["usable"].all()

@@ -17,6 +17,7 @@ import pytest
 
 from core import datasets, queue, recipes, runs
 from core.command_line import main, output
+from core.errors import JobError
 from core.recipes import Recipe
 from core.workspace import Workspace
 from tests.pictures import write_classes
@@ -115,6 +116,24 @@ def test_a_number_that_cannot_be_is_refused_with_its_range(
     assert main(["train", str(birds), "--backbone", "tiny", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert runs.list_runs(workspace) == []
+
+
+@pytest.mark.parametrize(("option", "kept"), [([], True), (["--new-split"], False)])
+def test_the_split_of_the_folder_is_kept_unless_a_new_one_is_asked_for(
+    workspace: Workspace,
+    birds: Path,
+    held: None,
+    monkeypatch: pytest.MonkeyPatch,
+    option: list[str],
+    kept: bool,
+) -> None:
+    def stop(*_: object) -> None:
+        raise JobError("asked for")
+
+    monkeypatch.setattr("core.command_line.training.follow", stop)
+    main(["train", str(birds), "--backbone", "tiny", *option])
+    (run,) = runs.list_runs(workspace)
+    assert run.recipe["keep_given"] is kept
 
 
 @pytest.mark.parametrize(

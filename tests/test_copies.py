@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -159,6 +163,13 @@ def test_where_a_copy_may_not_go_is_explained(
         curation.copy_target(path.format(tmp=tmp_path), [tmp_path], birds, workspace.home)
 
 
+def test_a_place_where_nothing_is_yet_is_suggested(birds: Path, tmp_path: Path) -> None:
+    assert curation.suggest_target(birds) == tmp_path / "birds-clean"
+    (tmp_path / "birds-clean").mkdir()
+    (tmp_path / "birds-clean-2").symlink_to("nowhere")
+    assert curation.suggest_target(birds) == tmp_path / "birds-clean-3"
+
+
 def test_where_a_copy_may_go_is_told_with_links_followed(
     workspace: Workspace, birds: Path, tmp_path: Path
 ) -> None:
@@ -182,3 +193,77 @@ def test_the_job_looks_at_the_files_again_and_tells_what_it_wrote(
     assert result == {"target": str(tmp_path / "clean"), "num_images": 31}
     assert json.loads(json.dumps(result)) == result
     assert (tmp_path / "clean" / "owl" / "new.png").exists()
+
+
+# --- what a killed process leaves
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from core.curation import leftovers
+
+part = leftovers.part_path(Path(sys.argv[1]))
+with leftovers.making(part, Path(sys.argv[2])):
+    (part / "owl").mkdir()
+    (part / "owl" / "000.png").write_bytes(b"x")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_part_of_a_killed_copy_is_cleared_away_and_nothing_else(
+    workspace: Workspace, birds: Path, tmp_path: Path
+) -> None:
+    places, records = sorted(os.listdir(tmp_path)), curation.records_dir(workspace)
+    command = [sys.executable, "-c", _KILLED, str(tmp_path / "clean"), str(records)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (left,) = set(os.listdir(tmp_path)) - set(places)
+    other = tmp_path / ".clean.0123abcd.part"  # named like ours, but nobody wrote down that it is
+    other.mkdir()
+    seen = []
+
+    def clear(done: int, total: int) -> None:
+        seen.append(os.listdir(records))
+        curation.clear_leftovers(records)  # a copy that is being written is left alone
+
+    curation.clear_leftovers(records)
+    assert left not in os.listdir(tmp_path)
+    written = curation.write_copy(
+        decided(workspace, birds), birds, tmp_path / "clean", "copy", clear, records
+    )
+    assert written == 6
+    assert all(len(names) == 1 for names in seen)
+    assert sorted(os.listdir(tmp_path)) == sorted([*places, "clean", other.name])
+    assert os.listdir(records) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "inode", "stays"),
+    [
+        (lambda part: part.mkdir(), None, False),
+        (lambda part: (part / "mine").mkdir(parents=True), None, True),
+        (lambda part: (part / "mine").mkdir(parents=True), 0, True),
+        (lambda part: part.touch(), 0, True),
+        (lambda part: part.symlink_to(part.parent / "birds"), 0, True),
+    ],
+    ids=["made, empty", "not ours, not empty", "another folder", "a file", "a link"],
+)
+def test_only_what_was_made_by_us_is_removed(
+    birds: Path, tmp_path: Path, make: Callable[[Path], None], inode: int | None, stays: bool
+) -> None:
+    part, records = tmp_path / ".clean.0123abcd.part", tmp_path / "records"
+    make(part)
+    records.mkdir()
+    said = json.dumps({"part": str(part)}) + ("" if inode is None else "\n" + json.dumps({"inode": inode}))
+    (records / "1.json").write_text(said)
+    (records / "2.json").write_text("{torn")
+    before = listing(birds)
+    curation.clear_leftovers(records)
+    assert os.path.lexists(part) == stays
+    assert listing(birds) == before
+    assert os.listdir(records) == []
+
+
+def test_a_part_on_a_disk_that_is_away_is_remembered(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_text(json.dumps({"part": str(tmp_path / "away" / ".clean.0123abcd.part")}))
+    curation.clear_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == ["1.json"]

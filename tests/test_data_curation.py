@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import streamlit as st
+from PIL import ImageFilter
 from streamlit.testing.v1 import AppTest
 
 from core import audit, curation, datasets, queue
@@ -20,7 +21,8 @@ from core.audit import Thresholds
 from core.datasets import Dataset
 from core.workspace import Workspace
 from pages.components.picker import Act, read_act
-from tests.pictures import write, write_classes
+from tests.pictures import encode, write, write_classes
+from tests.test_near_duplicates import scene
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
 
@@ -227,6 +229,61 @@ def test_a_threshold_that_another_browser_moved_is_shown(
     assert app.slider(key=f"data_threshold_{birds.id}_blurry").value == 0.9
 
 
+def test_the_likeness_of_twins_moves_the_checks_about_them_and_never_the_split(
+    app: AppTest, workspace: Workspace, birds: Dataset
+) -> None:
+    blurred = scene(1).filter(ImageFilter.GaussianBlur(6))  # alike by 0.98
+    for path, picture in (("owl/one.jpg", scene(1)), ("owl/two.jpg", blurred)):
+        (birds.root / path).write_bytes(encode(picture, "JPEG"))
+    before = audit.audit(workspace, birds).set_index("path")
+    assert before.loc["owl/one.jpg", "group"] == before.loc["owl/two.jpg", "group"]
+    show(app, birds, check="near_duplicate")
+    assert {card["id"] for card in sent(app)["cards"]} == {"owl/one.jpg", "owl/two.jpg"}
+    app.slider(key=f"data_threshold_{birds.id}_near_duplicate").set_value(0.99).run()
+    assert [metric.value for metric in app.metric if metric.label == "Found"] == ["0"]
+    assert "everything is decided" in app.success[0].value
+    show(app, birds, check="near_label_conflict")
+    assert app.slider(key=f"data_threshold_{birds.id}_near_duplicate").value == 0.99
+    kept = audit.load_decided(workspace, birds.id)
+    assert kept is not None and kept["group"].tolist() == before["group"].tolist()
+
+
+# --- whole classes
+
+
+@pytest.fixture
+def uneven(workspace: Workspace, tmp_path: Path) -> Dataset:
+    root = write_classes(tmp_path / "uneven", {"owl": 12, "wren": 12, "_[tit](x)_": 2})
+    (root / "empty").mkdir()
+    dataset = datasets.add_folder(workspace, root)
+    audit.audit(workspace, dataset)
+    return dataset
+
+
+@pytest.mark.parametrize(("kind", "label"), [("exclude", ""), ("relabel", "wren")])
+def test_all_pictures_of_a_class_are_decided_about_in_one_step(
+    app: AppTest, workspace: Workspace, uneven: Dataset, kind: str, label: str
+) -> None:
+    show(app, uneven, check="tiny_class")
+    key = f"data_class_tiny_class_{uneven.id}"
+    assert app.selectbox(key=key).options == ["_[tit](x)_"]
+    if label:
+        assert app.button(key=f"{key}_relabel").disabled
+        app.selectbox(key=f"{key}_label__[tit](x)_").set_value(label).run()
+    app.button(key=f"{key}_{kind}").click().run()
+    assert not app.exception
+    decided = curation.load(workspace, uneven.id).decisions
+    assert {(one.path, one.kind, one.value) for one in decided} == {
+        (f"_[tit](x)_/{number:03}.png", kind, label) for number in range(2)
+    }
+    assert "everything is decided" in app.success[0].value  # nor is the class called empty now
+    show(app, uneven, check="empty_class")
+    assert app.selectbox(key=f"data_class_empty_class_{uneven.id}").options == ["empty"]
+    assert "no picture that could be excluded" in texts(app)
+    app.button(key="data_undo").click().run()
+    assert curation.load(workspace, uneven.id).decisions == ()
+
+
 @pytest.mark.parametrize("name", audit.RANGES)
 def test_every_threshold_can_be_moved(app: AppTest, birds: Dataset, name: str) -> None:
     show(app, birds, check=name)
@@ -335,6 +392,21 @@ def test_a_cleaned_copy_is_a_job_whose_end_is_told(
     queue.finish(workspace, job, "done", result={"target": str(tmp_path / "clean"), "num_images": 25})
     app.run()
     assert f"25 pictures were written to `{tmp_path / 'clean'}`." in [said.value for said in app.success]
+
+
+def test_a_copy_that_did_not_come_about_says_what_is_left_and_can_be_asked_for_again(
+    app: AppTest, workspace: Workspace, birds: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAFT_ROOTS", str(tmp_path))
+    copied(app, birds, tmp_path / "mine")
+    job = queue.claim(workspace, "cpu", "data", "a-session")
+    assert job is not None
+    queue.finish(workspace, job, "failed", message="The disk is full.")
+    app.run()
+    assert not app.exception
+    assert "The disk is full" in app.error[0].value
+    assert "Nothing of the copy is left" in texts(app)
+    assert app.text_input(key=f"data_cleaned_path_{birds.id}").value == str(tmp_path / "mine")
 
 
 def test_a_copy_outside_of_the_allowed_folders_is_refused(

@@ -108,3 +108,21 @@ def test_the_worst_group_of_checks_comes_first_and_clear_ones_last() -> None:
     ]
     assert {line.group for line in lines} == set(audit.GROUPS)
     assert all(not line.flagged and not line.severity for line in lines[2:])
+
+
+@given(st.lists(st.integers(1, 9), max_size=12), st.integers(1, 5))
+def test_a_page_ends_where_a_group_does_unless_the_group_is_larger_than_a_page(
+    sizes: list[int], per_page: int
+) -> None:
+    group = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+    found = audit.pages(pd.DataFrame({"group": group}), per_page)
+    assert [row for start, end in found for row in range(start, end)] == list(range(len(group)))
+    for start, end in found:
+        assert end - start <= per_page
+        if 0 < end < len(group) and group[end - 1] == group[end]:
+            assert end - start == per_page and sizes[group[end] - 1] > per_page
+
+
+def test_pages_of_files_that_are_in_no_group_are_full() -> None:
+    assert audit.pages(pd.DataFrame({"group": [0] * 5}), 2) == [(0, 2), (2, 4), (4, 5)]
+    assert audit.pages(pd.DataFrame({"group": []}), 2) == [(0, 0)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,7 +66,7 @@ def cropped(picture: Image.Image, left: float, top: float, right: float, bottom:
 def test_changed_copies_are_found(change: Callable[[Image.Image], Image.Image]) -> None:
     originals = [scene(seed) for seed in range(40)]
     kept = np.concatenate([thumbnails(*originals), thumbnails(*map(change, originals), quality=40)])
-    lowest, alike = near_duplicates.group(kept)
+    lowest, alike, _ = near_duplicates.group(kept)
     assert (lowest == np.tile(np.arange(40), 2)).mean() >= 0.97
     assert (alike >= near_duplicates.MIN_LIKENESS).mean() >= 0.97
 
@@ -73,7 +74,7 @@ def test_changed_copies_are_found(change: Callable[[Image.Image], Image.Image]) 
 def test_different_scenes_are_never_grouped_whether_few_or_many() -> None:
     for count in (0, 1, 2, 40, hashes.FEW + 100):
         kept = thumbnails(*(scene(seed, (120, 90)) for seed in range(count)))
-        lowest, alike = near_duplicates.group(kept.reshape(-1, SIDE, SIDE))
+        lowest, alike, _ = near_duplicates.group(kept.reshape(-1, SIDE, SIDE))
         assert lowest.tolist() == list(range(count))
         assert (alike < near_duplicates.MIN_LIKENESS).all()
 
@@ -96,7 +97,7 @@ def test_pictures_with_little_to_see_are_not_grouped() -> None:
     slope = np.linspace(60, 200, SIDE)  # the same lamp over empty tables
     kept = np.clip(slope + rng.normal(0, 1.5, (60, SIDE, SIDE)), 0, 255).astype(np.uint8)
     kept[:10] = 255
-    lowest, alike = near_duplicates.group(kept)
+    lowest, alike, _ = near_duplicates.group(kept)
     assert lowest.tolist() == list(range(60))
     assert not alike.any()
 
@@ -112,7 +113,7 @@ def test_a_kind_of_look_alikes_is_cut_where_it_holds_together_least() -> None:
     common = np.asarray(scene(0).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)
     kinds = common + rng.normal(0, 9, (80, SIDE, SIDE))
     twins = kinds[::8] + rng.normal(0, 0.5, (10, SIDE, SIDE))
-    lowest, _ = near_duplicates.group(np.clip(np.concatenate([kinds, twins]), 0, 255).astype(np.uint8))
+    lowest, _, _ = near_duplicates.group(np.clip(np.concatenate([kinds, twins]), 0, 255).astype(np.uint8))
     assert np.bincount(lowest).max() <= near_duplicates.MAX_GROUP
     assert (lowest[80:] == lowest[:80:8]).all()
 
@@ -145,3 +146,43 @@ def test_the_hash_hardly_changes_with_size_compression_and_brightness() -> None:
     assert all(np.bitwise_count(first ^ other) <= 4 for other in others)
     mirrored = hashes.hash_of(thumbnails(ImageOps.mirror(picture)), mirrored=True)[0]
     assert np.bitwise_count(first ^ mirrored) <= 2
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(85, 100)), max_size=40),
+    st.sampled_from([0.9, 0.93, 0.96, 0.99]),
+)
+def test_links_give_the_groups_of_every_threshold(
+    pairs: list[tuple[int, int, int]], min_likeness: float
+) -> None:
+    found = np.array(pairs, dtype=np.int64).reshape(-1, 3)
+    rows, alike = found[:, :2], (found[:, 2] / 100).astype(np.float32)
+    links = near_duplicates._links(12, rows, alike)
+    assert (links.to < links.row).all()
+    assert len(set(links.row.tolist())) == len(links.row)
+    group = list(range(12))  # by the definition: whoever is joined by pairs, whatever way round
+    for one, other in rows[alike >= min_likeness].tolist():
+        lowest, highest = sorted((group[one], group[other]))
+        group = [lowest if number == highest else number for number in group]
+    assert links.groups(12, min_likeness).tolist() == group
+
+
+def test_an_audited_table_is_grouped_anew_by_another_threshold() -> None:
+    table = pd.DataFrame(
+        {
+            "sha256": ["a", "b", "b", "c", ""],
+            "group": ["a", "a", "a", "c", ""],
+            "twin": ["", "a", "a", "b", ""],
+            "twin_likeness": np.array([0, 0.97, 0.97, 0.92, 0], dtype=np.float32),
+        }
+    )
+    groups = {
+        value: near_duplicates.regrouped(table, value)["group"].tolist() for value in (0.9, 0.95, 0.96, 0.99)
+    }
+    assert groups == {
+        0.9: ["a", "a", "a", "a", ""],
+        0.95: ["a", "a", "a", "c", ""],
+        0.96: table["group"].tolist(),
+        0.99: ["a", "b", "b", "c", ""],
+    }

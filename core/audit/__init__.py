@@ -11,12 +11,12 @@ from core.audit.alike import Alike, find_alike
 from core.audit.checks import CHECK_NAMES, GROUPS, Check, Health, checks, health, verdict
 from core.audit.class_means import ClassMean, load_class_means, update_class_means
 from core.audit.decided import load_decided
-from core.audit.flagged import TOGETHER, flagged, spare
+from core.audit.flagged import TOGETHER, flagged, pages, spare
 from core.audit.judgement import FILE_CHECKS, flagged_paths, judge
 from core.audit.manifest import manifest
 from core.audit.shortcuts import Shortcut, shortcuts
 from core.audit.table import audit, load_layout, load_table
-from core.audit.thresholds import RANGES, Thresholds, load_thresholds, save_thresholds
+from core.audit.thresholds import RANGES, Thresholds, load_thresholds, save_thresholds, threshold_of
 
 __all__ = [
     "CHECK_NAMES",
@@ -43,9 +43,11 @@ __all__ = [
     "load_table",
     "load_thresholds",
     "manifest",
+    "pages",
     "save_thresholds",
     "shortcuts",
     "spare",
+    "threshold_of",
     "update_class_means",
     "verdict",
 ]

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 import pandas as pd
 
 from core.audit.judgement import FILE_CHECKS, judge
+from core.audit.near_duplicates import MIN_LIKENESS
 from core.audit.shortcuts import shortcuts
 from core.audit.thresholds import Thresholds
 from core.datasets.layouts import SPLIT_NAMES
@@ -52,7 +53,7 @@ class Check:
             named = listed([sentence(f"audit.property.{name}") for name in self.paths])
             return sentence("audit.why.shortcut_found", properties=named)
         shown = {name: f"{value:g}" for name, value in asdict(self.thresholds).items()}
-        return sentence(f"audit.why.{self.name}", **shown)
+        return sentence(f"audit.why.{self.name}", together=f"{MIN_LIKENESS:g}", **shown)
 
     @property
     def group(self) -> str:
@@ -89,6 +90,7 @@ def checks(
     """
     thresholds = thresholds or Thresholds()
     judged, paths = judge(table, thresholds), table["path"]
+    class_names = _left(table, class_names)
     found = []
     for name, severity in SEVERITIES.items():
         if name in FILE_CHECKS:
@@ -167,6 +169,15 @@ def _named(troubles: Sequence[Check], num_more: int) -> Value:
         [sentence("audit.verdict.trouble", title=check.title, n=check.num_flagged) for check in troubles]
     )
     return sentence("list.more", names=shown, n=num_more) if num_more > 0 else shown
+
+
+def _left(table: pd.DataFrame, class_names: Sequence[str]) -> list[str]:
+    """Return the classes but those whose pictures a person has excluded or relabelled, every one."""
+    if "given_label" not in table.columns:
+        return list(class_names)
+    had = set(table.loc[table["found_usable"], "given_label"])
+    has = set(table.loc[table["usable"], "label"])
+    return [name for name in class_names if name in has or name not in had]
 
 
 def _empty_class(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds) -> Iterable[str]:

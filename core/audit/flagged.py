@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.audit.judgement import FILE_CHECKS, dealt_with
+from core.audit.near_duplicates import regrouped
 from core.audit.thresholds import Thresholds
 
 TOGETHER = {
@@ -33,6 +34,7 @@ def flagged(table: pd.DataFrame, name: str, thresholds: Thresholds) -> pd.DataFr
         :data:`COLUMNS`; ``score`` (0…1, the lower the worse); and ``group``, from 1, which files share that belong
         together, 0 where the check is not about groups. The worst first; of groups the largest, then by path.
     """
+    table = regrouped(table, thresholds.near_duplicate)
     flags, scores = FILE_CHECKS[name](table, thresholds)
     chosen = flags & ~dealt_with(table, name)
     rows = table.loc[chosen, list(COLUMNS)].assign(score=np.clip(scores, 0, 1)[chosen], group=0)
@@ -44,6 +46,30 @@ def flagged(table: pd.DataFrame, name: str, thresholds: Thresholds) -> pd.DataFr
     rows = rows.assign(first=first).sort_values(["num", "first", "path"], ascending=[False, True, True])
     rows["group"] = pd.factorize(rows["together"])[0] + 1
     return rows.drop(columns=["together", "num", "first"]).reset_index(drop=True)
+
+
+def pages(rows: pd.DataFrame, per_page: int) -> list[tuple[int, int]]:
+    """Return the first row of each page and the one behind its last, so that a page ends where a group does.
+
+    Args:
+        rows: As :func:`flagged` returns them.
+        per_page: Most rows of a page; a group of more than that is cut.
+
+    Returns:
+        At least one page, which is empty where there are no rows.
+    """
+    group = rows["group"].to_numpy()
+    ends = [*(np.flatnonzero((group[1:] != group[:-1]) | (group[1:] == 0)) + 1).tolist(), len(group)]
+    found, start, before = [], 0, 0
+    for end in ends:
+        if end - start > per_page and before > start:
+            found.append((start, before))
+            start = before
+        while end - start > per_page:
+            found.append((start, start + per_page))
+            start += per_page
+        before = end
+    return [*found, (start, len(group))]
 
 
 def spare(rows: pd.DataFrame) -> list[str]:

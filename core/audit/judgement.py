@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from core import images
-from core.audit.near_duplicates import MIN_LIKENESS
+from core.audit.near_duplicates import regrouped
 from core.audit.thresholds import Thresholds
 from core.datasets.layouts import CLASS_KINDS, METADATA_NAME
 
@@ -53,8 +53,10 @@ def judge(table: pd.DataFrame, thresholds: Thresholds | None = None) -> pd.DataF
         the index of the table. A check that has nothing to measure scores 0 where it flags, else 1.
     """
     columns: dict[str, npt.NDArray[np.generic]] = {}
+    thresholds = thresholds or Thresholds()
+    table = regrouped(table, thresholds.near_duplicate)
     for name, one in FILE_CHECKS.items():
-        flags, scores = one(table, thresholds or Thresholds())
+        flags, scores = one(table, thresholds)
         columns[f"{name}_score"] = np.clip(scores, 0, 1)
         columns[f"is_{name}"] = flags & ~dealt_with(table, name)
     return pd.DataFrame(columns, index=table.index)
@@ -178,10 +180,8 @@ def _exact_duplicate(table: pd.DataFrame, thresholds: Thresholds) -> tuple[Flags
 
 
 def _near_duplicate(table: pd.DataFrame, thresholds: Thresholds) -> tuple[Flags, Scores]:
-    """Score how unlike the most similar picture is; what is grouped has little over 0, since MIN_LIKENESS is near 1."""
-    flags = near_duplicates(table)
-    alike = table["likeness"].where(flags, table["likeness"].clip(upper=MIN_LIKENESS))
-    return _measured(table, flags, 1 - alike)
+    """Score how unlike the most similar picture is; what is grouped has little over 0, since likeness is near 1."""
+    return _measured(table, near_duplicates(table), 1 - table["likeness"])
 
 
 def _label_conflict(table: pd.DataFrame, thresholds: Thresholds) -> tuple[Flags, Scores]:

@@ -62,7 +62,7 @@ class _Measures(PixelMeasures):
 _MEASURES = [field.name for field in fields(_Measures)]
 _DTYPES = {"str": object, "bytes": object, "int": np.int64, "bool": bool, "float": np.float32}
 _IDENTITY = ["path", "size", "mtime_ns", "inode"]
-_GROUPING = ["group", "likeness"]
+_GROUPING = ["group", "likeness", "twin", "twin_likeness"]
 
 
 def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progress) -> pd.DataFrame:
@@ -84,7 +84,9 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
         ``problem`` (``""``, or the kind of UnreadableImage) and ``why``; ``usable`` (a picture of a class,
         without a problem); ``examined_ns`` and ``version``; and, of usable pictures, ``group``, the lowest
         ``sha256`` of its near-duplicates and copies (its own where it has none), and ``likeness``, how alike the
-        picture of other bytes is that is most like it, 0…1 (0 where none is near).
+        picture of other bytes is that is most like it, 0…1 (0 where none is near); ``twin``, the ``sha256`` of the
+        picture by which it hangs together with others at a likeness of ``twin_likeness`` (``""`` and 0 where it does
+        with none before it), of which :func:`core.audit.near_duplicates.regrouped` makes groups anew.
 
     Raises:
         DataError: The dataset's folder is gone.
@@ -171,7 +173,7 @@ class _Found:
         self._known[row] = True
 
     def _done(self) -> pd.DataFrame:
-        return self.table()[self._known].assign(group="", likeness=0.0)
+        return self.table()[self._known].assign(group="", likeness=0.0, twin="", twin_likeness=0.0)
 
     def table(self) -> pd.DataFrame:
         """Return the files with what was measured."""
@@ -189,27 +191,30 @@ class _Found:
 def _grouping(table: pd.DataFrame, stored: pd.DataFrame) -> dict[str, Any]:
     """Return the columns that tell near-duplicates, as they were where the pictures are the same as before."""
     usable = table["usable"].to_numpy()
-    group = np.full(len(table), "", dtype=object)
-    likeness = np.zeros(len(table), dtype=np.float32)
+    columns = {name: np.full(len(table), "", dtype=object) for name in ("group", "twin")}
+    columns |= {name: np.zeros(len(table), dtype=np.float32) for name in ("likeness", "twin_likeness")}
     before = stored[stored["usable"] & (stored["group"] != "")]
     pictures = table[usable].drop_duplicates("sha256").sort_values("sha256")
     if set(before["sha256"]) != set(pictures["sha256"]):
         before = pictures.assign(**_regrouped(pictures["sha256"].to_numpy(), pictures["thumbnail"].tolist()))
     known = before.drop_duplicates("sha256").set_index("sha256")[_GROUPING]
     rows = known.index.get_indexer(pd.Index(table["sha256"][usable]))
-    group[usable] = known["group"].to_numpy()[rows]
-    likeness[usable] = known["likeness"].to_numpy()[rows]
-    return {"group": pd.array(group, dtype=str), "likeness": likeness}
+    for name, column in columns.items():
+        column[usable] = known[name].to_numpy()[rows]
+    texts = {name: pd.array(columns[name], dtype=str) for name in ("group", "twin")}
+    return {name: texts.get(name, columns[name]) for name in _GROUPING}
 
 
 def _regrouped(sha256: npt.NDArray[np.object_], thumbnails: Sequence[bytes]) -> dict[str, Any]:
     """Group pictures, each with other bytes than the rest; a group is called by its lowest checksum."""
     group, likeness = sha256.copy(), np.zeros(len(sha256), dtype=np.float32)
+    twin, twin_likeness = np.full(len(sha256), "", dtype=object), likeness.copy()
     shown = np.flatnonzero([len(thumbnail) > 0 for thumbnail in thumbnails])
     pixels = np.frombuffer(b"".join(thumbnails), dtype=np.uint8)
-    lowest, likeness[shown] = near_duplicates.group(pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    lowest, likeness[shown], links = near_duplicates.group(pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     group[shown] = sha256[shown][lowest]
-    return {"group": group, "likeness": likeness}
+    twin[shown[links.row]], twin_likeness[shown[links.row]] = sha256[shown][links.to], links.likeness
+    return dict(zip(_GROUPING, (group, likeness, twin, twin_likeness), strict=True))
 
 
 def _examine(path: Path) -> _Measures:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.audit.near_duplicates import MIN_LIKENESS, MIN_LINK
 from core.errors import DataError, WorkspaceError
 from core.workspace import Workspace, read_json, write_json
 
@@ -20,6 +21,9 @@ class Thresholds:
             take, so anything below is mostly made up.
         too_large: Megapixels; larger is flagged. Reading such pictures takes longer than all the rest.
         odd_aspect: Longer side divided by the shorter; more is flagged, since a network sees a square.
+        near_duplicate: Likeness, :data:`~core.audit.near_duplicates.MIN_LINK`…1; two pictures that are at least as
+            alike are near-duplicates. It moves what is shown only: the split keeps together by the usual one, since
+            no picture may change sides because somebody looks for twins.
         blank: Contrast, 0…1; below, there is nothing on the picture.
         dark: Brightness of the lightest parts, 0…1; below, next to nothing can be seen.
         bright: Brightness of the darkest parts, 0…1; above, the picture is washed out.
@@ -36,6 +40,7 @@ class Thresholds:
     too_small: float = 32
     too_large: float = 50
     odd_aspect: float = 4
+    near_duplicate: float = MIN_LIKENESS
     blank: float = 0.04
     dark: float = 0.2
     bright: float = 0.9
@@ -51,12 +56,18 @@ class Thresholds:
                 raise DataError(
                     f'Received the threshold {value} for "{field.name}". Expected a number of at least 0. Change it.'
                 )
+        if self.near_duplicate < MIN_LINK:
+            raise DataError(
+                f'Received the threshold {self.near_duplicate} for "near_duplicate". Expected at least {MIN_LINK}: '
+                "of pictures that are less alike nothing is kept. Change it."
+            )
 
 
 RANGES = {
     "too_small": (0, 512, 1),
     "too_large": (1, 100, 1),
     "odd_aspect": (1, 10, 0.1),
+    "near_duplicate": (MIN_LINK, 0.99, 0.01),
     "blank": (0, 0.5, 0.01),
     "dark": (0, 1, 0.01),
     "bright": (0, 1, 0.01),
@@ -66,6 +77,14 @@ RANGES = {
     "imbalance": (1, 50, 1),
 }
 """Of each threshold the least and the most that make sense, and a step; the check of the same name uses it."""
+
+_SHARED = {"near_leak": "near_duplicate", "near_label_conflict": "near_duplicate"}
+
+
+def threshold_of(check: str) -> str | None:
+    """Return the threshold that moves what a check finds, or None where it has none."""
+    name = _SHARED.get(check, check)
+    return name if name in RANGES else None
 
 
 def load_thresholds(workspace: Workspace, dataset_id: str) -> Thresholds:

@@ -65,6 +65,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--split", metavar="A,B,C", type=_fractions, help="train, val, test; default: 0.7,0.15,0.15"
     )
     command.add_argument(
+        "--new-split",
+        action="store_true",
+        help="split anew where the folder brings train, val and test; default: its split is kept",
+    )
+    command.add_argument(
         "--image-size", type=int, metavar="N", help="pixels a side; default: the backbone's own"
     )
     command.add_argument("--head-epochs", type=int, metavar="N", help="most passes of stage 1")

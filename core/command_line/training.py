@@ -32,6 +32,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
         "head_epochs": arguments.head_epochs,
         "fine_tune_epochs": arguments.fine_tune_epochs,
         "seed": arguments.seed,
+        "keep_given": False if arguments.new_split else None,
     }
     recipe = replace(
         recipes.preset(preset, dataset.sample),

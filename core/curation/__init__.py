@@ -7,7 +7,7 @@ bytes that the file had; when the file changes it is suspended, and :func:`stand
 
 from __future__ import annotations
 
-from core.curation.copies import WAYS, copy_target, plan_copy, write_copy
+from core.curation.copies import WAYS, copy_target, plan_copy, suggest_target, write_copy
 from core.curation.csv_file import from_csv, to_csv
 from core.curation.decisions import BEARING, KINDS, Decision, fingerprint, require_class
 from core.curation.journal import (
@@ -21,7 +21,9 @@ from core.curation.journal import (
     version,
     without,
 )
-from core.curation.overlay import STATES, apply, as_found, decide_on, holding, made, standing
+from core.curation.leftovers import clear as clear_leftovers
+from core.curation.leftovers import records_dir
+from core.curation.overlay import STATES, apply, as_found, decide_on, holding, made, of_class, standing
 
 __all__ = [
     "BEARING",
@@ -33,6 +35,7 @@ __all__ = [
     "Decision",
     "apply",
     "as_found",
+    "clear_leftovers",
     "copy_target",
     "decide",
     "decide_about",
@@ -42,10 +45,13 @@ __all__ = [
     "holding",
     "load",
     "made",
+    "of_class",
     "plan_copy",
+    "records_dir",
     "redo",
     "require_class",
     "standing",
+    "suggest_target",
     "to_csv",
     "undo",
     "version",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
-import shutil
-import uuid
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
+from core.curation import leftovers
 from core.datasets.added import Pictures, added_rows, is_added
 from core.datasets.layouts import METADATA_NAME
 from core.datasets.roots import confine
@@ -22,6 +22,13 @@ from core.progress import Progress, no_progress
 
 WAYS = ("copy", "link")
 """``copy`` the bytes; or ``link`` to the same bytes on the disk, which takes no room."""
+
+
+def suggest_target(root: Path) -> Path:
+    """Return a path beside a dataset's folder where there is nothing yet."""
+    wanted = root.with_name(f"{root.name}-clean")
+    numbered = (wanted.with_name(f"{wanted.name}-{number}") for number in itertools.count(2))
+    return next(path for path in itertools.chain([wanted], numbered) if not os.path.lexists(path))
 
 
 def copy_target(path: Path | str, roots: Sequence[Path], root: Path, home: Path) -> Path:
@@ -39,7 +46,7 @@ def copy_target(path: Path | str, roots: Sequence[Path], root: Path, home: Path)
     if not str(path).strip() or not Path(str(path).strip()).expanduser().is_absolute():
         raise DataError(
             f'Received the path "{path}" for the copy. Expected the whole path of a new folder, such as '
-            f'"{root.parent / (root.name + "-clean")}". Enter it.'
+            f'"{suggest_target(root)}". Enter it.'
         )
     target = confine(str(path).strip(), roots)
     for own, what in ((root, "the pictures themselves"), (home, "Graft's own files")):
@@ -100,7 +107,12 @@ def _free(target: str, taken: set[str]) -> str:
 
 
 def write_copy(
-    table: pd.DataFrame, pictures: Pictures, target: Path, way: str = "copy", progress: Progress = no_progress
+    table: pd.DataFrame,
+    pictures: Pictures,
+    target: Path,
+    way: str = "copy",
+    progress: Progress = no_progress,
+    records: Path | None = None,
 ) -> int:
     """Write a cleaned copy of a dataset, whole or not at all; the dataset itself is only read.
 
@@ -113,6 +125,8 @@ def write_copy(
         target: The new folder.
         way: One of :data:`WAYS`.
         progress: Counts pictures; what it raises ends the copy, and nothing is left of it.
+        records: Where the copy is written down while it is unfinished, so that :func:`core.curation.clear_leftovers`
+            finds what is left of it if this process is killed.
 
     Returns:
         How many pictures were written.
@@ -126,21 +140,18 @@ def write_copy(
         raise DataError(
             "No picture is left to copy. Expected at least one that is used. Take decisions back."
         )
-    # Beside the target, so that it takes its name at once; hidden, so that nobody takes a part for the whole.
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    part = leftovers.part_path(target)  # beside the target, so that it takes its name at once
     try:
-        part.mkdir()
-        for number, row in enumerate(plan.to_dict("records")):
-            progress(number, len(plan))
-            _write_one(pictures / row["path"], part / row["target"], row, way)
-        _metadata(plan, pictures.root).to_csv(part / METADATA_NAME, index=False)
-        progress(len(plan), len(plan))
-        _require_new(target)
-        os.rename(part, target)
+        with leftovers.making(part, records):
+            for number, row in enumerate(plan.to_dict("records")):
+                progress(number, len(plan))
+                _write_one(pictures / row["path"], part / row["target"], row, way)
+            _metadata(plan, pictures.root).to_csv(part / METADATA_NAME, index=False)
+            progress(len(plan), len(plan))
+            _require_new(target)
+            os.rename(part, target)
     except OSError as error:
         raise DataError(f'The copy could not be written to "{target}": {_reason(error)}') from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return len(plan)
 
 

@@ -86,6 +86,12 @@ def apply(table: pd.DataFrame, decisions: Sequence[Decision], class_names: Colle
     )
 
 
+def of_class(table: pd.DataFrame, label: str) -> list[str]:
+    """Return the paths of the pictures of a class that are used; ``table``: as :func:`apply` returns it."""
+    paths: list[str] = table.loc[table["usable"] & (table["label"] == label), "path"].tolist()
+    return paths
+
+
 def made(table: pd.DataFrame) -> list[Decision]:
     """Return the decisions to exclude and relabel that a table was made by; ``table``: as :func:`apply` returns it.
 

@@ -58,13 +58,17 @@ def do_clean_copy(context: Context, job: Job) -> dict[str, Any]:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
     context.stage("copy")
     target = Path(job.args["target"])
-    num_written = curation.write_copy(table, dataset.pictures, target, job.args["way"], context.progress)
+    records = curation.records_dir(context.workspace)
+    num_written = curation.write_copy(
+        table, dataset.pictures, target, job.args["way"], context.progress, records
+    )
     return {"target": str(target), "num_images": num_written}
 
 
 def audit_dataset(context: Context, dataset: Dataset) -> dict[str, Any]:
     """Bring the table of a dataset's files up to date."""
     context.stage("audit")
+    curation.clear_leftovers(curation.records_dir(context.workspace))
     table = audit.audit(context.workspace, dataset, context.progress)
     metadata.update(context.workspace, dataset, table["path"].tolist())
     return {"dataset_id": dataset.id, "num_files": len(table), "num_images": int(table["usable"].sum())}

@@ -13,7 +13,7 @@ import streamlit as st
 from core import audit, curation
 from core.audit import Check
 from core.curation import Curation
-from pages.components import data_flagged, data_photos, shell
+from pages.components import data_class_checks, data_flagged, data_photos, shell
 from pages.components import dataset as dataset_view
 from pages.components.data_facts import Facts, file_name, thumbnails
 from pages.components.gallery import pager
@@ -65,29 +65,31 @@ def show(facts: Facts) -> None:
         said = t(f"data.severity.{check.severity if check.num_flagged else 'clear'}")
         st.markdown(f":{color}-badge[{icon} {said}]", width="content")
     st.markdown(told(check.why))
-    if name in audit.RANGES:
-        _threshold(facts, check)
+    moved = audit.threshold_of(name)
+    if moved is not None:
+        _threshold(facts, check, moved)
     _found(facts, check)
 
 
-def _threshold(facts: Facts, check: Check) -> None:
+def _threshold(facts: Facts, check: Check, name: str) -> None:
     """Draw where the check begins to find something; moving it is kept for this dataset, and seen at once."""
-    low, high, step = audit.RANGES[check.name]
-    now, usual = getattr(facts.thresholds, check.name), getattr(audit.Thresholds(), check.name)
+    low, high, step = audit.RANGES[name]
+    now, usual = getattr(facts.thresholds, name), getattr(audit.Thresholds(), name)
     whole = all(float(value).is_integer() for value in (step, now, usual))
     number = int if whole else float
-    key = f"data_threshold_{facts.dataset.id}_{check.name}"
+    key = f"data_threshold_{facts.dataset.id}_{name}"
     st.session_state[key] = number(min(max(now, low), high))  # another browser may have moved it
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.slider(
-            t(f"data.threshold.{check.name}"),
+            t(f"data.threshold.{name}"),
             min_value=number(low),
             max_value=number(high),
             step=number(step),
             key=key,
             on_change=_keep_threshold,
-            args=(facts, check.name, key),
+            args=(facts, name, key),
             width=SLIDER_WIDTH,
+            help=t("data.threshold.split_help", together=f"{usual:g}") if name == "near_duplicate" else None,
         )
         st.metric(t("data.threshold.flagged"), f"{check.num_flagged:,}", width="content")
         st.button(
@@ -96,7 +98,7 @@ def _threshold(facts: Facts, check: Check) -> None:
             icon=":material/restart_alt:",
             disabled=now == usual,
             on_click=_set_threshold,
-            args=(facts, check.name, usual),
+            args=(facts, name, usual),
         )
 
 
@@ -117,10 +119,7 @@ def _found(facts: Facts, check: Check) -> None:
     elif not check.num_flagged:
         st.success(t("data.checks.clear"), icon=":material/check_circle:")
     elif check.of == "classes":
-        names = pd.DataFrame({"class": check.paths})
-        config = {"class": st.column_config.TextColumn(t("data.checks.class"))}
-        alt = t("data.checks.alt", title=t(f"audit.title.{check.name}"))
-        st.dataframe(names, key="data_check_classes", hide_index=True, column_config=config, alt=alt)
+        data_class_checks.show(facts, check)
     else:
         _files(facts, check)
 
@@ -150,10 +149,11 @@ def _shortcuts(facts: Facts) -> None:
 
 def _files(facts: Facts, check: Check) -> None:
     rows = data_flagged.flagged_files(facts, check.name)
-    num_pages = max(1, -(-len(rows) // PER_PAGE))
+    rows = rows.assign(num=rows.groupby("group")["path"].transform("size"))
+    pages = audit.pages(rows, PER_PAGE)
     with st.container():  # also where there is one page only, see history()
-        page = pager(num_pages, key=f"data_check_page_{facts.dataset.id}_{check.name}")
-    shown = rows.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
+        page = pager(len(pages), key=f"data_check_page_{facts.dataset.id}_{check.name}_{len(pages)}")
+    shown = rows.iloc[slice(*pages[page - 1])]
     opened = picker(
         _cards(facts, check, shown),
         key=f"data_picker_{facts.dataset.id}",
@@ -166,7 +166,7 @@ def _files(facts: Facts, check: Check) -> None:
     st.caption(t("picker.hint"))
     if opened is not None:
         row = shown[shown["path"] == opened].iloc[0]
-        st.dialog(code(file_name(opened)), width="medium")(_enlarge)(facts, row)
+        st.dialog(code(file_name(opened)), width="medium", on_dismiss="rerun")(_enlarge)(facts, row)
 
 
 def _enlarge(facts: Facts, row: pd.Series) -> None:
@@ -189,9 +189,9 @@ def decide(facts: Facts, check_name: str, act: Act) -> None:
 
 def _cards(facts: Facts, check: Check, shown: pd.DataFrame) -> list[Card]:
     small = thumbnails(facts.dataset, shown)
-    sizes = shown.groupby("group")["path"].transform("size")
-    rows = shown.assign(num=sizes).to_dict("records")
-    return [_card(check, row, thumbnail) for row, thumbnail in zip(rows, small, strict=True)]
+    return [
+        _card(check, row, thumbnail) for row, thumbnail in zip(shown.to_dict("records"), small, strict=True)
+    ]
 
 
 def _card(check: Check, row: Mapping[Hashable, Any], thumbnail: bytes) -> Card:

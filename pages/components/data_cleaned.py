@@ -21,7 +21,7 @@ def show(dataset: Dataset) -> None:
     if job is not None:
         job_view.watch(job.id, _draw)
     if job is None or not job.active:
-        _form(dataset)
+        _form(dataset, "" if job is None or job.state == "done" else job.args["target"])
 
 
 def _draw(job: Job) -> None:
@@ -33,13 +33,15 @@ def _draw(job: Job) -> None:
         st.success(said, icon=":material/check_circle:")
     else:
         job_view.outcome(job)
+        st.caption(t("cleaned.left" if job.state == "interrupted" else "cleaned.nothing"))
 
 
-def _form(dataset: Dataset) -> None:
+def _form(dataset: Dataset, target: str) -> None:
+    """Draw where to and how; ``target``: where a copy was to go that did not come about, if any."""
     with st.form("data_cleaned_form", border=False):
         path = st.text_input(
             t("cleaned.path"),
-            value=str(dataset.root.parent / f"{dataset.root.name}-clean"),
+            value=target or str(curation.suggest_target(dataset.root)),
             key=f"data_cleaned_path_{dataset.id}",
         )
         way = st.radio(

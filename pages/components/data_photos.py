@@ -10,7 +10,7 @@ import streamlit as st
 
 from core import datasets, images
 from core.errors import UnreadableImage
-from pages.components import data_metadata, photos
+from pages.components import data_metadata, photo_decisions, photos, shell
 from pages.components import dataset as dataset_view
 from pages.components.data_facts import Facts, SplitFacts, class_pictures, file_name, thumbnails
 from pages.components.gallery import Item, gallery, pager
@@ -55,7 +55,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
     opened = gallery(items, key="data_gallery", label=t("data.photos.group"))
     if opened is not None:
         picture = shown[shown["path"] == opened].iloc[0]
-        st.dialog(code(file_name(opened)), width="medium")(enlarge)(facts, picture)
+        st.dialog(code(file_name(opened)), width="medium", on_dismiss="rerun")(enlarge)(facts, picture)
 
 
 def _items(facts: Facts, shown: pd.DataFrame, with_class: bool) -> list[Item]:
@@ -106,4 +106,8 @@ def enlarge(facts: Facts, picture: pd.Series) -> None:
         )
         st.markdown(facts_line, width="content")
     data_metadata.values(facts, picture["path"])
+    with shell.errors():
+        row = {str(name): value for name, value in picture.items()}
+        key = f"decide_{facts.dataset.id}_{picture['path']}"
+        photo_decisions.offer(facts.dataset, row, facts.class_names, key, t("decide.text_here"))
     st.code(str(path), language=None, wrap_lines=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -26,7 +26,7 @@ def tell_if_outdated(run: Run) -> None:
 
 
 def decide(run: Run, row: Mapping[str, Any]) -> None:
-    """Offer to exclude, relabel, tag or annotate a photo; the file itself is never changed.
+    """Offer to decide about a photo that a run was asked about, if its dataset is still there.
 
     Args:
         run: The run whose answer is looked at.
@@ -35,6 +35,21 @@ def decide(run: Run, row: Mapping[str, Any]) -> None:
     dataset = _dataset(run)
     if dataset is None:
         return
+    layout = audit.load_layout(shell.workspace(), dataset.id)
+    names = run.class_names if layout is None else layout.class_names
+    offer(dataset, row, names, f"decide_{row['row']}", t("decide.text"))
+
+
+def offer(dataset: Dataset, row: Mapping[str, Any], class_names: Sequence[str], key: str, text: str) -> None:
+    """Offer to exclude, relabel, tag or annotate a photo; the file itself is never changed.
+
+    Args:
+        dataset: Which it is of.
+        row: Its ``path`` and ``sha256``.
+        class_names: What it can be relabelled to.
+        key: Of the widgets.
+        text: What a decision means here.
+    """
     decided = [
         decision
         for decision in curation.load(shell.workspace(), dataset.id).decisions
@@ -43,14 +58,18 @@ def decide(run: Run, row: Mapping[str, Any]) -> None:
     for decision in decided:
         st.badge(_said(decision), icon=":material/edit_note:", color="gray")
     with st.popover(t("decide.title"), icon=":material/edit:"):
-        _form(dataset, run, row, decided)
+        _form(dataset, row, class_names, key, text, decided)
 
 
-def _form(dataset: Dataset, run: Run, row: Mapping[str, Any], decided: list[Decision]) -> None:
-    layout = audit.load_layout(shell.workspace(), dataset.id)
-    names = list(run.class_names if layout is None else layout.class_names)
-    key = f"decide_{row['row']}"
-    st.caption(t("decide.text"))
+def _form(
+    dataset: Dataset,
+    row: Mapping[str, Any],
+    class_names: Sequence[str],
+    key: str,
+    text: str,
+    decided: list[Decision],
+) -> None:
+    st.caption(text)
     st.button(
         t("decide.exclude"),
         icon=":material/visibility_off:",
@@ -58,7 +77,7 @@ def _form(dataset: Dataset, run: Run, row: Mapping[str, Any], decided: list[Deci
         on_click=_decide,
         args=(dataset.id, row, "exclude", ""),
     )
-    label = st.selectbox(t("decide.relabel"), names, index=None, key=f"{key}_label")
+    label = st.selectbox(t("decide.relabel"), list(class_names), index=None, key=f"{key}_label")
     tag = st.text_input(t("decide.tag"), key=f"{key}_tag", max_chars=80)
     note = st.text_input(t("decide.note"), key=f"{key}_note", max_chars=1000)
     chosen = {"relabel": label or "", "tag": tag.strip(), "note": note.strip()}

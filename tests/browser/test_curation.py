@@ -143,6 +143,19 @@ def test_a_picture_is_enlarged_by_enter_and_the_focus_comes_back(page: Page) -> 
     expect(cards(page).nth(2)).to_be_focused()
 
 
+def test_a_photo_that_is_open_takes_a_tag(server: tuple[str, Workspace], birds: Dataset, page: Page) -> None:
+    cards(page).first.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Decide about it").click()
+    page.get_by_role("textbox", name="Tag").fill(HOSTILE)
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(dialog.get_by_text(f"tag {HOSTILE}")).to_be_visible()
+    accessible(page)
+    assert [(one.kind, one.value) for one in decided(server, birds)] == [("tag", HOSTILE)]
+
+
 def test_a_threshold_moves_counts_and_is_there_for_the_next_visitor(
     server: tuple[str, Workspace], birds: Dataset, open_page: Callable[..., Page]
 ) -> None:
