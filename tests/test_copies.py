@@ -228,7 +228,7 @@ def test_the_part_of_a_killed_copy_is_cleared_away_and_nothing_else(
     curation.clear_leftovers(records)
     assert left not in os.listdir(tmp_path)
     written = curation.write_copy(
-        decided(workspace, birds), birds, tmp_path / "clean", "copy", clear, records
+        decided(workspace, birds), of(birds), tmp_path / "clean", "copy", clear, records
     )
     assert written == 6
     assert all(len(names) == 1 for names in seen)
