@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
@@ -349,6 +350,8 @@ def _handler(kind: str) -> Callable[[Context, queue.Job], dict[str, Any]]:
 
 def _plain_words(error: Exception) -> str:
     name, text = type(error).__name__, str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk of the workspace is full. Free some space, then start it again: what is finished is kept."
     if any(sign in name or sign in text for sign in _OUT_OF_MEMORY):
         return (
             "The memory of the device was not enough. Choose a smaller batch size, a smaller image size or a "

@@ -73,17 +73,17 @@ def fine_tune(
     Returns:
         The model, and what ``runs.Run.stage_2`` holds.
     """
-    context.stage(STAGE)
     course = _Course(listener(context, material.notes, epoch_seconds))
 
     try:
+        context.stage(STAGE)
         tuned = _tune(context, job, run, recipe, backbone, material, start, deadline, course)
     except Cancelled as stop:
         stopped = "time" if isinstance(stop, training.TimeIsUp) else "cancelled"
         if probe is None:
             raise
         note_stop(context, material, stopped)
-        material.notes.append(sentence("note.tuning_stopped"))
+        _decide(context, material, sentence("note.tuning_stopped"))
         return probe, {"epochs": 0, "planned": recipe.fine_tune_epochs, "stopped": stopped}
     note_stop(context, material, tuned.stopped)
     told: dict[str, Any] = {
@@ -99,7 +99,7 @@ def fine_tune(
         comparison = _compare(tuned, probe.logits["val"], material.y_true[material.rows("val")])
         told |= comparison
         kept = comparison["loss"] <= comparison["head_loss"]
-        material.notes.append(_decision(kept, tuned.epoch, comparison))
+        _decide(context, material, _decision(kept, tuned.epoch, comparison))
     if probe is not None and not kept:
         return probe, told
     return Model(tuned.head, tuned.weights, {"val": tuned.val_logits}), told
@@ -165,6 +165,11 @@ def with_predictions(
         for split in missing
     }
     return replace(model, logits={**model.logits, **said})
+
+
+def _decide(context: Context, material: Material, decision: Sentence) -> None:
+    material.notes.append(decision)
+    context.log(str(decision))
 
 
 def _compare(tuned: FineTuned, head_logits: np.ndarray, y_true: np.ndarray) -> dict[str, Any]:

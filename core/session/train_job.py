@@ -84,17 +84,20 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
             )
         clock.seconds["fine_tune"] += told.get("earlier_s", 0.0)
         run = replace(run, stage_2=told)
-        context.log(str(material.notes[-1]))
-        backbone = networks.warm_backbone(context, recipe, job)  # another one, where stage 2 was left behind
+        if model.weights is not None or recipe.weights:  # else nothing goes through the network any more
+            backbone = networks.warm_backbone(
+                context, recipe, job
+            )  # another one, where stage 2 was left behind
     assert model is not None  # a recipe without any stage is refused, and stage 2 alone is always kept
 
     with clock.measure("controls"):
         run = replace(run, controls=_controls(context, run, recipe, backbone, material))
     with clock.measure("evaluate"):
-        context.stage("evaluate")
-        context.finish_anyway()
         # Most images are those it has learnt from, and nobody who has asked to stop wants to wait for them.
-        wanted = ("val", "test") if run.stopped == "cancelled" else runs.SPLITS
+        hurries = run.stopped == "cancelled" or context.is_stop_asked()
+        wanted = ("val", "test") if hurries else runs.SPLITS
+        context.finish_anyway()
+        context.stage("evaluate")
         model = with_predictions(context, recipe, backbone, material, model, wanted)
         if "train" not in model.logits:
             material.notes.append(sentence("note.train_not_judged"))
@@ -124,8 +127,8 @@ def _controls(
     """Measure the controls, unless there is nothing to control or the user has asked to stop."""
     if recipe.weights == recipes.RANDOM_WEIGHTS:
         return {}
-    context.stage("controls")
     try:
+        context.stage("controls")
         if run.stopped:  # the user's wish, or the time
             raise Cancelled
         return control(context, recipe, backbone, material)

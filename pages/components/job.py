@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from core import queue
+from core.errors import Cancelled
 from core.queue import Job
 from pages.components import shell
 from pages.components.text import plain, t
@@ -114,7 +115,9 @@ def outcome(
         return
     message = job.error.get("message", "")
     if job.state == "cancelled":
-        st.info(t("job.cancelled"), icon=":material/stop_circle:")
+        # By the user, or by the time that the recipe gives: then it says so.
+        by_user = message in ("", str(Cancelled()))
+        st.info(t("job.cancelled") if by_user else plain(message), icon=":material/stop_circle:")
     elif job.state == "interrupted":
         st.warning(plain(message), title=t("job.interrupted"), icon=":material/power_off:")
     else:
