@@ -56,7 +56,7 @@ def offer(dataset: Dataset, row: Mapping[str, Any], class_names: Sequence[str], 
         if decision.path == row["path"]
     ]
     for decision in decided:
-        st.badge(_said(decision), icon=":material/edit_note:", color="gray")
+        st.markdown(f":material/edit_note: {_said(decision)}")  # a badge shows backslashes before brackets
     with st.popover(t("decide.title"), icon=":material/edit:"):
         _form(dataset, row, class_names, key, text, decided)
 

@@ -151,7 +151,7 @@ def test_a_photo_that_is_open_takes_a_tag(server: tuple[str, Workspace], birds: 
     page.get_by_role("textbox", name="Tag").fill(HOSTILE)
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(dialog.get_by_text(f"tag {HOSTILE}")).to_be_visible()
+    expect(dialog.get_by_text(HOSTILE, exact=True)).to_be_visible()
     accessible(page)
     assert [(one.kind, one.value) for one in decided(server, birds)] == [("tag", HOSTILE)]
 
