@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from core import audit
+from core.audit.checks import _shortcut
 from core.audit.shortcuts import MAX_P, PROPERTIES
+from core.audit.thresholds import Thresholds
 
 
 def make_table(
@@ -35,7 +37,7 @@ def make_table(
 
 
 def found(table: pd.DataFrame) -> set[str]:
-    return {shortcut.name for shortcut in audit.shortcuts(table) if shortcut.found}
+    return {shortcut.name for shortcut in audit.shortcuts(table) if shortcut.found()}
 
 
 PLANTED = {
@@ -61,6 +63,17 @@ def test_the_property_that_tells_the_class_is_named(name: str) -> None:
     best = next(shortcut for shortcut in audit.shortcuts(table) if shortcut.name == name)
     assert best.accuracy > 0.85
     assert best.p_value < 1e-6
+
+
+def test_the_threshold_says_how_much_is_too_much_but_chance_is_never_found() -> None:
+    table = make_table(300)
+    second = (table["label"] == "class 1").to_numpy()
+    some = second & (np.arange(300) % 3 > 0)
+    table = table.assign(format=np.where(some, "PNG", "JPEG"))
+    (gain,) = (shortcut.gain for shortcut in audit.shortcuts(table) if shortcut.name == "format")
+    for threshold, named in ((gain - 0.01, ["format"]), (gain + 0.01, [])):
+        assert _shortcut(table, (), Thresholds(shortcut=threshold)) == named
+    assert _shortcut(make_table(300), (), Thresholds(shortcut=0.01)) == []
 
 
 def test_nothing_is_named_where_there_is_nothing_to_name() -> None:

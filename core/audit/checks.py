@@ -228,7 +228,7 @@ def _folded(name: str) -> str:
 
 
 def _shortcut(table: pd.DataFrame, class_names: Sequence[str], thresholds: Thresholds) -> Iterable[str]:
-    return [shortcut.name for shortcut in shortcuts(table) if shortcut.found]
+    return [shortcut.name for shortcut in shortcuts(table) if shortcut.found(thresholds.shortcut)]
 
 
 _CLASS_CHECKS: dict[str, _Measure] = {

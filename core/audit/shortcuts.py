@@ -48,10 +48,9 @@ class Shortcut:
         """Share of the mistakes of naming the commonest class that are avoided; 0 or less for none."""
         return (self.accuracy - self.majority) / (1 - self.majority) if self.majority < 1 else 0.0
 
-    @property
-    def found(self) -> bool:
-        """Whether it is large enough to matter and too large for chance."""
-        return self.gain >= MIN_GAIN and self.p_value <= MAX_P
+    def found(self, min_gain: float = MIN_GAIN) -> bool:
+        """Return whether the gain is large enough to matter, and too large for chance."""
+        return self.gain >= min_gain and self.p_value <= MAX_P
 
 
 def shortcuts(table: pd.DataFrame) -> list[Shortcut]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.audit.near_duplicates import MIN_LIKENESS, MIN_LINK
+from core.audit.shortcuts import MIN_GAIN
 from core.errors import DataError, WorkspaceError
 from core.workspace import Workspace, read_json, write_json
 
@@ -32,6 +33,8 @@ class Thresholds:
         tiny_class: Pictures of a class; with fewer it cannot be learnt from, tuned on and judged at the same time.
         imbalance: How many times as many pictures the largest class has; more is flagged. Beyond 10 the smaller one
             hardly counts in accuracy, and common losses learn it last.
+        shortcut: Share of what naming the commonest class gets wrong that a property alone gets right, 0…1; from here
+            on it is found, unless chance explains it.
 
     Raises:
         DataError: A threshold is not a number, or negative.
@@ -48,6 +51,7 @@ class Thresholds:
     greyscale: float = 0.03
     tiny_class: int = 3
     imbalance: float = 10
+    shortcut: float = MIN_GAIN
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -75,6 +79,7 @@ RANGES = {
     "greyscale": (0, 0.5, 0.01),
     "tiny_class": (1, 100, 1),
     "imbalance": (1, 50, 1),
+    "shortcut": (0.01, 1, 0.01),
 }
 """Of each threshold the least and the most that make sense, and a step; the check of the same name uses it."""
 

@@ -34,14 +34,15 @@ def spare_files(facts: Facts, name: str) -> list[str]:
 
 def shortcut_table(facts: Facts) -> pd.DataFrame:
     """Return how well each property alone tells the class: ``name``, ``accuracy``, ``majority`` (0…1), ``found``."""
-    return _shortcut_table(*key(facts), facts.dataset)
+    found = _shortcuts(*key(facts), facts.dataset)
+    columns = ("name", "accuracy", "majority")
+    table = pd.DataFrame({name: [getattr(shortcut, name) for shortcut in found] for name in columns})
+    return table.assign(found=[shortcut.found(facts.thresholds.shortcut) for shortcut in found])
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _shortcut_table(home: Path, dataset_id: str, version: str, _dataset: Dataset) -> pd.DataFrame:
-    found = audit.shortcuts(table_of(_dataset))
-    columns = ("name", "accuracy", "majority", "found")
-    return pd.DataFrame({name: [getattr(shortcut, name) for shortcut in found] for name in columns})
+def _shortcuts(home: Path, dataset_id: str, version: str, _dataset: Dataset) -> list[audit.Shortcut]:
+    return audit.shortcuts(table_of(_dataset))
 
 
 def standing_decisions(facts: Facts) -> pd.DataFrame:
