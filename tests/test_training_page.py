@@ -550,13 +550,33 @@ def test_a_run_that_was_stopped_is_marked(
     assert list(visit("runs").dataframe[0].value["state"]) == [state]
 
 
-def test_what_a_run_has_forgotten_is_said(workspace: Workspace, birds: Dataset) -> None:
-    forgetting = {"run_id": "20261122-194512-3fa9", "num_images": 40, "before": 0.95, "after": 0.9}
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (
+            {"num_images": 0},
+            "Nothing could be compared: of the test pictures of the run `20261122-194512-3fa9`",
+        ),
+        ({"num_images": 40}, "right before, 90.0\u00a0% now."),  # of an older Graft
+        (
+            {"num_images": 40, "difference": {"value": -0.05, "low": -0.15, "high": 0.06}},
+            "points (95\u00a0% interval): these pictures do not tell whether it has become better or worse.",
+        ),
+        (
+            {"num_images": 40, "difference": {"value": -0.05, "low": -0.09, "high": -0.01}},
+            "90.0\u00a0% now. The difference is −5.0 (−9.0 to −1.0) points (95\u00a0% interval).",
+        ),
+    ],
+)
+def test_how_a_run_does_on_the_test_pictures_of_its_parent_is_said(
+    workspace: Workspace, birds: Dataset, told: dict[str, Any], expected: str
+) -> None:
+    forgetting = {"run_id": "20261122-194512-3fa9", "before": 0.95, "after": 0.9} | told
     run = replace(finished_run(workspace, birds), forgetting=forgetting)
     runs.save(workspace, run)
     said = words(visit("training", run=run.id))
-    assert "On 40 test pictures of the run `20261122-194512-3fa9`" in said
-    assert "95.0\u00a0% right before, 90.0\u00a0% now." in said
+    assert "**On the old test pictures.**" in said
+    assert expected in said
 
 
 def test_a_run_of_an_older_graft_is_still_shown(workspace: Workspace, birds: Dataset) -> None:
