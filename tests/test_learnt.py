@@ -7,16 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from core import audit, queue, recipes, runs
+from core import audit, evaluation, queue, recipes, runs, training
 from core.datasets import Dataset
 from core.errors import JobError
 from core.recipes import Recipe
 from core.runs import Run
 from core.session.cross_validate_job import do_cross_validate
 from core.session.executor import Context, Warm
+from core.session.forgetting import measure_forgetting
 from core.session.leak_job import do_leak
 from core.session.learnt import Learnt, learnt_before, learnt_by
 from core.session.material import Material, gather
@@ -175,3 +177,32 @@ def test_twins_are_not_measured_on_such_a_network_and_the_page_takes_the_publish
         do_leak(Context(workspace, "cpu", Warm(), job), job)
     probe = recipes.for_probe(recipe, fractions=recipe.fractions, seed=0, keep_given=True)
     assert probe.weights == ""
+
+
+def test_on_the_old_test_pictures_the_difference_has_its_interval_and_what_was_learnt_from_is_left_out(
+    workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = made(workspace, birds)
+    table = runs.load_split(workspace, parent.id)
+    first, second, *others = table.index[table["split"] == "test"]
+    table.loc[[first, second], "group"] = "twins"
+    runs.save_split(workspace, parent.id, table)
+    job = begin_training(workspace, birds, recipe := replace(RECIPE, weights=f"run:{parent.id}"))
+    context = Context(workspace, "cpu", Warm(), job)
+    ours = table.assign(split="train").loc[[first, *table.index[table["split"] == "train"]]]
+    material = Material(birds.id, birds.pictures, ours, ["owl", "wren"])
+    nobody: Any = None
+
+    def predict(*asked: Any) -> np.ndarray:
+        truth = asked[3].y_true
+        return np.eye(2, dtype=np.float32)[np.where(np.arange(len(truth)) == 0, 1 - truth, truth)]
+
+    monkeypatch.setattr(training, "predict", predict)
+    told = measure_forgetting(context, recipe, nobody, material, nobody, nobody)
+    right = np.ones(len(others), dtype=bool)
+    after = np.arange(len(others)) > 0
+    assert (told["num_images"], told["before"]) == (len(others), 1.0)
+    assert told["difference"] == evaluation.paired_difference(right, after)._asdict()
+    everything = replace(material, table=table.assign(split="train"))
+    told = measure_forgetting(context, recipe, nobody, everything, nobody, nobody)
+    assert told == {"run_id": parent.id, "num_images": 0}
