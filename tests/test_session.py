@@ -444,6 +444,7 @@ def test_a_run_goes_on_from_an_earlier_one_with_a_new_class_and_says_what_it_for
     assert later.forgetting["run_id"] == run.id
     assert 0 < later.forgetting["num_images"] <= run.num_images["test"]
     assert later.forgetting["before"] == 1.0 and 0 <= later.forgetting["after"] <= 1
+    assert later.forgetting["difference"]["low"] < 0 < later.forgetting["difference"]["high"]
     # It stands on its own: without the run it came from it still answers.
     job = queue.submit_prediction(home, later, [root / "dusk" / "3.png"])
     assert queue.wait(home, job.id).result["predictions"][0]["predicted"] == "dusk"

@@ -13,6 +13,7 @@ from core import recipes
 from core.errors import JobError
 from core.recipes import Recipe
 from core.runs import Run
+from core.session.learnt import Learnt
 from core.session.material import Material
 from core.session.stages import fingerprint
 from core.session.teacher import _require_same_classes, _require_unseen
@@ -37,9 +38,15 @@ def material(splits: str, groups: str = "", hashes: str = "") -> Material:
     return Material("d", Path("/photos"), table, ["owl", "wren"])
 
 
+def learnt(its: Material) -> Learnt:
+    """What a teacher with these pictures has learnt from."""
+    hashes = its.table["sha256"]
+    return Learnt(frozenset(hashes[its.rows("train")]), frozenset(hashes[its.rows("val")]))
+
+
 def test_a_teacher_that_learnt_from_the_same_split_may_teach() -> None:
     ours = material("ttvvee", "xx....")
-    _require_unseen(TEACHER, ours.table, ours)
+    _require_unseen(TEACHER, learnt(ours), ours)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +62,12 @@ def test_a_teacher_that_has_seen_what_judges_its_student_is_refused(
     its: str, ours: str, groups: str, said: str
 ) -> None:
     with pytest.raises(JobError, match=said):
-        _require_unseen(TEACHER, material(its).table, material(ours, groups))
+        _require_unseen(TEACHER, learnt(material(its)), material(ours, groups))
 
 
 def test_what_the_teacher_kept_to_judge_itself_may_be_learnt_from() -> None:
-    _require_unseen(TEACHER, material("ttvveeee").table, material("ttvvttee"))
-    _require_unseen(TEACHER, material("ttvvve").table, material("ttvvve"))
+    _require_unseen(TEACHER, learnt(material("ttvveeee")), material("ttvvttee"))
+    _require_unseen(TEACHER, learnt(material("ttvvve")), material("ttvvve"))
 
 
 def test_a_teacher_of_other_classes_is_refused() -> None:

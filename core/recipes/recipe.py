@@ -151,8 +151,11 @@ def from_json(values: Mapping[str, Any]) -> Recipe:
 def for_probe(
     recipe: Recipe, *, fractions: tuple[float, float, float], seed: int, keep_given: bool
 ) -> Recipe:
-    """Return the recipe of a probe on the network, and the features, that a recipe begins with, on another split."""
-    if recipe.weights == RANDOM_WEIGHTS:
+    """Return the recipe of a probe on the network, and the features, that a recipe begins with, on another split.
+
+    Where that one is untrained, or an earlier run's, which may have learnt from what judges, it is the published one.
+    """
+    if recipe.weights == RANDOM_WEIGHTS or parent_run(recipe):
         recipe = replace(recipe, weights="", fine_tune_epochs=0, train_batch_norm=False)
     recipe = replace(recipe, teacher="")  # on another split it may have learnt from what judges
     return replace(recipe, fractions=fractions, seed=seed, keep_given=keep_given)

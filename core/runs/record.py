@@ -57,8 +57,8 @@ class Run:
         controls: The same probe on other features of the same images, on val: ``num_train``, ``num_val`` and
             accuracies ``pretrained``, ``random`` (an untrained network), ``pixels`` (32 × 32) and ``majority``;
             ``over_random`` and ``over_pixels`` are differences like that of ``stage_2``.
-        forgetting: On the test images of the run that this one goes on from: ``run_id``, ``num_images``, accuracy
-            ``before`` and ``after``.
+        forgetting: On the test images of the run that this one goes on from: ``run_id``, ``num_images``; where that is
+            not 0, accuracy ``before`` and ``after``, and their ``difference`` like that of ``stage_2``.
         notes: What the training decided and why, and what bears on the scores.
         error: Why it ended, where it did not end well.
     """

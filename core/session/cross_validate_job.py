@@ -17,6 +17,7 @@ from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
 from core.session.executor import Context
+from core.session.learnt import require_unlearnt
 
 NUM_FOLDS = 5
 VAL_FOLD = 1
@@ -29,6 +30,9 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     The head sits on the network that the recipe begins with: fine-tuning five times would take five times as long.
     Near-duplicates and images with the same bytes share a fold. All splits are used, so the test images are no longer
     unseen afterwards by whoever chooses by this number; the page says so.
+
+    Raises:
+        JobError: The run is not done, has no stage 1, or begins with a network that has learnt from its images.
     """
     run = runs.get(context.workspace, job.args["run_id"])
     if run.state != "done":
@@ -39,10 +43,11 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
             "This recipe has no stage 1, so there is no head to cross-validate. Choose another run."
         )
     dataset = datasets.get(context.workspace, run.dataset_id)
+    table = runs.load_split(context.workspace, run.id)
+    require_unlearnt(context.workspace, run.dataset_id, recipe, table, "cross-validation")
     context.stage("prepare")
     backbone = networks.warm_backbone(context, recipe, job)
     context.stage("features")
-    table = runs.load_split(context.workspace, run.id)
     extract = functools.partial(
         features.extract,
         context.workspace,

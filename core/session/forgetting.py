@@ -1,4 +1,4 @@
-"""What a run that goes on from an earlier one has forgotten of what that one knew."""
+"""How a run that goes on from an earlier one does on that one's test pictures: what has it forgotten, or learnt?"""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from core import datasets, recipes, runs, training
+from core import datasets, evaluation, recipes, runs, training
 from core.backbones import Backbone
 from core.errors import NotFound
 from core.heads import Head
 from core.recipes import Recipe
 from core.session.executor import Context
+from core.session.learnt import near
 from core.session.material import Material
 
 
@@ -25,8 +26,8 @@ def measure_forgetting(
 ) -> dict[str, Any]:
     """Judge the new model on the test images of the run it goes on from.
 
-    Images that the new run has learnt from or chosen by are left out, since they could not judge it. A class that the
-    new model does not know is always wrong.
+    Images that the new run has learnt from or chosen by, and near-duplicates of these, are left out, since they could
+    not judge it. A class that the new model does not know is always wrong.
 
     Args:
         context: Workspace and progress.
@@ -37,32 +38,33 @@ def measure_forgetting(
         weights: Its fine-tuned backbone, or None.
 
     Returns:
-        As ``runs.Run.forgetting``; empty where there is nothing to compare.
+        As ``runs.Run.forgetting``; empty where it goes on from no run.
     """
     parent = recipes.parent_run(recipe)
     if not parent:
         return {}
+    nothing = {"run_id": parent, "num_images": 0}
     try:
         earlier = runs.get(context.workspace, parent)
         said = runs.predictions(context.workspace, parent, "test")
         pictures = datasets.get(context.workspace, earlier.dataset_id).pictures
     except NotFound:
-        return {}
+        return nothing
     table = material.table
     seen = set(table["sha256"][table["split"].isin(["train", "val"])])
-    fair = ~said.images["sha256"].isin(seen).to_numpy()
+    fair = ~near(said.images, seen)
     names = np.array(earlier.class_names, dtype=object)[said.y_true]
     index = {name: number for number, name in enumerate(material.class_names)}
     images = training.Images(
         [pictures / path for path in said.images["path"][fair]],
         np.array([index.get(name, -1) for name in names[fair]], dtype=np.int64),
     )
-    if not len(images.paths):
-        return {}
+    if not images.paths:
+        return nothing
     logits = training.predict(backbone, weights, head, images, recipe, context.progress)
     read = ~np.isnan(logits).any(axis=1)
     if not read.any():
-        return {}
+        return nothing
     before = (said.y_prob.argmax(axis=1) == said.y_true)[fair][read]
     after = logits[read].argmax(axis=1) == images.y_true[read]
     return {
@@ -70,4 +72,5 @@ def measure_forgetting(
         "num_images": int(read.sum()),
         "before": float(before.mean()),
         "after": float(after.mean()),
+        "difference": evaluation.paired_difference(before, after)._asdict(),
     }

@@ -14,6 +14,7 @@ from core.heads import fit_probe
 from core.queue import Job
 from core.session import networks
 from core.session.executor import Context
+from core.session.learnt import require_unlearnt
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ def do_leak(context: Context, job: Job) -> dict[str, Any]:
 
     Raises:
         NotFound: The dataset is not there, or was not audited.
-        JobError: No test picture has a twin in train.
+        JobError: No test picture has a twin in train, or the network has learnt from the pictures.
     """
     recipe = recipes.from_json(job.args["recipe"])
     dataset = datasets.get(context.workspace, job.dataset_id)
@@ -43,6 +44,7 @@ def do_leak(context: Context, job: Job) -> dict[str, Any]:
     fingerprint = splits.fingerprint(table, split)
     used = split.isin(["train", "test"])
     table, split = table[used], split[used]
+    require_unlearnt(context.workspace, dataset.id, recipe, table, "this measurement")
     context.stage("prepare")
     backbone = networks.warm_backbone(context, recipe, job)
     context.stage("features")

@@ -16,7 +16,8 @@ from core.queue import Job
 from core.recipes import Recipe
 from core.session.data_jobs import audit_dataset
 from core.session.executor import Context
-from core.words import MAX_NAMED, Sentence, quoted, sentence
+from core.session.learnt import Learnt, learnt_before
+from core.words import MAX_NAMED, Sentence, listed, quoted, sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,11 @@ class Material:
 
 
 def gather(context: Context, job: Job, recipe: Recipe) -> Material:
-    """Bring the dataset's audit up to date and return the images to train on and to judge by."""
+    """Bring the dataset's audit up to date and return the images to train on and to judge by.
+
+    What the backbone has learnt from in an earlier run, where it goes on from one, is learnt from again and judges
+    nothing.
+    """
     dataset = _dataset(context, job)
     audit_dataset(context, dataset)
     table = audit.load_decided(context.workspace, dataset.id)
@@ -87,11 +92,42 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
     table = splits.without_given(table, keep=recipe.keep_given)
     table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
+    learnt = learnt_before(context.workspace, dataset.id, recipe)
+    table, told = _judged_fairly(table, learnt)
     columns = ["path", "sha256", "label", "split", "group"]
     used = table.loc[table["split"] != "", columns].sort_values("path", ignore_index=True)
     class_names = sorted(used["label"].unique())
     decided = curation.fingerprint(curation.made(table))
-    return Material(dataset.id, dataset.pictures, used, class_names, _notes(table, dataset), decided)
+    return Material(
+        dataset.id, dataset.pictures, used, class_names, [*_notes(table, dataset), *told], decided
+    )
+
+
+def _judged_fairly(table: pd.DataFrame, learnt: Learnt) -> tuple[pd.DataFrame, list[Sentence]]:
+    """Give what the network has learnt from before to train, and say so.
+
+    Raises:
+        JobError: Nothing is left to judge by.
+    """
+    notes = []
+    spoilt = learnt.spoilt(table)
+    if spoilt.any():
+        fair = table.assign(split=table["split"].mask(spoilt, "train"))
+        for split in ("val", "test"):
+            if not (fair["split"] == split).any():
+                raise JobError(
+                    f"Of the {int((table['split'] == split).sum())} {split} pictures none is left to judge by: the "
+                    "network has learnt from all of them, or near-duplicates of them, in "
+                    f"{', '.join(learnt.run_ids)}. Choose the seed and the shares of that run, which keep its test "
+                    "pictures apart, or begin with published weights."
+                )
+        notes.append(sentence("note.known_before", n=int(spoilt.sum()), runs=listed(learnt.run_ids)))
+        table = fair
+    if learnt.elsewhere:
+        notes.append(sentence("note.known_elsewhere", runs=listed(learnt.elsewhere)))
+    if learnt.gone:
+        notes.append(sentence("note.known_by_nobody", runs=listed(learnt.gone)))
+    return table, notes
 
 
 def _dataset(context: Context, job: Job) -> Dataset:

@@ -13,13 +13,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from core import evaluation, features, queue, runs
 from core.errors import JobError
 from core.queue import Job
 from core.recipes import Recipe
 from core.session.executor import Context
+from core.session.learnt import Learnt, learnt_by
 from core.session.leavable import run_leavable
 from core.session.material import Material
 from core.session.predict_job import Predictor, load_predictor
@@ -42,7 +42,7 @@ def taught(context: Context, job: Job, recipe: Recipe, material: Material) -> Ma
     context.stage("teacher")
     run = queue.teacher_of(context.workspace, material.dataset_id, recipe)
     _require_same_classes(run, material)
-    _require_unseen(run, runs.load_split(context.workspace, run.id), material)
+    _require_unseen(run, learnt_by(context.workspace, run), material)
     teacher = run_leavable(lambda: load_predictor(context, run, job), context.is_stop_asked)
     said = _says(context, teacher, recipe, material)
     labels = np.eye(len(material.class_names), dtype=np.float32)[material.y_true[material.rows("train")]]
@@ -93,21 +93,18 @@ def _require_same_classes(teacher: runs.Run, material: Material) -> None:
     )
 
 
-def _require_unseen(teacher: runs.Run, its_split: pd.DataFrame, material: Material) -> None:
+def _require_unseen(teacher: runs.Run, learnt: Learnt, material: Material) -> None:
     """Refuse a teacher that has learnt from, or was chosen by, an image that judges the student, or one near it.
 
-    What it learnt of them would reach the student, whose scores would then be too good. Groups of near-duplicates are
-    those of today: one that joins a picture of the teacher's with one that judges counts for both.
+    What it learnt of them would reach the student, whose scores would then be too good.
     """
-    split, groups = material.table["split"], pd.Series(runs.groups_of(material.table))
-    for judging, chosen_by in (("test", ("train", "val")), ("val", ("train",))):
-        its = set(its_split["sha256"][its_split["split"].isin(chosen_by)])
-        known = material.table["sha256"].isin(its)
-        seen = (split == judging) & (known | groups.isin(set(groups[known])))
+    spoilt = learnt.spoilt(material.table)
+    for judging in ("test", "val"):
+        seen = spoilt & material.rows(judging)
         if seen.any():
             paths = list(material.table["path"][seen])
             raise JobError(
-                f"Of the {int((split == judging).sum())} {judging} pictures {len(paths)} are among those that the "
+                f"Of the {int(material.rows(judging).sum())} {judging} pictures {len(paths)} are among those that the "
                 f"teacher {teacher.id} has learnt from, or near-duplicates of these: {quoted(paths)}. The student "
                 "would be judged too well. The folder or the decisions about it have changed since the teacher was "
                 "trained: train the teacher again, then this run."

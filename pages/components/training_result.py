@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 import streamlit as st
 
 from core import conclusions
+from core.evaluation import Difference
 from core.runs import Run
 from pages.components import job as job_view
 from pages.components import split_name
@@ -114,16 +115,27 @@ def _against(run: Run) -> None:
     if run.controls:
         num_train, num_val = run.controls["num_train"], run.controls["num_val"]
         st.caption(t("against.controls_text", train=f"{num_train:,}", val=f"{num_val:,}"))
-    if told_of := run.forgetting:
-        st.markdown(
-            t(
-                "against.forgetting",
-                n=told_of["num_images"],
-                run=code(told_of["run_id"]),
-                before=percent(told_of["before"]),
-                after=percent(told_of["after"]),
-            )
-        )
+    if run.forgetting:
+        st.markdown(_on_old_test(run.forgetting))
+
+
+def _on_old_test(told_of: Mapping[str, Any]) -> str:
+    """Return how it does on the test pictures of the run it goes on from; one of an older Graft has no interval."""
+    if not told_of["num_images"]:
+        return t("against.forgetting_nothing", run=code(told_of["run_id"]))
+    text = t(
+        "against.forgetting",
+        n=told_of["num_images"],
+        run=code(told_of["run_id"]),
+        before=percent(told_of["before"]),
+        after=percent(told_of["after"]),
+    )
+    if "difference" not in told_of:
+        return text
+    is_clear = Difference(**told_of["difference"]).is_clear
+    difference = _lead(told_of["difference"])
+    said = t("against.forgetting_clear" if is_clear else "against.forgetting_unclear", difference=difference)
+    return f"{text} {said}"
 
 
 def _table(rows: list[Row]) -> pd.DataFrame:
