@@ -541,7 +541,8 @@ def test_fine_tuning_that_was_not_kept_is_what_the_model_is_held_against(
 
 def test_what_the_numbers_say_is_told_by_its_kind(workspace: Workspace, birds: Dataset) -> None:
     harmed = {**STAGE_2, "difference": {"value": -0.2, "low": -0.3, "high": -0.1}}
-    run = replace(finished_run(workspace, birds), stage_2=harmed)
+    run = finished_run(workspace, birds)
+    run = replace(run, stage_2=harmed, recipe={**run.recipe, "schedule": "constant"})
     runs.save(workspace, run)
     app = visit("training", run=run.id)
     assert [warning.value.split(":")[0] for warning in app.warning] == ["Fine\\-tuning harmed\\"]
