@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.evaluation import Difference
+from core.recipes import FREE_STRENGTH, RANDOM_WEIGHTS
 from core.runs import STOPPED, Run
 from core.words import Sentence, sentence
 
@@ -97,17 +98,18 @@ def _stage_2(run: Run) -> Iterator[Conclusion]:
         else:
             num_val = run.num_images.get("val", 0)
             yield Conclusion("note", sentence("conclusion.tuning_unclear", n=num_val, **numbers))
-    yield from _course(told)
+    yield from _course(told, run.recipe.get("schedule", ""))
 
 
-def _course(told: Mapping[str, Any]) -> Iterator[Conclusion]:
+def _course(told: Mapping[str, Any], schedule: str) -> Iterator[Conclusion]:
     """How the epochs of stage 2 went."""
     stopped, done, planned = told.get("stopped", ""), told.get("epochs", 0), told.get("planned", 0)
     if stopped == "patience":
         yield Conclusion("note", sentence("conclusion.stopped_early", epoch=told["best_epoch"], done=done))
     elif stopped in STOPPED:
         yield Conclusion("note", sentence(f"conclusion.stopped_{stopped}", n=done, planned=planned))
-    elif done > 1 and told.get("best_epoch") == done and told.get("loss", 1.0) < told.get("head_loss", 0.0):
+    # Where the learning rate falls to nothing the last epoch is the best one as a rule, however many there are.
+    elif schedule == "constant" and done > 1 and told.get("best_epoch") == done:
         yield Conclusion("next", sentence("conclusion.still_falling", n=done))
 
 
@@ -136,13 +138,32 @@ def _fit(run: Run) -> Iterator[Conclusion]:
         return
     numbers = {"train": f"{100 * train['accuracy']:.1f}", "val": f"{100 * val['accuracy']:.1f}"}
     high = val["accuracy_interval"][1]
-    if train["accuracy"] - val["accuracy"] >= OVERFIT_GAP and train["accuracy"] > high:
+    has_learnt = train["accuracy"] >= UNDERFIT_ACCURACY
+    falls_off = train["accuracy"] - val["accuracy"] >= OVERFIT_GAP and train["accuracy"] > high
+    if has_learnt and falls_off:
         yield Conclusion("note", sentence("conclusion.overfit", **numbers))
-        yield Conclusion("next", sentence("conclusion.next_overfit"))
-    elif train["accuracy"] < UNDERFIT_ACCURACY:
+        yield Conclusion("next", sentence(f"conclusion.{_less_freedom(run)}"))
+    elif falls_off:
+        # Neither more freedom nor less is what both of them ask for.
+        yield Conclusion("note", sentence("conclusion.underfit_gap", **numbers))
+        yield Conclusion("next", sentence("conclusion.next_underfit_gap"))
+    elif not has_learnt:
         yield Conclusion("note", sentence("conclusion.underfit", **numbers))
         key = "next_underfit" if run.stage_2 else "next_underfit_head"
         yield Conclusion("next", sentence(f"conclusion.{key}"))
+
+
+def _less_freedom(run: Run) -> str:
+    """Return which advice names the setting that gives the model of this run less freedom."""
+    recipe = run.recipe
+    if run.fine_tuned:
+        # Blocks that begin with random weights have to learn all the same.
+        return "next_overfit" if recipe.get("weights") == RANDOM_WEIGHTS else "next_overfit_blocks"
+    if recipe.get("head_solver") == "adam":
+        return "next_overfit_dropout"
+    if run.stage_1.get("strength", 0.0) > recipe.get("head_strength", FREE_STRENGTH):
+        return "next_overfit"  # validation has just found a smaller C to be worse
+    return "next_overfit_strength"
 
 
 def _size(run: Run) -> Iterator[Conclusion]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,7 +18,13 @@ def scores(accuracy: float, low: float, high: float) -> dict[str, Any]:
     return {"accuracy": accuracy, "accuracy_interval": [low, high]}
 
 
-def run(train: float = 0.97, val: float = 0.93, num_test: int = 200, **values: Any) -> Run:
+def run(
+    train: float = 0.97,
+    val: float = 0.93,
+    num_test: int = 200,
+    recipe: Mapping[str, Any] = MappingProxyType({}),
+    **values: Any,
+) -> Run:
     """A run that leaves nothing to be said, but for what is given."""
     metrics = {
         "train": scores(train, train - 0.02, min(1.0, train + 0.02)),
@@ -25,7 +33,15 @@ def run(train: float = 0.97, val: float = 0.93, num_test: int = 200, **values: A
     }
     num_images = {"train": 800, "val": 200, "test": num_test}
     return Run(
-        "20261122-194512-3fa9", "d", "D", "done", 0.0, {}, metrics=metrics, num_images=num_images, **values
+        "20261122-194512-3fa9",
+        "d",
+        "D",
+        "done",
+        0.0,
+        recipe,
+        metrics=metrics,
+        num_images=num_images,
+        **values,
     )
 
 
@@ -66,13 +82,32 @@ def test_a_run_that_is_not_done_says_nothing() -> None:
         (stage_2(0.01, -0.02, 0.04, stopped="patience"), True, "stopped_early", "note"),
         (stage_2(0.01, -0.02, 0.04, stopped="time", epochs=1), True, "stopped_time", "note"),
         ({"epochs": 0, "planned": 5, "stopped": "cancelled"}, False, "stopped_cancelled", "note"),
-        (stage_2(0.01, -0.02, 0.04, best_epoch=5), True, "still_falling", "next"),
     ],
 )
 def test_stage_2_is_judged_by_its_interval(
     told: dict[str, Any], fine_tuned: bool, key: str, kind: str
 ) -> None:
     assert keys(run(stage_2=told, fine_tuned=fine_tuned))[key] == kind
+
+
+STAGE_2_ALONE = {"epochs": 5, "planned": 5, "best_epoch": 5, "stopped": ""}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told", "is_said"),
+    [
+        ("constant", stage_2(0.01, -0.02, 0.04, best_epoch=5), True),
+        ("constant", STAGE_2_ALONE, True),
+        ("constant", STAGE_2_ALONE | {"best_epoch": 4}, False),
+        ("cosine", stage_2(0.01, -0.02, 0.04, best_epoch=5), False),  # it ends at a rate of 0
+        ("cosine", STAGE_2_ALONE, False),
+    ],
+)
+def test_more_epochs_are_advised_only_where_the_learning_rate_did_not_fall(
+    schedule: str, told: dict[str, Any], is_said: bool
+) -> None:
+    found = keys(run(stage_2=told, recipe={"schedule": schedule}))
+    assert (found.get("still_falling") == "next") == is_said
 
 
 @pytest.mark.parametrize("stopped", ["time", "cancelled"])
@@ -102,12 +137,43 @@ def test_a_network_that_does_not_beat_its_controls_is_warned_of_first() -> None:
 
 
 def test_learning_by_heart_is_said_only_where_the_interval_of_val_agrees() -> None:
-    assert set(keys(run(train=0.99, val=0.8))) == {"overfit", "next_overfit"}
+    assert set(keys(run(train=0.99, val=0.8))) == {"overfit", "next_overfit_strength"}
     assert keys(run(train=0.96, val=0.93)) == {}
 
 
 def test_a_model_that_has_not_learnt_its_own_pictures_is_told_what_to_try() -> None:
     assert set(keys(run(train=0.7, val=0.69))) == {"underfit", "next_underfit_head"}
+
+
+@pytest.mark.parametrize(("train", "val"), [(0.339, 0.111), (0.85, 0.5)])
+def test_what_was_not_learnt_was_not_learnt_by_heart(train: float, val: float) -> None:
+    assert set(keys(run(train=train, val=val))) == {"underfit_gap", "next_underfit_gap"}
+
+
+SOFT = {"head_solver": "lbfgs", "head_strength": 0.03}
+
+
+@pytest.mark.parametrize(
+    ("values", "advice", "says"),
+    [
+        ({"recipe": SOFT, "fine_tuned": True}, "next_overfit_blocks", "fewer trained blocks"),
+        ({"recipe": {"weights": "random"}, "fine_tuned": True}, "next_overfit", ""),
+        ({"recipe": SOFT}, "next_overfit_strength", "freedom of the head"),
+        ({"recipe": SOFT, "stage_1": {"strength": 0.03}}, "next_overfit_strength", "freedom of the head"),
+        ({"recipe": SOFT, "stage_1": {"strength": 1.0}}, "next_overfit", ""),  # val prefers more freedom
+        ({"recipe": {"head_solver": "adam"}}, "next_overfit_dropout", "dropout"),
+    ],
+)
+def test_less_freedom_is_advised_by_a_setting_that_the_model_has(
+    values: dict[str, Any], advice: str, says: str
+) -> None:
+    told = {"epochs": 5, "planned": 5, "stopped": ""}
+    model = run(train=0.99, val=0.8, **values | {"stage_1": told | values.get("stage_1", {})})
+    assert set(keys(model)) == {"overfit", advice}
+    said = str(conclusions.conclude(model)[-1].sentence)
+    assert [word for word in ("blocks", "freedom", "dropout") if word in said] == [
+        word for word in ("blocks", "freedom", "dropout") if word in says
+    ]
 
 
 def test_few_test_pictures_call_for_cross_validation() -> None:

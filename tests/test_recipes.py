@@ -149,7 +149,9 @@ def test_no_preset_sets_what_has_no_effect(name: str) -> None:
     [
         ({"fine_tune_epochs": 0, "learning_rate": 1e-3}, ("learning_rate",)),
         ({"fine_tune_epochs": 0, "augment": augmentation.PRESETS["strong"]}, ("augment",)),
-        ({"fine_tune_epochs": 0, "augment": augmentation.PRESETS["strong"], "views": 2}, ()),
+        ({"fine_tune_epochs": 0, "augment": augmentation.PRESETS["strong"], "views": 2}, ("augment.mixup",)),
+        ({"fine_tune_epochs": 0, "augment": augmentation.PRESETS["medium"], "views": 2}, ()),
+        ({"augment": augmentation.PRESETS["strong"], "views": 2}, ()),
         ({"fine_tune_epochs": 0, "batch_size": 8, "patience": 0}, ("batch_size",)),
         ({"fine_tune_epochs": 0, "batch_size": 8, "head_solver": "adam"}, ()),
         ({"head_solver": "adam", "head_strength": 9.0}, ("head_strength",)),

@@ -111,6 +111,10 @@ def test_a_folder_becomes_a_run_and_one_bad_file_stops_nothing(home: Workspace, 
     stages = [event["name"] for event in runs.events(home, run.id) if event["kind"] == "stage"]
     assert stages[:6] == ["startup", "audit", "prepare", "features", "head", "fine_tune"]
     assert stages[-2:] == ["controls", "evaluate"]
+    chosen = runs.head_chosen(home, run.id)
+    assert chosen is not None and chosen["strength"] == run.stage_1["strength"]
+    assert chosen["val_loss"] == pytest.approx(run.stage_2["head_loss"])
+    assert chosen["val_accuracy"] == run.stage_2["head_accuracy"]
     notes = [str(note) for note in run.notes]
     assert [note for note in notes if note.startswith("Fine-tuning was")]
     assert "Left out because they cannot be used: 1 file. The audit says why." in notes

@@ -327,6 +327,33 @@ def test_in_fine_tuning_the_head_alone_is_what_is_to_be_beaten(workspace: Worksp
     assert "The head alone reached 88.0\u00a0% on validation." in app.get("plotly_chart")[1].proto.alt
 
 
+def test_what_is_to_be_beaten_is_the_head_that_validation_chose_not_the_one_whose_curves_are_shown(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    job = begin_training(workspace, birds, replace(RECIPE, head_strength=0.03))
+    emit_epochs(workspace, job.run_id, "head", 5)
+    emit_epochs(workspace, job.run_id, "fine_tune", 1)
+    before = _figures(visit("training", run=job.run_id))
+    assert not any("head, validation" in figure for figure in before), (
+        "an older run does not tell which it is"
+    )
+    chosen = {"strength": 1.0, "val_loss": 0.125, "val_accuracy": 0.95}
+    runs.emit(workspace, job.run_id, "head_chosen", **chosen)
+    app = visit("training", run=job.run_id)
+    loss, accuracy = _figures(app)
+    assert '"y0":0.125,"y1":0.125' in loss and '"y0":0.95,"y1":0.95' in accuracy
+    assert "val loss 0.1250, val accuracy 95.0\u00a0%." in app.code[-1].value
+    assert "These are the curves of the head" not in words(app)
+    app.segmented_control(key=f"curves_{job.run_id}").set_value("head").run()
+    said = words(app)
+    assert "the head with C = 0.03, which fine-tuning begins with" in said
+    assert "has to beat is the one with C = 1, whose" in said
+    done = replace(runs.get(workspace, job.run_id), stage_1={"strength": 0.03})
+    runs.emit(workspace, job.run_id, "head_chosen", **chosen | {"strength": 0.03})
+    runs.save(workspace, done)
+    assert "These are the curves of the head" not in words(app.run())
+
+
 def test_stages_done_before_an_interruption_count_only_once_they_are_done_again(
     workspace: Workspace, birds: Dataset
 ) -> None:
@@ -514,7 +541,8 @@ def test_fine_tuning_that_was_not_kept_is_what_the_model_is_held_against(
 
 def test_what_the_numbers_say_is_told_by_its_kind(workspace: Workspace, birds: Dataset) -> None:
     harmed = {**STAGE_2, "difference": {"value": -0.2, "low": -0.3, "high": -0.1}}
-    run = replace(finished_run(workspace, birds), stage_2=harmed)
+    run = finished_run(workspace, birds)
+    run = replace(run, stage_2=harmed, recipe={**run.recipe, "schedule": "constant"})
     runs.save(workspace, run)
     app = visit("training", run=run.id)
     assert [warning.value.split(":")[0] for warning in app.warning] == ["Fine\\-tuning harmed\\"]

@@ -28,7 +28,8 @@ _NONE = augmentation.PRESETS["none"]
 def without_effect(recipe: Recipe) -> tuple[str, ...]:
     """Return the fields that were set but change nothing, in their order.
 
-    What is at its default, or turned off (0, none), was not set to do anything.
+    What is at its default, or turned off (0, none), was not set to do anything. Where only a part of the augmentation
+    is without effect, it is named like ``augment.mixup``.
     """
     unused: set[str] = set()
     by_adam = bool(recipe.head_epochs) and recipe.head_solver == "adam"
@@ -40,9 +41,12 @@ def without_effect(recipe: Recipe) -> tuple[str, ...]:
     unused |= set() if recipe.views or recipe.fine_tune_epochs else {"augment"}
     unused |= set() if recipe.teacher else set(_OF_THE_TEACHER)
     unused |= set() if recipe.optimizer == "adamw" else {"weight_decay"}
-    return tuple(
-        field.name
-        for field in fields(Recipe)
-        if field.name in unused
-        and getattr(recipe, field.name) not in (getattr(_DEFAULTS, field.name), 0, _NONE)
-    )
+    named: list[str] = []
+    for field in fields(Recipe):
+        value = getattr(recipe, field.name)
+        if field.name in unused:
+            named += [] if value in (getattr(_DEFAULTS, field.name), 0, _NONE) else [field.name]
+        elif field.name == "augment" and not recipe.fine_tune_epochs:
+            # Views are of one picture each; only the batches of stage 2 are mixed.
+            named += [f"augment.{kind}" for kind in augmentation.BATCH_KINDS if getattr(value, kind)]
+    return tuple(named)

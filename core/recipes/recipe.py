@@ -25,6 +25,10 @@ RUN_PREFIX = "run:"
 """As the beginning of ``Recipe.weights`` (go on from the backbone of an earlier run) and of ``Recipe.teacher``, such as
 ``run:20261122-194512-3fa9``."""
 
+FREE_STRENGTH = 1.0
+"""``Recipe.head_strength`` (scikit-learn's default ``C``) of the head that a softer one is held against: what is a good
+beginning for fine-tuning is not always the best head, above all with many classes of few pictures."""
+
 MAX_IMAGE_SIZE = 1024
 """Pixels a side; beyond it the memory of one batch of any catalog network leaves a laptop's."""
 

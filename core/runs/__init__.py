@@ -26,6 +26,7 @@ from core.runs.course import (
     epochs,
     events,
     has_checkpoint,
+    head_chosen,
     remove_checkpoints,
 )
 from core.runs.judging import (
@@ -111,6 +112,7 @@ __all__ = [
     "has_checkpoint",
     "has_out_of_fold",
     "head_alone",
+    "head_chosen",
     "is_id",
     "judged",
     "labels",

@@ -55,6 +55,17 @@ def epochs(workspace: Workspace, run_id: str) -> pd.DataFrame:
     return told.sort_values(["stage", "epoch"], ascending=[False, True], ignore_index=True)
 
 
+def head_chosen(workspace: Workspace, run_id: str) -> dict[str, Any] | None:
+    """Return what is known of the head that counts, as stage 1 chose it last: the one that stage 2 has to beat.
+
+    Returns:
+        ``strength`` (scikit-learn's ``C``; None where Adam fitted it), ``val_loss`` (calibrated) and ``val_accuracy``;
+        None before stage 1 has ended, and for a run of an older Graft.
+    """
+    told = [event for event in events(workspace, run_id) if event["kind"] == "head_chosen"]
+    return told[-1] if told else None
+
+
 def checkpoint_path(workspace: Workspace, run_id: str, stage: str) -> Path:
     """Return where a stage, one of :data:`STAGES`, keeps how far it is."""
     return folder(workspace, run_id) / f"checkpoint-{stage}.npz"

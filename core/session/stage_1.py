@@ -139,4 +139,7 @@ def train_head(
             "Fine-tuning begins with the latter and has to beat the former."
         )
     logits = {split: trained.head.logits(matrix[rows[split]]) for split in runs.SPLITS}
+    val = training.scores(logits["val"], y_true[rows["val"]])
+    # Epochs are told of one head only, and of Adam's not which one was kept.
+    context.emit("head_chosen", strength=trained.strength, val_loss=val.loss, val_accuracy=val.accuracy)
     return Model(trained.head, None, logits), trained.start or trained.head, told

@@ -12,15 +12,11 @@ import numpy as np
 
 from core.errors import Cancelled
 from core.heads import DenseProgress, Head, class_weights, fit_dense, fit_probe, log_loss, scores
-from core.recipes import Recipe
+from core.recipes import FREE_STRENGTH, Recipe
 from core.training import checkpoints
 from core.training.checkpoints import Best, Checkpoint, Record
 from core.training.events import Listen, TimeIsUp, brought_forward, check_time
 from core.training.learner import State
-
-FREE_STRENGTH = 1.0
-"""Inverse strength of the penalty (scikit-learn's default ``C``) of the head that a softer one is held against: what is
-a good beginning for fine-tuning is not always the best head, above all with many classes of few pictures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +54,8 @@ def train_head(
     """Fit the head on the features of train, watching those of val.
 
     ``"lbfgs"`` is fitted to convergence; of ``"adam"`` the best epoch on val is kept. Where fine-tuning is to begin
-    with a head of less freedom than :data:`FREE_STRENGTH`, one of that is fitted too, and the better one on val is the
-    classifier: fine-tuning has to beat the best head there is, not the one it begins with.
+    with a head of less freedom than :data:`core.recipes.FREE_STRENGTH`, one of that is fitted too, and the better one
+    on val is the classifier: fine-tuning has to beat the best head there is, not the one it begins with.
     Cancelled, or out of time, it returns the best head so far if an epoch has finished.
 
     Args:
@@ -143,7 +139,7 @@ class _Stage:
         return TrainedHead(self._best, self._record.epoch, stopped)
 
     def or_a_freer_one(self, trained: TrainedHead, lesson: _Lesson) -> TrainedHead:
-        """Return what was trained, or a head of :data:`FREE_STRENGTH` where its loss on val is lower."""
+        """Return what was trained, or a head of :data:`core.recipes.FREE_STRENGTH` where its loss on val is lower."""
         epochs = self._recipe.head_epochs
 
         def on_epoch(epoch: int, _: Head) -> None:

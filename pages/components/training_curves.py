@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core import charts, runs
+from core import charts, recipes, runs
 from core.runs import Run
 from pages.components import shell
 from pages.components.figure import figure
@@ -27,8 +28,11 @@ def show_curves(run: Run) -> None:
     st.header(t("training.curves"), anchor=False)
     stage = _stage(run, [name for name in ("head", "fine_tune") if (epochs["stage"] == name).any()])
     shown = epochs[epochs["stage"] == stage]
+    chosen = runs.head_chosen(shell.workspace(), run.id) or {}
     st.caption(_caption(run, stage))
-    reference = _head_alone(run, epochs) if stage == "fine_tune" else {}
+    if stage == "head" and (other := _other_head(run, chosen)):
+        st.caption(other)
+    reference = _head_alone(run, epochs, chosen) if stage == "fine_tune" else {}
     has_rate = stage == "fine_tune" and len(shown) > 1 and "learning_rate" in shown
     grid = st.grid(3 if has_rate else 2, min_column_width=MIN_CURVES_WIDTH, gap="medium")
     for measure in charts.MEASURES:
@@ -64,16 +68,29 @@ def _caption(run: Run, stage: str) -> str:
     return f"{said} {t('training.curves_losses')}"
 
 
-def _head_alone(run: Run, epochs: pd.DataFrame) -> dict[str, float]:
-    """Return loss and accuracy on validation of the head that stage 2 has to beat, if there was one."""
+def _other_head(run: Run, chosen: Mapping[str, Any]) -> str:
+    """Return that the curves are not those of the head that counts, where validation chose one of more freedom."""
+    fitted, strength = run.recipe.get("head_strength"), chosen.get("strength") or run.stage_1.get("strength")
+    if not fitted or not strength or strength == fitted:
+        return ""
+    uses_it = run.state == "done" and not run.fine_tuned
+    key = "training.curves_other_head_used" if uses_it else "training.curves_other_head"
+    return t(key, shown=f"{fitted:g}", chosen=f"{strength:g}")
+
+
+def _head_alone(run: Run, epochs: pd.DataFrame, chosen: Mapping[str, Any]) -> dict[str, float]:
+    """Return loss and accuracy on validation of the head that stage 2 has to beat, if that is known."""
     if "head_loss" in run.stage_2:
         return {measure: run.stage_2[f"head_{measure}"] for measure in charts.MEASURES}
-    head = epochs[epochs["stage"] == "head"]
-    if head.empty:
+    if chosen:
+        return {measure: chosen[f"val_{measure}"] for measure in charts.MEASURES}
+    # A run of an older Graft, which did not tell which head it chose.
+    head, by_adam = epochs[epochs["stage"] == "head"], run.recipe.get("head_solver") == "adam"
+    may_be_another = not by_adam and run.recipe.get("head_strength", 1.0) < recipes.FREE_STRENGTH
+    if head.empty or may_be_another:
         return {}
     # L-BFGS ends with its last step; Adam keeps the epoch that was best on validation.
-    kept = int(head["val_loss"].argmin()) if run.recipe.get("head_solver") == "adam" else -1
-    row = head.iloc[kept]
+    row = head.iloc[int(head["val_loss"].argmin()) if by_adam else -1]
     return {measure: float(row[f"val_{measure}"]) for measure in charts.MEASURES}
 
 
@@ -122,6 +139,9 @@ def _said(event: dict[str, Any]) -> str:
             return t("training.resumed", epoch=event["epoch"])
         case "batch_halved":
             return t("training.batch_halved", n=event["batch_size"])
+        case "head_chosen":
+            val = {"loss": f"{event['val_loss']:.4f}", "accuracy": percent(event["val_accuracy"])}
+            return t("training.head_chosen", **val)
         case _:
             return str(event.get("text", ""))
 
