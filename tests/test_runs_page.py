@@ -68,9 +68,9 @@ def test_a_run_shows_the_epochs_that_were_done_not_those_that_were_planned(
     done = finished_run(workspace, birds)
     runs.save(workspace, replace(done, stage_2={**done.stage_2, "epochs": 1}))
     running = begin_training(workspace, birds)
-    epochs = table(visit("runs")).set_index("id")["epochs"]
-    assert epochs[done.id] == 1
-    assert pd.isna(epochs[running.run_id])
+    listed = table(visit("runs")).set_index("id")
+    assert (listed.loc[done.id, "epochs"], listed.loc[done.id, "planned"]) == (1, 2)
+    assert pd.isna(listed.loc[running.run_id, "epochs"])
 
 
 def test_the_list_is_filtered_by_words_dataset_and_state(workspace: Workspace, birds: Dataset) -> None:

@@ -138,7 +138,8 @@ def test_a_recipe_that_cannot_be_is_told_by_the_titles_of_its_settings(birds: Da
     assert not app.exception
     (error,) = app.error
     assert error.value.startswith("`Head: most epochs` and `Fine-tuning: epochs` are both 0")
-    assert "Changed: Head: most epochs, Fine-tuning: epochs." in words(app)
+    (changed,) = [caption.value for caption in app.caption if caption.value.startswith("Changed: ")]
+    assert "Head: most epochs" in changed and "Fine-tuning: epochs" in changed
 
 
 def test_only_what_is_said_of_a_setting_becomes_its_title() -> None:
@@ -652,7 +653,8 @@ def test_cross_validation_is_asked_for_watched_and_shown_also_after_a_reload(
         assert "The 5 folds lie between 80.0\u00a0% and 100.0\u00a0%." in said
         assert "without fine-tuning" in said and "It used the test pictures too" in said
         assert not has_button(app, "cross_validate")
-        assert [button.label for button in app.get("download_button")] == ["Every picture's answer (CSV)"]
+        labels = [button.label for button in app.get("download_button")]
+        assert labels == ["Table as CSV", "Every picture's answer (CSV)"]
     each = runs.out_of_fold(workspace, run)
     assert len(each) == num_images and set(each["fold"]) == set(range(5))
 
@@ -710,7 +712,7 @@ def test_runs_of_the_same_minute_are_told_apart_by_what_they_did(
         run = runs.create(workspace, birds.id, birds.name, recipe.to_json())
         runs.save(workspace, replace(run, state="failed", created=1_800_000_000))
     table = visit("runs", dataset=birds.id).dataframe[0].value
-    told = sorted(zip(table["recipe"], table["image_size"], table["epochs"].fillna(0), strict=True))
+    told = sorted(zip(table["recipe"], table["image_size"], table["planned"].fillna(0), strict=True))
     assert told == [
         ("Careful two stages", 64, 5),
         ("Careful two stages", 64, 9),
@@ -731,7 +733,7 @@ def test_losses_before_the_temperature_are_told_from_those_after_it(
 
 def _select_run(app: AppTest, workspace: Workspace, row: int) -> None:
     found = runs.list_runs(workspace)
-    app.session_state[f"all_runs_{len(found)}_{found[0].id}"] = {
+    app.session_state[f"all_runs_{len(found)}_{found[0].id}_0"] = {
         "selection": {"rows": [row], "columns": [], "cells": []}
     }
     app.run()
