@@ -68,3 +68,11 @@ class Cancelled(GraftError):
 
     def __init__(self, message: str = "Cancelled.") -> None:
         super().__init__(message)
+
+
+def network_reason(error: Exception) -> str:
+    """Return why something could not be fetched in plain words, without the wrapping of ``urllib``."""
+    if code := getattr(error, "code", None):  # the server's answer
+        return f"the server answered {code} {getattr(error, 'reason', '')}".rstrip()
+    reason = getattr(error, "reason", None) or error
+    return str(getattr(reason, "strerror", None) or reason or type(reason).__name__)

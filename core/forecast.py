@@ -24,6 +24,8 @@ COMPILE_S = 15.0
 """What tracing the training step of a catalog network costs once, on two cores."""
 HEAD_S_PER_BILLION = 0.6
 """Seconds of one pass of stage 1 per 10⁹ image × feature × class, two cores."""
+MIN_MEASURED = 200
+"""Images below which the speed of extracting features says more about starting than about going on."""
 BACKWARD_COST = 2.0
 """A backward pass costs about two forward passes of the same layers."""
 CONTROLS_S = 4.0

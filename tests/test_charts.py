@@ -351,6 +351,10 @@ def test_runs_are_points_with_whiskers_and_their_names_are_not_read_as_html() ->
     assert list(first.error_y.array) == pytest.approx([0.1])
     assert first.marker.symbol != second.marker.symbol
     assert charts.cost_scatter(table, "seconds", "accuracy").layout.xaxis.type == "log"
+    axis = charts.cost_scatter(table.assign(x=[1.9, 21.0]), "seconds", "accuracy").layout.xaxis
+    assert (list(axis.tickvals), list(axis.ticktext)) == ([2, 5, 10, 20], ["2", "5", "10", "20"])
+    axis = charts.cost_scatter(table.assign(x=[0.5, 3_000.0]), "seconds", "accuracy").layout.xaxis
+    assert list(axis.ticktext) == ["1", "10", "100", "1,000"]
     near = charts.cost_scatter(table.assign(x=[50.0, 100.0]), "seconds", "accuracy", named=True)
     assert near.layout.xaxis.type is None and near.layout.xaxis.range[0] == 0
     assert list(near.data[0].text) == ["&lt;b&gt;x&lt;/b&gt;"]

@@ -136,6 +136,51 @@ def test_the_split_of_the_folder_is_kept_unless_a_new_one_is_asked_for(
     assert run.recipe["keep_given"] is kept
 
 
+def test_a_training_tells_those_behind_it_about_how_long_it_takes(
+    workspace: Workspace, birds: Path, held: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise JobError("asked for")
+
+    monkeypatch.setattr("core.command_line.training.follow", stop)
+    main(["train", str(birds), "--backbone", "tiny"])
+    main(["audit", str(birds)])
+    main(["train", str(birds), "--backbone", "tiny"])
+    audited, unread = (job.args["forecast_s"] for job in queue.list_jobs(workspace, kind="train"))
+    assert audited == unread > 0
+
+
+def test_a_training_that_ended_badly_goes_on_as_the_same_run(
+    workspace: Workspace, birds: Path, held: None, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    job = training(workspace, birds)
+    assert main(["go-on", job.run_id]) == 1
+    assert "is queued. Only a run that failed" in capsys.readouterr().err
+    queue.cancel(workspace, job.id)
+    followed: list[queue.Job] = []
+
+    def follow(workspace: Workspace, again: queue.Job) -> None:
+        followed.append(again)
+        runs.save(workspace, replace(runs.get(workspace, again.run_id), state="done"))
+
+    monkeypatch.setattr("core.command_line.training.follow", follow)
+    assert main(["go-on", job.run_id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["run_id"] == job.run_id
+    (again,) = followed
+    assert (again.kind, again.run_id, again.state) == ("train", job.run_id, "queued")
+
+
+def test_a_training_whose_dataset_was_removed_cannot_go_on(
+    workspace: Workspace, birds: Path, held: None, capsys: Capture
+) -> None:
+    job = training(workspace, birds)
+    queue.cancel(workspace, job.id)
+    datasets.remove(workspace, job.dataset_id)
+    assert main(["go-on", job.run_id]) == 2
+    assert "dataset" in capsys.readouterr().err
+    assert runs.get(workspace, job.run_id).state == "cancelled"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["train", "birds", "--weights", ""], ["audit", " "], ["predict", "20200101-000000-abcd", ""]],

@@ -60,6 +60,12 @@ def test_they_stay_while_a_job_uses_them(workspace: Workspace, tmp_path: Path, s
     assert not app.button(key="clear_features").disabled
 
 
+@pytest.mark.parametrize("kind", ["leak", "rank", "explain", "export"])
+def test_every_kind_of_job_that_uses_them_counts(workspace: Workspace, stored: Path, kind: str) -> None:
+    queue.submit(workspace, kind, {})
+    assert visit("training").button(key="clear_features").disabled
+
+
 def test_a_limit_that_is_no_number_is_said_and_the_page_still_there(
     stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,8 +115,10 @@ def test_offline_and_a_missing_file_are_said(
     workspace: Workspace, served_files: tuple[str, dict[str, bytes]]
 ) -> None:
     url, _ = served_files
-    for place in (url, "http://127.0.0.1:9"):
-        with pytest.raises(DataError, match="needs the internet once.*Connect and try again"):
+    for place, why in ((url, "the server answered 404 "), ("http://127.0.0.1:9", "Connection refused")):
+        with pytest.raises(
+            DataError, match=rf"fetched \({why}.*needs the internet once.*Connect and try again"
+        ):
             datasets.add_sample(workspace, "flowers", build=build(place, b"x"))
 
 

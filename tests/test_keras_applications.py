@@ -185,7 +185,7 @@ def test_without_a_connection_the_message_says_what_to_put_where(tmp_path: Path,
     with pytest.raises(WeightsError) as caught:
         keras_weights(spec)
     message = str(caught.value)
-    assert message.startswith("The weights of ResNet50 could not be downloaded (")
+    assert message.startswith("The weights of ResNet50 could not be downloaded (No such file or directory). ")
     assert f'"{spec.weights_file}" in the folder "{keras_home / "models"}"' in message
     assert spec.weights_url in message
 

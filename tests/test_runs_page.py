@@ -62,6 +62,17 @@ def test_runs_of_every_state_are_listed_newest_first(workspace: Workspace, birds
     assert listed.set_index("id").loc[done.id, "val"] == 100.0
 
 
+def test_a_run_shows_the_epochs_that_were_done_not_those_that_were_planned(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    done = finished_run(workspace, birds)
+    runs.save(workspace, replace(done, stage_2={**done.stage_2, "epochs": 1}))
+    running = begin_training(workspace, birds)
+    listed = table(visit("runs")).set_index("id")
+    assert (listed.loc[done.id, "epochs"], listed.loc[done.id, "planned"]) == (1, 2)
+    assert pd.isna(listed.loc[running.run_id, "epochs"])
+
+
 def test_the_list_is_filtered_by_words_dataset_and_state(workspace: Workspace, birds: Dataset) -> None:
     first, second = two(workspace, birds)
     runs.set_labels(workspace, first.id, name="Baseline", tags=["paper"])

@@ -6,9 +6,11 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.augmentation import LIMITS, PRESETS, Augmentation
+from pages.components import training_augmentation
 from tests.worlds import words
 
 
@@ -97,3 +99,12 @@ def test_under_another_key_the_choice_begins_anew() -> None:
     _preset(app).set_value("strong").run()
     app.text_input[0].set_value("another recipe").run()
     assert _chosen(app) == PRESETS["light"]
+
+
+def test_while_no_preset_is_chosen_the_strengths_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, object] = {"augment_preset_k": None, "augment_crop_k": 0.3}
+    monkeypatch.setattr(st, "session_state", state)
+    called: list[bool] = []
+    training_augmentation._take_preset("k", lambda: called.append(True))
+    assert state == {"augment_preset_k": None, "augment_crop_k": 0.3}
+    assert called == [True]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from streamlit.testing.v1 import AppTest
 from core import audit, datasets, queue, recipes, runs
 from core.datasets import Dataset
 from core.queue import DeviceMemory
+from core.recipes import Recipe
 from core.words import say
 from core.workspace import Workspace
-from pages.components import shell, training_result, training_run
+from pages.components import shell, training_fields, training_result, training_run
 from tests.worlds import (
     RECIPE,
     STAGE_2,
@@ -102,6 +103,8 @@ def test_a_dataset_that_was_not_looked_at_leads_to_the_data_page(
     assert not app.exception
     assert "have not been looked at yet" in words(app)
     assert not has_button(app, "start_training")
+    links = [link.proto.label for link in app.get("page_link")]
+    assert "Open it on the Data page" in links and "Choose pictures" not in links
 
 
 def test_a_dataset_that_cannot_be_split_is_refused_with_the_reason(
@@ -127,9 +130,37 @@ def test_before_the_start_it_says_what_will_happen_and_what_it_will_take(birds: 
     assert "tiny" not in app.selectbox(key=f"training_backbone_{birds.id}").options
 
 
+def test_a_recipe_that_cannot_be_is_told_by_the_titles_of_its_settings(birds: Dataset) -> None:
+    app = visit("training", dataset=birds.id)
+    for label in ("Head: most epochs", "Fine-tuning: epochs"):
+        next(widget for widget in app.number_input if widget.label == label).set_value(0)
+    app.run()
+    assert not app.exception
+    (error,) = app.error
+    assert error.value.startswith("`Head: most epochs` and `Fine-tuning: epochs` are both 0")
+    (changed,) = [caption.value for caption in app.caption if caption.value.startswith("Changed: ")]
+    assert "Head: most epochs" in changed and "Fine-tuning: epochs" in changed
+
+
+def test_only_what_is_said_of_a_setting_becomes_its_title() -> None:
+    said = 'weights is "views is" and head_epochs is 0. Choose pretrained weights, or set views to 0.'
+    assert training_fields.titled(said) == (
+        '"The network begins with" is "views is" and "Head: most epochs" is 0. Choose pretrained weights, or set '
+        '"Variations in stage 1" to 0.'
+    )
+    for field in fields(Recipe):
+        if field.name not in training_fields.ELSEWHERE:
+            assert field.name not in training_fields.titled(f"{field.name} is 0.")
+
+
 def test_the_settings_reach_the_run(workspace: Workspace, birds: Dataset) -> None:
     app = visit("training", dataset=birds.id)
-    changes = {"Picture size (pixels a side)": 64, "Most epochs": 3, "Epochs": 1, "Batch size": 8}
+    changes = {
+        "Picture size (pixels a side)": 64,
+        "Head: most epochs": 3,
+        "Fine-tuning: epochs": 1,
+        "Batch size": 8,
+    }
     for label, value in changes.items():
         next(widget for widget in app.number_input if widget.label == label).set_value(value)
     app.run()
@@ -215,7 +246,7 @@ def test_a_file_of_settings_that_is_damaged_or_of_another_version_is_ignored(
 def test_the_head_alone_has_no_settings_for_fine_tuning(workspace: Workspace, birds: Dataset) -> None:
     app = visit("training", dataset=birds.id)
     app.selectbox(key=f"training_recipe_{birds.id}").set_value("linear-probe").run()
-    assert _settings(app)["Epochs"] == 0
+    assert _settings(app)["Fine-tuning: epochs"] == 0
     assert "Learning rate" not in _settings(app)
     app.button(key="start_training").click().run()
     (job,) = queue.list_jobs(workspace, kind="train")
@@ -501,7 +532,7 @@ def test_a_finished_run_shows_its_verdict_and_what_was_decided(workspace: Worksp
     assert "**On pictures it has never seen it was right 5 times of 6.**" in words(app)
     assert metrics(app)["Accuracy on test"] == "83.3\u00a0%"
     assert metrics(app)["Accuracy on validation"] == "100.0\u00a0%"
-    assert metrics(app)["Took"] == "12 s"
+    assert metrics(app)["Training time"] == "12 s"
     assert "Fine\\-tuning was kept, from epoch 2\\: validation loss 0\\.200 after" in words(app)
     assert has_button(app, "start_training")
 
@@ -734,7 +765,7 @@ def test_runs_of_the_same_minute_are_told_apart_by_what_they_did(
         run = runs.create(workspace, birds.id, birds.name, recipe.to_json())
         runs.save(workspace, replace(run, state="failed", created=1_800_000_000))
     table = visit("runs", dataset=birds.id).dataframe[0].value
-    told = sorted(zip(table["recipe"], table["image_size"], table["epochs"].fillna(0), strict=True))
+    told = sorted(zip(table["recipe"], table["image_size"], table["planned"].fillna(0), strict=True))
     assert told == [
         ("Careful two stages", 64, 5),
         ("Careful two stages", 64, 9),
@@ -755,7 +786,7 @@ def test_losses_before_the_temperature_are_told_from_those_after_it(
 
 def _select_run(app: AppTest, workspace: Workspace, row: int) -> None:
     found = runs.list_runs(workspace)
-    app.session_state[f"all_runs_{len(found)}_{found[0].id}"] = {
+    app.session_state[f"all_runs_{len(found)}_{found[0].id}_0"] = {
         "selection": {"rows": [row], "columns": [], "cells": []}
     }
     app.run()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core import catalog
 from core.catalog import BackboneSpec
-from core.errors import WeightsError
+from core.errors import WeightsError, network_reason
 from core.progress import Progress, no_progress
 from core.workspace import replacing
 
@@ -108,7 +108,7 @@ def _chunks(spec: BackboneSpec, path: Path) -> Iterator[tuple[bytes, int]]:
                 done += len(chunk)
                 yield chunk, total
     except _NETWORK_ERRORS as error:
-        raise _offline(spec, path, str(error)) from error
+        raise _offline(spec, path, network_reason(error)) from error
     if done < total:
         raise _offline(spec, path, f"only {done} of {total} bytes came")
 

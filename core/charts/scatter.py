@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import pandas as pd
@@ -16,6 +17,8 @@ COLORS: Final = (BLUE, VERMILION, GREEN)
 SYMBOLS: Final = ("circle", "diamond", "square", "cross", "x", "triangle-up")
 WIDE: Final = 8.0  # ratio of largest to smallest cost from which on the axis is logarithmic
 ROOM: Final = 0.15  # of the axis beyond the outermost point
+LOG_ROOM: Final = 0.05  # the same on both sides of a logarithmic axis
+MAX_DECADES: Final = 2.0  # up to which 2 and 5 are written beside 1, 10, 100, …
 NAME_MARGIN: Final = 120  # pixels to the right, where names stand beside the points
 
 
@@ -76,9 +79,26 @@ def _axes(figure: go.Figure, costs: pd.Series[float], x_title: str, y_title: str
         title={"text": x_title, "standoff": 6}, zeroline=False, showgrid=False, fixedrange=True, nticks=6
     )
     if smallest > 0 and largest / smallest >= WIDE:
-        figure.update_xaxes(type="log", dtick="D2")
+        low, high = math.log10(smallest), math.log10(largest)
+        room = LOG_ROOM * (high - low)
+        # Plotly's own labels between powers of ten are their first digits only: 2 where it is 20.
+        ticks = _log_ticks(low - room, high + room)
+        figure.update_xaxes(
+            type="log",
+            range=[low - room, high + room],
+            tickvals=ticks,
+            ticktext=[f"{tick:,.10g}" for tick in ticks],
+        )
     else:
         figure.update_xaxes(range=[0, largest * (1 + ROOM)])
     figure.update_yaxes(
         title={"text": y_title, "standoff": 6}, tickformat=".0%", zeroline=False, fixedrange=True, nticks=6
     )
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Return the round numbers whose logarithms to base 10 lie within ``low``…``high``."""
+    steps = (1, 2, 5) if high - low <= MAX_DECADES else (1,)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    return [tick for tick in ticks if low <= math.log10(tick) <= high]

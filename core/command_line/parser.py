@@ -11,7 +11,7 @@ from core import catalog, exports, queue, recipes, runs
 from core.command_line.audit import run_audit
 from core.command_line.export import run_bundle, run_export, run_import
 from core.command_line.model import run_evaluate, run_predict
-from core.command_line.training import run_cancel, run_release, run_runs, run_train
+from core.command_line.training import run_cancel, run_go_on, run_release, run_runs, run_train
 from core.workspace import Workspace
 
 DESCRIPTION = """\
@@ -77,6 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--fine-tune-epochs", type=int, metavar="N", help="epochs of stage 2; 0 leaves it out"
     )
     command.add_argument("--seed", type=int, metavar="N", help="of the split, of shuffling and augmentation")
+
+    command = add("go-on", run_go_on, "go on with a training that failed, was cancelled or was interrupted")
+    command.add_argument("run_id", metavar="RUN_ID")
 
     command = add("evaluate", run_evaluate, "show the scores and errors of a run")
     command.add_argument("run_id", metavar="RUN_ID")

@@ -1,4 +1,4 @@
-"""The commands about trainings: ``train``, ``runs``, ``cancel``, ``release``."""
+"""The commands about trainings: ``train``, ``go-on``, ``runs``, ``cancel``, ``release``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import contextlib
 import time
 from dataclasses import replace
 
-from core import catalog, datasets, queue, recipes, runs
+from core import audit, catalog, datasets, queue, recipes, runs
 from core.command_line.jobs import follow
 from core.command_line.output import printable, scores_line, tell, tell_json
+from core.datasets import Dataset
 from core.errors import JobError, RecipeError
+from core.forecast import forecast
+from core.recipes import Recipe
+from core.runs import Run
 from core.workspace import Workspace
 
 
@@ -40,13 +44,45 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
     )
     if arguments.image_size is not None:  # 0 would quietly be the network's own
         recipes.validate_image_size(arguments.image_size, catalog.get(recipe.backbone))
-    job = queue.submit_training(workspace, dataset.id, dataset.name, recipe)
+    recipe = recipes.validate(recipe)
+    forecast_s = _forecast_s(workspace, dataset, recipe)
+    job = queue.submit_training(workspace, dataset.id, dataset.name, recipe, forecast_s=forecast_s)
     follow(workspace, job)
-    run = runs.get(workspace, job.run_id)
+    _tell_trained(runs.get(workspace, job.run_id), arguments, {"recipe": preset})
+    return 0
+
+
+def run_go_on(workspace: Workspace, arguments: argparse.Namespace) -> int:
+    """``go-on RUN_ID``."""
+    queue.tend(workspace)
+    run = runs.get(workspace, arguments.run_id)
+    before = queue.latest(workspace, kind="train", run_id=run.id)
+    if before is None or not before.args.get("sample"):  # a sample is made again where it is missing
+        datasets.get(workspace, run.dataset_id)
+    follow(workspace, queue.retry_training(workspace, run.id))
+    _tell_trained(runs.get(workspace, run.id), arguments, {})
+    return 0
+
+
+def _forecast_s(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> float:
+    """Return about how many seconds a training will take, for those who wait behind it."""
+    table = audit.load_decided(workspace, dataset.id)
+    if table is None:
+        files = datasets.list_files(dataset.root)
+        labels = files.loc[files["kind"].isin(datasets.CLASS_KINDS), "label"]
+    else:
+        labels = table.loc[table["usable"], "label"]
+    num_train = round(recipe.fractions[0] * len(labels))
+    device, past = queue.default_device().id, runs.list_runs(workspace)
+    return forecast(recipe, num_train, len(labels) - num_train, labels.nunique(), device, past).total_s
+
+
+def _tell_trained(run: Run, arguments: argparse.Namespace, more: dict[str, str]) -> None:
+    """Say what a training came to; as JSON with ``more`` beside it."""
     report = {
         "run_id": run.id,
         "backbone": run.recipe["backbone"],
-        "recipe": preset,
+        **more,
         "settings": run.recipe,
         "class_names": list(run.class_names),
         "num_images": run.num_images,
@@ -58,7 +94,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
     }
     if arguments.json:
         tell_json(report)
-        return 0
+        return
     tell(f"Run {run.id} on {printable(run.dataset_name)} with {run.recipe['backbone']}")
     for split in ("val", "test"):
         tell(f"  {split:<5} {scores_line(run.metrics[split])}")
@@ -66,7 +102,6 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
         tell(f"  {printable(note)}")
     tell("  " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items()))
     tell(f"Look at its errors: python -m core evaluate {run.id}")
-    return 0
 
 
 def run_runs(workspace: Workspace, arguments: argparse.Namespace) -> int:

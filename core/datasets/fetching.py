@@ -9,7 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import DataError
+from core.errors import DataError, network_reason
 from core.progress import Progress
 
 TIMEOUT_S = 30.0
@@ -54,10 +54,10 @@ def download(remote: Remote, folder: Path, progress: Progress) -> Path:
                     if file.tell() > remote.num_bytes:
                         break
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-            reason = getattr(error, "reason", None) or error
             raise DataError(
-                f'"{remote.url}" could not be fetched ({reason}). This sample needs the internet once, for '
-                f"{remote.num_bytes / 1e6:.0f} MB. Connect and try again, or choose a sample that needs no download."
+                f'"{remote.url}" could not be fetched ({network_reason(error)}). This sample needs the internet '
+                f"once, for {remote.num_bytes / 1e6:.0f} MB. Connect and try again, or choose a sample that needs no "
+                "download."
             ) from error
     if path.stat().st_size != remote.num_bytes:
         raise DataError(

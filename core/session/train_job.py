@@ -14,6 +14,7 @@ import numpy as np
 from core import evaluation, recipes, runs
 from core.backbones import Backbone
 from core.errors import Cancelled
+from core.forecast import MIN_MEASURED
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
@@ -26,9 +27,6 @@ from core.session.stage_2 import fine_tune, with_predictions
 from core.session.stages import Model
 from core.session.teacher import taught
 from core.words import sentence
-
-MIN_MEASURED = 200
-"""Images below which the speed of extracting features says more about starting than about going on."""
 
 
 @dataclass
@@ -110,7 +108,7 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     run = replace(
         run,
         state="done",
-        seconds={"fine_tune": 0.0} | clock.seconds,
+        seconds=clock.seconds if "fine_tune" in clock.seconds else {**clock.seconds, "fine_tune": 0.0},
         images_per_s=_speeds(clock, num_computed, epoch_seconds, int(material.rows("train").sum())),
         fine_tuned=model.weights is not None,
         weights_sha256=backbone.weights_sha256,

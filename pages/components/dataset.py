@@ -218,4 +218,4 @@ def ask_for_audit(dataset: Dataset) -> None:
     """Say that the files have not been looked at yet, and lead to the page that does it."""
     with st.container(border=True):
         st.markdown(t("training.not_audited"))
-        st.page_link("pages/data.py", label=t("shell.to_data"), icon=":material/photo_library:")
+        st.page_link("pages/data.py", label=t("training.to_check"), icon=":material/photo_library:")

@@ -9,7 +9,7 @@ from core.feature_store import Usage
 from pages.components import shell
 from pages.components.text import percent, t
 
-USERS = ("train", "cross_validate", "predict", "predict_many")
+USERS = ("train", "cross_validate", "leak", "rank", "predict", "predict_many", "explain", "export")
 """Kinds of jobs that read or write features."""
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from core import recipes
 from core.recipes import Recipe
+from pages.components.text import t
 
 
 def _tunes(recipe: Recipe) -> bool:
@@ -85,3 +87,20 @@ def with_defaults(recipe: Recipe, default: Recipe, on_gpu: bool) -> Recipe:
     """
     idle = [name for name in _UNUSED if not applies(name, recipe, on_gpu)]
     return replace(recipe, **{name: getattr(default, name) for name in idle})
+
+
+ELSEWHERE = {"backbone", "fractions", "keep_given", "seed"}
+"""Fields that are not among the settings of a training: their titles stand elsewhere."""
+_NAMES = "|".join(field.name for field in fields(Recipe) if field.name not in ELSEWHERE)
+_SAID = re.compile(rf'"[^"]*"|\b(?:(?=\w*_)(?:{_NAMES})\b|(?:{_NAMES})(?= (?:is|to) ))')
+"""What is quoted, which stays as it is; or the name of a field. One without an underscore may be a common word, so it
+counts only where something is said of it."""
+
+
+def titled(message: str) -> str:
+    """Return the message of an error about a recipe with the titles of the fields, quoted, in place of their names."""
+    return _SAID.sub(lambda found: found[0] if found[0].startswith('"') else f'"{_title(found[0])}"', message)
+
+
+def _title(name: str) -> str:
+    return t("teacher.title" if name == "teacher" else f"field.{name}")

@@ -68,7 +68,12 @@ def _scores(run: Run) -> None:
             st.metric(
                 t("training.macro_f1"), f"{test['macro_f1']:.3f}", width="content", help=t("term.macro_f1")
             )
-            st.metric(t("training.duration"), job_view.duration(sum(run.seconds.values())), width="content")
+            st.metric(
+                t("training.duration"),
+                job_view.duration(sum(run.seconds.values())),
+                width="content",
+                help=t("training.duration_help"),
+            )
     if st.button(
         t("training.to_evaluation"),
         type="primary",

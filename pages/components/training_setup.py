@@ -10,7 +10,7 @@ from core import catalog, queue, recipes, runs
 from core.catalog import BackboneSpec
 from core.datasets import Dataset
 from core.errors import DeviceError, RecipeError
-from core.forecast import Forecast, forecast
+from core.forecast import MIN_MEASURED, Forecast, forecast
 from core.recipes import Recipe
 from pages.components import dataset as dataset_view
 from pages.components import recipe_choice, shell, training_fields, training_teacher
@@ -176,7 +176,10 @@ def _start(dataset: Dataset, split: SplitSummary, recipe: Recipe) -> None:
     try:
         recipe = recipes.validate(recipe)
         device = queue.default_device()
-    except (DeviceError, RecipeError) as error:
+    except RecipeError as error:
+        st.error(plain(training_fields.titled(str(error))), icon=":material/error:")
+        return
+    except DeviceError as error:
         st.error(plain(error), icon=":material/error:")
         return
     held_out = split.num_images["val"] + split.num_images["test"]
@@ -184,7 +187,7 @@ def _start(dataset: Dataset, split: SplitSummary, recipe: Recipe) -> None:
     needs = forecast(recipe, split.num_images["train"], held_out, split.num_classes, device.id, past)
     st.markdown(t("training.forecast_title", device=code(device.title)))
     _costs(needs)
-    st.caption(t("forecast.measured") if needs.measured else t("forecast.rough"))
+    st.caption(t("forecast.measured") if needs.measured else t("forecast.rough", n=MIN_MEASURED))
     memory = queue.device_memory("cpu")  # the forecast is about the session's process, whatever its device
     if memory is not None and needs.memory_mb > memory.total_mb:
         total = f"{memory.total_mb / 1000:.1f}"

@@ -65,9 +65,9 @@ def start_training(page: Page) -> None:
     page.get_by_text("All settings", exact=True).click()
     set_number(page, "Picture size (pixels a side)", 32)
     page.get_by_role("tab", name="Stage 1 · head").click()
-    set_number(page, "Most epochs", 20)
+    set_number(page, "Head: most epochs", 20)
     page.get_by_role("tab", name="Stage 2 · fine-tuning").click()
-    set_number(page, "Epochs", 1)
+    set_number(page, "Fine-tuning: epochs", 1)
     button(page, "start_training").click()
     expect(page.get_by_role("button", name="Cancel").first).to_be_visible()
 
