@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,8 @@ if __name__ == "__main__":
 @pytest.fixture(autouse=True)
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "MANY", 0)
+    # A process begins with the main module, which Streamlit's tests leave to be the app.
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
 
 
 def in_a_child_only(item: int) -> tuple[int, bool]:

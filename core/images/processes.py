@@ -30,7 +30,7 @@ def map_in_processes(
     """Yield ``function(item)`` for each item in order, computed in processes at most a few chunks ahead.
 
     Few items, fewer than :data:`MANY`, are computed in threads. So is what is left when a process dies, as it does
-    where memory is short.
+    where memory is short. Not for a page: a process begins by importing the main module, and would run the app.
 
     Args:
         function: A function of a module, which the processes import.
