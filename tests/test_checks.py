@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from core import audit, datasets
-from core.audit import Thresholds
+from core.audit import Thresholds, judgement
 from core.audit.measures import measure
 from core.errors import DataError
 from core.workspace import Workspace
@@ -221,6 +221,12 @@ def test_the_same_file_in_several_classes_is_taken_for_a_placeholder(
         (root / path).write_bytes(encode(scene(7)))
     judged = audit.judge(table := audit.audit(workspace, datasets.add_folder(workspace, root)))
     assert set(table["path"][judged["is_placeholder"]]) == {"a/x.png", "b/x.png", "b/y.png"}
+
+
+@pytest.mark.parametrize("name", ["piano_image_03", "volcano_photo_1", "rhino-picture2", "albino photo"])
+def test_a_word_within_a_name_makes_no_placeholder(name: str) -> None:
+    assert not judgement._PLACEHOLDER_NAME.search(name)
+    assert judgement._PLACEHOLDER_NAME.search(f"no_image_{name}")
 
 
 def test_thresholds_can_be_moved_on_20_000_rows_at_once() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core import audit, curation, datasets, queue
+from core import audit, curation, datasets, metadata, queue
 from core.datasets import Pictures
 from core.errors import Cancelled, DataError
 from core.session.data_jobs import do_clean_copy
@@ -85,19 +85,35 @@ def test_a_copy_holds_what_is_used_where_it_was_decided(
     assert told.loc["wren/001-2.png"].to_dict() == {"original_path": "owl/001.png", "original_class": "owl"}
 
 
+METADATA = "path,camera,age\ntrain/owl/000.png,A,7\nvalid/wren/001.png,B,31\n"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        METADATA.encode(),
+        METADATA.replace(",", ";").encode("utf-16"),
+        METADATA.replace("path", "Path").replace("valid/", "./valid/").encode(),
+        METADATA.replace("valid/wren/", "valid\\wren\\").encode(),
+    ],
+    ids=["as usual", "of a spreadsheet", "of a listing", "of Windows"],
+)
 def test_a_copy_is_a_dataset_of_its_own_with_the_split_and_the_metadata_of_the_first(
-    workspace: Workspace, tmp_path: Path
+    workspace: Workspace, tmp_path: Path, written: bytes
 ) -> None:
     for seed, split in enumerate(("train", "valid")):
         write_classes(tmp_path / "set" / split, {"owl": 2, "wren": 2}, first_seed=10 * seed)
-    (tmp_path / "set" / "metadata.csv").write_text("path,camera\ntrain/owl/000.png,A\nvalid/wren/001.png,B\n")
+    (tmp_path / "set" / "metadata.csv").write_bytes(written)
     table = decided(workspace, tmp_path / "set", ("valid/wren/001.png", "relabel", "owl"))
-    curation.write_copy(table, of(tmp_path / "set"), tmp_path / "clean")
+    found = metadata.read(tmp_path / "set", list(table["path"]))
+    assert found is not None
+    curation.write_copy(table, of(tmp_path / "set"), tmp_path / "clean", known=found.columns)
     again = decided(workspace, tmp_path / "clean").set_index("path")
     assert again.loc["valid/owl/001-2.png", ["label", "given_split"]].tolist() == ["owl", "val"]
     told = pd.read_csv(tmp_path / "clean" / "metadata.csv", keep_default_na=False).set_index("path")
     assert told["camera"].to_dict()["valid/owl/001-2.png"] == "B"
     assert told["camera"].to_dict()["train/owl/001.png"] == ""
+    assert str(told["age"].to_dict()["valid/owl/001-2.png"]) == "31"
 
 
 def test_a_copy_that_is_stopped_or_fails_leaves_nothing(

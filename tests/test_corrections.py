@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 from pathlib import Path
@@ -255,6 +256,21 @@ def test_a_cleaned_copy_has_added_photos_in_their_class(
     path = corrections.add_photo(workspace, run, photo, "wren")
     curation.write_copy(table_of(workspace, birds), birds.pictures, tmp_path / "clean")
     assert (tmp_path / "clean" / "wren" / Path(path).name).read_bytes() == photo.read_bytes()
+
+
+def test_twins_that_are_added_move_no_picture_of_the_folder(workspace: Workspace, birds: Dataset) -> None:
+    before = table_of(workspace, birds)
+    sides = dict(zip(before["path"], splits.assign(before), strict=True))
+    for path in before["path"]:  # as if each had come into the folder after its twin was added
+        added = birds.added_dir / path.split("/")[0] / f"{Path(path).stem}.jpg"
+        nearly(birds.root / path, added)
+        named = hashlib.sha256(added.read_bytes()).hexdigest()
+        added.rename(added.with_name(f"{named}.jpg"))
+    table = table_of(workspace, birds)
+    own = ~datasets.added_rows(table)
+    assert (~own).sum() == len(before)
+    assert table["group"][own].tolist() == before["group"].tolist()
+    assert dict(zip(table["path"][own], splits.assign(table)[own], strict=True)) == sides
 
 
 def test_a_killed_writer_leaves_no_row(birds: Dataset, workspace: Workspace) -> None:

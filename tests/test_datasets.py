@@ -159,6 +159,10 @@ def test_names_that_are_no_text_are_told_and_not_used(tmp_path: Path) -> None:
     os.mkdir(folder + b"/n\xe9")
     assert kinds(tmp_path) == {"a/000.png": "image", "a/caf\\xe9.png": "bad_name", "n\\xe9": "bad_name"}
     assert datasets.list_classes(tmp_path) == ["a"]
+    write(tmp_path / "a" / "caf\\xe9.png", 2)  # what the other one is shown as
+    found = kinds(tmp_path)
+    assert (found["a/caf\\xe9.png"], found["a/caf\\xe9.png (2)"]) == ("image", "bad_name")
+    assert len(datasets.list_files(tmp_path)) == len(found) == 4
 
 
 def test_a_folder_without_permission_is_a_row_and_not_an_end() -> None:

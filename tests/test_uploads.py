@@ -100,6 +100,13 @@ def test_a_zip_becomes_a_dataset_in_the_workspace_without_the_folder_around_ever
     assert left_behind(workspace) == [dataset.root.name]
 
 
+def test_a_zip_may_name_the_folder_that_was_packed(workspace: Workspace) -> None:
+    dataset = upload(
+        workspace, make_zip({"./": b""} | {f"./{name}": data for name, data in PICTURES.items()})
+    )
+    assert datasets.list_classes(dataset.root) == ["owl", "wren"]
+
+
 def test_deleting_an_uploaded_dataset_deletes_its_pictures(workspace: Workspace) -> None:
     dataset = upload(workspace, make_zip(PICTURES))
     datasets.remove(workspace, dataset.id)  # type: ignore[attr-defined]
@@ -150,6 +157,13 @@ def test_a_token_that_is_none_is_refused(workspace: Workspace, token: str) -> No
         datasets.add_upload(workspace, token, "birds")
 
 
+def damaged(method: int) -> bytes:
+    """Return a zip whose first picture is packed by a method and altered."""
+    data = bytearray(make_zip(PICTURES, method))
+    data[60:100] = bytes(range(40))
+    return bytes(data)
+
+
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "up": (lambda: make_zip(PICTURES | {"../../evil.png": b"x"}), "leads out of the folder"),
     "up inside": (lambda: make_zip(PICTURES | {"pics/../../evil.png": b"x"}), "leads out of the folder"),
@@ -169,6 +183,12 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "file and folder": (lambda: make_zip(PICTURES | {"pics/owl": b"x"}), "one and the same on many systems"),
     "password": (lambda: encrypted(make_zip(PICTURES)), "protected by a password"),
     "no zip": (lambda: b"<html>not found</html>", "is damaged or no zip"),
+    "bzip2": (lambda: damaged(zipfile.ZIP_BZIP2), "is damaged or no zip"),
+    "lzma": (lambda: damaged(zipfile.ZIP_LZMA), "is damaged or no zip"),
+    "no Unicode": (
+        lambda: make_zip(PICTURES | {"pics/owl/é.png": b"x"}).replace("é".encode(), b"\xff\xfe"),
+        "is damaged or no zip",
+    ),
     "cut off": (lambda: make_zip(PICTURES)[:-60], "is damaged or no zip"),
     "damaged": (lambda: make_zip(PICTURES, 0).replace(b"IDAT", b"IDAX", 1), "is damaged or no zip"),
     "bomb": (lambda: make_zip(PICTURES | {"pics/owl/0.bmp": bytes(30_000_000)}), "times as large"),

@@ -29,8 +29,8 @@ PLACEHOLDER_COPIES = 3
 """Files with the same bytes, in two classes or more, that are rather what a server sends for a missing picture."""
 
 _PLACEHOLDER_NAME = re.compile(
-    r"(image|photo|picture|img)[ _-]?(not[ _-]?(found|available)|unavailable|missing|removed)"
-    r"|(no|missing|default)[ _-]?(image|photo|picture)|placeholder|coming[ _-]?soon",
+    r"(?<![a-z])(image|photo|picture|img)[ _-]?(not[ _-]?(found|available)|unavailable|missing|removed)"
+    r"|(?<![a-z])(no|missing|default)[ _-]?(image|photo|picture)|placeholder|coming[ _-]?soon",
     re.IGNORECASE,
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._()+,=@~-]*")

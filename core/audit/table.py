@@ -194,9 +194,19 @@ def _grouping(table: pd.DataFrame, stored: pd.DataFrame) -> dict[str, Any]:
     columns = {name: np.full(len(table), "", dtype=object) for name in ("group", "twin")}
     columns |= {name: np.zeros(len(table), dtype=np.float32) for name in ("likeness", "twin_likeness")}
     before = stored[stored["usable"] & (stored["group"] != "")]
-    pictures = table[usable].drop_duplicates("sha256").sort_values("sha256")
+    is_added = pd.Series(datasets.added_rows(table), table.index)
+    only_added = is_added.groupby(table["sha256"]).transform("all")
+    pictures = (
+        table.assign(added=only_added)[usable].drop_duplicates("sha256").sort_values(["added", "sha256"])
+    )
     if set(before["sha256"]) != set(pictures["sha256"]):
-        before = pictures.assign(**_regrouped(pictures["sha256"].to_numpy(), pictures["thumbnail"].tolist()))
+        before = pictures.assign(
+            **_regrouped(
+                pictures["sha256"].to_numpy(),
+                pictures["thumbnail"].tolist(),
+                pictures["added"].to_numpy(bool),
+            )
+        )
     known = before.drop_duplicates("sha256").set_index("sha256")[_GROUPING]
     rows = known.index.get_indexer(pd.Index(table["sha256"][usable]))
     for name, column in columns.items():
@@ -205,14 +215,26 @@ def _grouping(table: pd.DataFrame, stored: pd.DataFrame) -> dict[str, Any]:
     return {name: texts.get(name, columns[name]) for name in _GROUPING}
 
 
-def _regrouped(sha256: npt.NDArray[np.object_], thumbnails: Sequence[bytes]) -> dict[str, Any]:
-    """Group pictures, each with other bytes than the rest; a group is called by its lowest checksum."""
+def _regrouped(
+    sha256: npt.NDArray[np.object_], thumbnails: Sequence[bytes], added: npt.NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Group pictures, each with other bytes than the rest; a group is called by its lowest checksum.
+
+    Photos that a person added, the last rows, neither name nor join groups of the folder's own pictures: their sides of
+    the split hang on that, and adding a photo must move none.
+    """
     group, likeness = sha256.copy(), np.zeros(len(sha256), dtype=np.float32)
     twin, twin_likeness = np.full(len(sha256), "", dtype=object), likeness.copy()
     shown = np.flatnonzero([len(thumbnail) > 0 for thumbnail in thumbnails])
     pixels = np.frombuffer(b"".join(thumbnails), dtype=np.uint8)
-    lowest, likeness[shown], links = near_duplicates.group(pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    pixels = pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    lowest, likeness[shown], links = near_duplicates.group(pixels)
     group[shown] = sha256[shown][lowest]
+    if added.any():
+        own, others = shown[~added[shown]], shown[added[shown]]
+        by_themselves = sha256[own][near_duplicates.group(pixels[: len(own)])[0]]
+        first_of = dict(zip(group[own][::-1], by_themselves[::-1], strict=True))
+        group[own], group[others] = by_themselves, [first_of.get(name, name) for name in group[others]]
     twin[shown[links.row]], twin_likeness[shown[links.row]] = sha256[shown][links.to], links.likeness
     return dict(zip(_GROUPING, (group, likeness, twin, twin_likeness), strict=True))
 

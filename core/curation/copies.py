@@ -113,6 +113,7 @@ def write_copy(
     way: str = "copy",
     progress: Progress = no_progress,
     records: Path | None = None,
+    known: pd.DataFrame | None = None,
 ) -> int:
     """Write a cleaned copy of a dataset, whole or not at all; the dataset itself is only read.
 
@@ -127,6 +128,7 @@ def write_copy(
         progress: Counts pictures; what it raises ends the copy, and nothing is left of it.
         records: Where the copy is written down while it is unfinished, so that :func:`core.curation.clear_leftovers`
             finds what is left of it if this process is killed.
+        known: What the dataset's own ``metadata.csv`` says, by path, as :func:`core.metadata.load` returns it.
 
     Returns:
         How many pictures were written.
@@ -146,7 +148,7 @@ def write_copy(
             for number, row in enumerate(plan.to_dict("records")):
                 progress(number, len(plan))
                 _write_one(pictures / row["path"], part / row["target"], row, way)
-            _metadata(plan, pictures.root).to_csv(part / METADATA_NAME, index=False)
+            _metadata(plan, known).to_csv(part / METADATA_NAME, index=False)
             progress(len(plan), len(plan))
             _require_new(target)
             os.rename(part, target)
@@ -177,7 +179,7 @@ def _write_one(source: Path, target: Path, row: Mapping[Hashable, Any], way: str
         )
 
 
-def _metadata(plan: pd.DataFrame, root: Path) -> pd.DataFrame:
+def _metadata(plan: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
     told = pd.DataFrame(
         {
             "path": plan["target"],
@@ -185,19 +187,14 @@ def _metadata(plan: pd.DataFrame, root: Path) -> pd.DataFrame:
             "original_class": plan["given_label"],
         }
     )
-    own = root / METADATA_NAME
-    if not own.is_file():
+    if known is None:
         return told
-    try:
-        known = pd.read_csv(own, dtype=str, keep_default_na=False)
-        columns = [name for name in known.columns if name != "path" and name not in told.columns]
-        known = known.drop_duplicates("path").set_index("path")[columns]
-    except (ValueError, KeyError) as error:
-        raise DataError(
-            f'"{own}" cannot be read as a table ({error}). Expected CSV with a column "path". Correct it, or move it '
-            "away."
-        ) from error
-    return told.join(known, on="original_path")
+    columns = known[[name for name in known.columns if name not in told.columns]].map(_as_written)
+    return told.join(columns, on="original_path")
+
+
+def _as_written(value: object) -> object:
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else value
 
 
 def _require_new(target: Path) -> None:

@@ -6,6 +6,7 @@ is written. Names are the archive's only say in where a file goes, and they are 
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from core import images
 from core.datasets.layouts import SPLIT_NAMES, is_hidden
@@ -110,7 +112,7 @@ def unpack(
             chosen, num_links, num_hidden = _chosen(entries, name)
             _require_room(folder, sum(entry.file_size for entry in chosen), name)
             _write(archive, chosen, folder, progress)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, UnicodeDecodeError, EOFError) as error:
         raise DataError(
             f"{name} is damaged or no zip ({error}). Expected a zip of a folder. Pack the folder again."
         ) from error
@@ -160,6 +162,8 @@ def _chosen(entries: Iterable[zipfile.ZipInfo], name: str) -> tuple[list[zipfile
     spelt: dict[_Parts, _Parts] = {}
     files: set[_Parts] = set()
     for entry in entries:
+        if entry.is_dir() and set(entry.filename.split("/")) <= {"", "."}:
+            continue  # the folder that was packed, as some programs write it
         parts = _parts(entry.filename, name)
         if stat.S_ISLNK(entry.external_attr >> 16):
             num_links += 1
@@ -229,10 +233,17 @@ def _write(
         target = folder.joinpath(*parts[depth:])
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(entry) as source, target.open("xb") as file:
-            while chunk := source.read(CHUNK_BYTES):
+            while chunk := _read(source):
                 file.write(chunk)
                 done += len(chunk)
                 progress(min(done, total), max(total, 1))
+
+
+def _read(source: IO[bytes]) -> bytes:
+    try:
+        return source.read(CHUNK_BYTES)
+    except OSError as error:  # how bzip2 tells that its data are damaged
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def num_wrapping(paths: Iterable[_Parts]) -> int:

@@ -12,7 +12,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -114,7 +114,21 @@ def list_files(root: Path) -> pd.DataFrame:
     Raises:
         DataError: The folder is gone or may not be read, or holds more than :data:`MAX_FILES` files.
     """
-    return as_table(sorted(iterate_files(root, read_layout(root)), key=lambda row: row.path))
+    rows = sorted(iterate_files(root, read_layout(root)), key=lambda row: row.path)
+    taken = {row.path for row in rows if row.kind != "bad_name"}
+    return as_table([_of_its_own(row, taken) for row in rows])
+
+
+def _of_its_own(row: FileRow, taken: set[str]) -> FileRow:
+    """Return a row whose path is no other's: escapes may show a name that is not Unicode as another file's name."""
+    if row.kind != "bad_name":
+        return row
+    path, number = row.path, 1
+    while path in taken:
+        number += 1
+        path = f"{row.path} ({number})"
+    taken.add(path)
+    return replace(row, path=path)
 
 
 def as_table(rows: Sequence[FileRow]) -> pd.DataFrame:

@@ -59,8 +59,15 @@ def do_clean_copy(context: Context, job: Job) -> dict[str, Any]:
     context.stage("copy")
     target = Path(job.args["target"])
     records = curation.records_dir(context.workspace)
+    found = metadata.load(context.workspace, dataset.id)  # as the audit has just read it
     num_written = curation.write_copy(
-        table, dataset.pictures, target, job.args["way"], context.progress, records
+        table,
+        dataset.pictures,
+        target,
+        job.args["way"],
+        context.progress,
+        records,
+        None if found is None else found.columns,
     )
     return {"target": str(target), "num_images": num_written}
 
