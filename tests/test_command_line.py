@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from core import datasets, queue, recipes, runs
+from core import audit, curation, datasets, queue, recipes, runs
 from core.command_line import main, output
 from core.errors import JobError
 from core.recipes import Recipe
@@ -91,6 +91,21 @@ def test_an_audit_says_why_a_folder_cannot_be_split(tmp_path: Path, birds: Path,
     assert main(["audit", str(birds), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert sum(told["splits"].values()) == 20 and told["split_problem"] is None
+
+
+def test_an_audit_tells_of_metadata_and_decisions_that_do_not_hold(
+    workspace: Workspace, birds: Path, capsys: Capture
+) -> None:
+    dataset = datasets.add_folder(workspace, birds)
+    table = audit.audit(workspace, dataset)
+    curation.decide_about(workspace, dataset.id, table, ["owl/000.png"], "exclude", "")
+    (birds / "owl" / "000.png").write_bytes((birds / "owl" / "001.png").read_bytes())
+    (birds / "metadata.csv").write_text("camera,age\nA,7\n")
+    assert main(["audit", str(birds), "--json"]) == 0
+    problem, suspended = json.loads(capsys.readouterr().out)["remarks"]
+    assert "metadata.csv" in problem and suspended.startswith("1 decision does not hold")
+    assert main(["audit", str(birds)]) == 0
+    assert suspended in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

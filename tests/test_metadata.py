@@ -221,3 +221,9 @@ def test_rare_values_are_one_part_together() -> None:
     named = [part.value for part in found[:-1]]
     assert named == sorted([*values[:18], "23", "24"])
     assert (found[-1].kind, len(found[-1].rows)) == ("others", 5)
+
+
+def test_an_identifier_keeps_its_zeros(tmp_path: Path) -> None:
+    found = read(tmp_path, "path,id,age\n" + "".join(f"{path},00{n},{n}\n" for n, path in enumerate(PATHS)))
+    assert found.columns["id"].tolist()[:2] == ["000", "001"]
+    assert found.columns["age"].tolist()[:2] == [0.0, 1.0]

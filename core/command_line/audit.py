@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from core import audit, curation, datasets, metadata, runs, splits
+from core import audit, curation, datasets, metadata, runs, splits, words
 from core.command_line.output import MAX_LISTED, ProgressLine, printable, tell, tell_json
 from core.errors import DataError
 from core.workspace import Workspace
@@ -21,13 +21,18 @@ def run_audit(workspace: Workspace, arguments: argparse.Namespace) -> int:
     show = ProgressLine()
     found_table = audit.audit(workspace, dataset, lambda done, total: show("audit", done, total))
     show.end()
-    metadata.update(workspace, dataset, found_table["path"].tolist())
+    known = metadata.update(workspace, dataset, found_table["path"].tolist())
     layout = datasets.read_layout(dataset.root)
     decisions = curation.load(workspace, dataset.id).decisions
     table = curation.apply(found_table, decisions, layout.class_names)
     thresholds = audit.load_thresholds(workspace, dataset.id)
     found = audit.checks(table, layout.class_names, layout.kind, thresholds)
     split = _split(table)
+    remarks = [known.problem, *map(str, known.notes)] if known is not None else []
+    held = curation.standing(found_table, decisions, layout.class_names)
+    if num_suspended := int((held["state"] != "active").sum()):
+        remarks.append(str(words.sentence("decisions.suspended", n=num_suspended)))
+    remarks = [remark for remark in remarks if remark]
     if arguments.json:
         said = {
             "dataset_id": dataset.id,
@@ -36,6 +41,7 @@ def run_audit(workspace: Workspace, arguments: argparse.Namespace) -> int:
             "num_excluded": int(table["excluded"].sum()),
             "num_relabelled": int((table["label"] != table["given_label"]).sum()),
             "class_names": list(layout.class_names),
+            "remarks": remarks,
             "splits": split.counts,
             "split_notes": list(split.notes),
             "split_problem": split.problem,
@@ -43,6 +49,8 @@ def run_audit(workspace: Workspace, arguments: argparse.Namespace) -> int:
         tell_json(said | {"checks": _checks_as_json(found)})
         return 0
     tell(" ".join(map(str, audit.verdict(table, found))))
+    for remark in remarks:
+        tell(f"  {printable(remark)}")
     _tell_classes(table, layout.class_names)
     _tell_split(split)
     _tell_checks(found)

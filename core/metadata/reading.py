@@ -172,7 +172,9 @@ def _named(lines: Sequence[int]) -> words.Value:
 
 
 def _typed(column: pd.Series[str]) -> pd.Series:
-    """Return a column as numbers where everything that is known in it is one."""
+    """Return a column as numbers where everything that is known in it is one, and none has zeros to lose as 007 has."""
+    if column.str.match(r"0\d").any():
+        return column.astype(str)
     numbers = pd.to_numeric(column.where(column != ""), errors="coerce").astype("float64")
     finite = numbers.map(math.isfinite)
     is_number = bool(finite.any()) and bool((finite | (column == "")).all())

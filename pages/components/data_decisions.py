@@ -31,8 +31,6 @@ def show(facts: Facts) -> None:
 
 def _list(facts: Facts, rows: pd.DataFrame) -> None:
     suspended = int((rows["state"] != "active").sum())
-    if suspended:
-        st.warning(t("decisions.suspended", n=suspended), icon=":material/history_toggle_off:")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         there = [kind for kind in KINDS if kind in set(rows["kind"])]
         kinds = st.pills(
@@ -71,6 +69,12 @@ def _list(facts: Facts, rows: pd.DataFrame) -> None:
         on_click=_take_back,
         args=(facts, chosen),
     )
+
+
+def warn_of_suspended(standing: pd.DataFrame) -> None:
+    """Say how many decisions do not hold any more, if any: their pictures are used as if nothing had been decided."""
+    if suspended := int((standing["state"] != "active").sum()):
+        st.warning(t("decisions.suspended", n=suspended), icon=":material/history_toggle_off:")
 
 
 def _narrowed(rows: pd.DataFrame, kinds: list[str], only_suspended: bool, text: str) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from pages.components import (
     data_choice,
     data_decisions,
     data_facts,
+    data_flagged,
     data_health,
     data_locate,
     data_photos,
@@ -41,6 +42,7 @@ def show(dataset: Dataset) -> None:
     found = data_split.current_split(facts)
     is_there = dataset.root.is_dir()
     _verdict(facts, found, is_there)
+    data_decisions.warn_of_suspended(data_flagged.standing_decisions(facts))
     _figures(facts, found, is_there)
     data_health.show(facts)
     data_checks.history(facts)
