@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from core import splits
 from core.errors import DataError
+from core.splits.reasons import MIN_CLASS_IMAGES
+from core.words import sentence
 
 
 def make_table(rows: list[tuple[str, int]], given_split: list[str] | None = None) -> pd.DataFrame:
@@ -430,3 +432,8 @@ def test_folds_share_out_each_class_and_are_of_one_size() -> None:
     assert per_fold["b"].tolist() == [2] * 5
     assert fold.value_counts().tolist() == [7] * 5
     assert not fold.equals(splits.folds(table, 5, seed=1))
+
+
+def test_the_sentence_about_tiny_classes_says_what_the_split_does() -> None:
+    told = str(sentence("audit.why.tiny_class", tiny_class="50"))
+    assert f"fewer than {('', 'one', 'two', 'three', 'four')[MIN_CLASS_IMAGES]} different pictures" in told
