@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.evaluation import Difference
-from core.recipes import FREE_STRENGTH, RANDOM_WEIGHTS
+from core.recipes import RANDOM_WEIGHTS
 from core.runs import STOPPED, Run
 from core.words import Sentence, sentence
 
@@ -161,8 +161,10 @@ def _less_freedom(run: Run) -> str:
         return "next_overfit" if recipe.get("weights") == RANDOM_WEIGHTS else "next_overfit_blocks"
     if recipe.get("head_solver") == "adam":
         return "next_overfit_dropout"
-    if run.stage_1.get("strength", 0.0) > recipe.get("head_strength", FREE_STRENGTH):
-        return "next_overfit"  # validation has just found a smaller C to be worse
+    # A run of an older Graft, which did not search, held its head against one of more freedom only.
+    found_freer = run.stage_1.get("strength", 0.0) > recipe.get("head_strength", 1.0)
+    if recipe.get("head_search", found_freer):
+        return "next_overfit"  # validation has found a smaller C to be worse
     return "next_overfit_strength"
 
 

@@ -26,7 +26,9 @@ from core.recipes import Recipe
 from core.workspace import Workspace
 from tests.pictures import encode, noise
 
-RECIPE = Recipe(backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8)
+RECIPE = Recipe(
+    backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8, head_search=False
+)
 ALL = ["keras", "savedmodel", "litert", "litert-fp16", "litert-int8"]
 LABELS = ("night", "day ☀ | *x*")
 

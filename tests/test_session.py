@@ -44,7 +44,9 @@ from core.queue import Job
 from core.recipes import Recipe
 from core.workspace import BUSY_TIMEOUT_S, Workspace
 
-RECIPE = Recipe(backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8)
+RECIPE = Recipe(
+    backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8, head_search=False
+)
 
 
 def eventually(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:

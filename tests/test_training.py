@@ -19,6 +19,7 @@ from core.heads import Head, class_weights, fit_probe, scores
 from core.recipes import Recipe
 from core.training import Images
 from core.training.batches import Batch
+from core.training.events import TimeIsUp
 from core.training.learner import Learner
 from tests.training_worlds import (
     RECIPE,
@@ -81,9 +82,10 @@ def test_stage_1_gets_all_that_the_recipe_says_of_the_head(
     assert not np.array_equal(head.kernel, other.kernel)
 
 
-@pytest.mark.parametrize(("spread", "is_freer"), [(0.05, True), (3.0, False)])
-def test_fine_tuning_has_to_beat_the_better_head_on_validation_whichever_it_begins_with(
-    spread: float, is_freer: bool
+@pytest.mark.parametrize(("spread", "expected"), [(0.05, 10.0), (3.0, 0.01)])
+@pytest.mark.parametrize("fine_tune_epochs", [0, 1])
+def test_validation_chooses_the_freedom_of_the_head_whichever_fine_tuning_begins_with(
+    spread: float, expected: float, fine_tune_epochs: int
 ) -> None:
     rng = np.random.default_rng(3)
     y_true = {"train": np.arange(90) % 30, "val": np.arange(60) % 30}
@@ -92,33 +94,36 @@ def test_fine_tuning_has_to_beat_the_better_head_on_validation_whichever_it_begi
         split: (centres[truth] + spread * rng.normal(size=(len(truth), 40))).astype(np.float32)
         for split, truth in y_true.items()
     }
-    soft = replace(RECIPE, head_strength=0.01, head_epochs=100)
-    trained = training.train_head(features, y_true, 30, soft, Heard())
+    recipe = replace(RECIPE, head_strength=0.3, head_epochs=200, fine_tune_epochs=fine_tune_epochs)
+    trained = training.train_head(features, y_true, 30, recipe, Heard())
     alone = {
         strength: training.train_head(
-            features, y_true, 30, replace(soft, head_strength=strength, fine_tune_epochs=0), Heard()
-        ).head
-        for strength in (0.01, 1.0)
+            features, y_true, 30, replace(recipe, head_strength=strength, head_search=False), Heard()
+        )
+        for strength in recipes.HEAD_STRENGTHS
     }
-    losses = {C: scores(head.logits(features["val"]), y_true["val"]).loss for C, head in alone.items()}
-    assert (losses[1.0] < losses[0.01]) == is_freer, "else the case is another one"
-    np.testing.assert_array_equal(trained.head.kernel, alone[1.0 if is_freer else 0.01].kernel)
-    assert trained.strength == (1.0 if is_freer else 0.01)
-    assert (trained.start is not None) == is_freer
-    if trained.start:
-        np.testing.assert_array_equal(trained.start.kernel, alone[0.01].kernel)
+    losses = {C: scores(one.head.logits(features["val"]), y_true["val"]).loss for C, one in alone.items()}
+    assert trained.strength == expected == min(losses, key=lambda strength: losses[strength])
+    reached = scores(trained.head.logits(features["val"]), y_true["val"]).loss
+    assert reached == pytest.approx(losses[expected], rel=0.1)
+    assert trained.start is not None
+    np.testing.assert_array_equal(trained.start.kernel, alone[0.3].head.kernel)
+    assert alone[0.3].start is None and alone[0.3].strength == 0.3
 
 
-def test_cancelled_while_the_freer_head_is_fitted_it_keeps_the_one_it_has() -> None:
+@pytest.mark.parametrize(("ends", "reason"), [(Cancelled, "cancelled"), (TimeIsUp, "time")])
+def test_stopped_while_further_heads_are_fitted_it_keeps_the_one_it_has(
+    ends: type[Cancelled], reason: str
+) -> None:
     rng = np.random.default_rng(3)
     y_true = {"train": np.arange(40) % 2, "val": np.arange(20) % 2}
     features = {split: rng.normal(size=(len(truth), 6)).astype(np.float32) for split, truth in y_true.items()}
     recipe = replace(RECIPE, head_strength=0.01, head_epochs=100)
     first = Heard()
-    alone = training.train_head(features, y_true, 2, replace(recipe, fine_tune_epochs=0), first)
-    listen = Until("progress", len(first.of("progress")) + 1, Cancelled)
+    alone = training.train_head(features, y_true, 2, replace(recipe, head_search=False), first)
+    listen = Until("progress", len(first.of("progress")) + 1, ends)
     trained = training.train_head(features, y_true, 2, recipe, listen)
-    assert (trained.stopped, trained.start) == ("cancelled", None)
+    assert (trained.stopped, trained.start, trained.strength) == (reason, None, 0.01)
     np.testing.assert_array_equal(trained.head.kernel, alone.head.kernel)
 
 
@@ -153,9 +158,8 @@ def test_both_kinds_of_balance_weigh_the_classes_in_l_bfgs(balance: str) -> None
     y_true = np.array([0] * 30 + [1] * 6)
     rows = (rng.normal(size=(36, 3)) + y_true[:, None]).astype(np.float32)
     splits = {"train": rows, "val": rows}
-    head = training.train_head(
-        splits, dict.fromkeys(splits, y_true), 2, replace(RECIPE, balance=balance), Heard()
-    ).head
+    recipe = replace(RECIPE, balance=balance, head_search=False)
+    head = training.train_head(splits, dict.fromkeys(splits, y_true), 2, recipe, Heard()).head
     weights = class_weights(y_true, 2)[y_true]
     expected = fit_probe(rows, y_true, 2, 1.0, RECIPE.head_epochs, sample_weight=weights)
     np.testing.assert_allclose(head.kernel, expected.kernel, atol=1e-4)

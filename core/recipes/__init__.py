@@ -6,7 +6,7 @@ from core.recipes.effects import without_effect
 from core.recipes.presets import DEFAULT_PRESET, PRESETS, SAMPLE_CHANGES, preset, preset_name
 from core.recipes.recipe import (
     BALANCES,
-    FREE_STRENGTH,
+    HEAD_STRENGTHS,
     MAX_IMAGE_SIZE,
     OPTIMIZERS,
     POOLINGS,
@@ -30,7 +30,7 @@ from core.recipes.recipe import (
 __all__ = [
     "BALANCES",
     "DEFAULT_PRESET",
-    "FREE_STRENGTH",
+    "HEAD_STRENGTHS",
     "MAX_IMAGE_SIZE",
     "OPTIMIZERS",
     "POOLINGS",

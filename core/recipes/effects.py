@@ -7,7 +7,7 @@ from dataclasses import fields
 from core import augmentation
 from core.recipes.recipe import Recipe
 
-_STAGE_1 = ("views", "head_solver", "head_strength", "head_learning_rate")
+_STAGE_1 = ("views", "head_solver", "head_strength", "head_search", "head_learning_rate")
 _STAGE_2 = (
     "fine_tune_blocks",
     "train_batch_norm",
@@ -36,7 +36,7 @@ def without_effect(recipe: Recipe) -> tuple[str, ...]:
     unused |= set() if recipe.head_epochs else set(_STAGE_1)
     unused |= set() if recipe.fine_tune_epochs else set(_STAGE_2)
     unused |= set() if by_adam else {"head_learning_rate"}
-    unused |= {"head_strength"} if by_adam else set()
+    unused |= {"head_strength", "head_search"} if by_adam else set()
     unused |= set() if by_adam or recipe.fine_tune_epochs else set(_IN_BATCHES)
     unused |= set() if recipe.views or recipe.fine_tune_epochs else {"augment"}
     unused |= set() if recipe.teacher else set(_OF_THE_TEACHER)

@@ -25,9 +25,9 @@ RUN_PREFIX = "run:"
 """As the beginning of ``Recipe.weights`` (go on from the backbone of an earlier run) and of ``Recipe.teacher``, such as
 ``run:20261122-194512-3fa9``."""
 
-FREE_STRENGTH = 1.0
-"""``Recipe.head_strength`` (scikit-learn's default ``C``) of the head that a softer one is held against: what is a good
-beginning for fine-tuning is not always the best head, above all with many classes of few pictures."""
+HEAD_STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Values of scikit-learn's ``C`` among which val chooses where ``Recipe.head_search`` is on. The best one is 0.03 for
+some pictures and 3 for others (benchmarks/RESULTS.md)."""
 
 MAX_IMAGE_SIZE = 1024
 """Pixels a side; beyond it the memory of one batch of any catalog network leaves a laptop's."""
@@ -69,8 +69,10 @@ class Recipe:
             as is needed with a hidden layer or dropout.
         head_epochs: Most passes over all features in stage 1; 0 leaves stage 1 out.
         head_strength: Inverse strength of the L2 penalty of ``"lbfgs"`` (scikit-learn's ``C``) of the head that
-            fine-tuning begins with. Where it is below 1, one of 1 is fitted too, and val chooses which of them the
-            fine-tuned model has to beat.
+            fine-tuning begins with.
+        head_search: Fit heads of neighbouring :data:`HEAD_STRENGTHS` too, for as long as the loss on val falls, and
+            take the best on val. Fine-tuning begins with that of ``head_strength`` all the same, and has to beat the
+            best: a good beginning is not always the best head, above all with many classes of few pictures.
         head_learning_rate: Learning rate of ``"adam"`` in stage 1.
         fine_tune_epochs: Epochs of stage 2; 0 leaves it out.
         fine_tune_blocks: Share of the backbone's blocks that stage 2 trains, counted from the top, 0…1.
@@ -108,6 +110,7 @@ class Recipe:
     head_solver: str = "lbfgs"
     head_epochs: int = 100
     head_strength: float = 1.0
+    head_search: bool = True
     head_learning_rate: float = 1e-3
     fine_tune_epochs: int = 5
     fine_tune_blocks: float = 0.34

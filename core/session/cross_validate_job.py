@@ -81,7 +81,7 @@ def _of_the_head(run: runs.Run, recipe: Recipe) -> Recipe:
     """Return the recipe of the run's head alone, with the freedom that val has chosen for it."""
     strength = run.stage_1.get("strength", recipe.head_strength)
     # Of every fold, most of what would judge is among what the teacher has learnt from.
-    return replace(recipe, fine_tune_epochs=0, head_strength=strength, teacher="")
+    return replace(recipe, fine_tune_epochs=0, head_strength=strength, head_search=False, teacher="")
 
 
 def _cross_validate(

@@ -135,8 +135,12 @@ def train_head(
         told["strength"] = trained.strength
     if trained.start is not None:
         context.log(
-            f"Head: one with C = {trained.strength:g} is better on val than that with C = {recipe.head_strength:g}. "
-            "Fine-tuning begins with the latter and has to beat the former."
+            f"Head: one with C = {trained.strength:g} is better on val than that with C = {recipe.head_strength:g}."
+            + (
+                " Fine-tuning begins with the latter and has to beat the former."
+                if recipe.fine_tune_epochs
+                else ""
+            )
         )
     logits = {split: trained.head.logits(matrix[rows[split]]) for split in runs.SPLITS}
     val = training.scores(logits["val"], y_true[rows["val"]])

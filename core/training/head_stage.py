@@ -12,7 +12,7 @@ import numpy as np
 
 from core.errors import Cancelled
 from core.heads import DenseProgress, Head, class_weights, fit_dense, fit_probe, log_loss, scores
-from core.recipes import FREE_STRENGTH, Recipe
+from core.recipes import HEAD_STRENGTHS, Recipe
 from core.training import checkpoints
 from core.training.checkpoints import Best, Checkpoint, Record
 from core.training.events import Listen, TimeIsUp, brought_forward, check_time
@@ -53,9 +53,9 @@ def train_head(
 ) -> TrainedHead:
     """Fit the head on the features of train, watching those of val.
 
-    ``"lbfgs"`` is fitted to convergence; of ``"adam"`` the best epoch on val is kept. Where fine-tuning is to begin
-    with a head of less freedom than :data:`core.recipes.FREE_STRENGTH`, one of that is fitted too, and the better one
-    on val is the classifier: fine-tuning has to beat the best head there is, not the one it begins with.
+    ``"lbfgs"`` is fitted to convergence; of ``"adam"`` the best epoch on val is kept. Where the recipe says so, heads
+    of more and of less freedom are fitted too, and the best one on val is the classifier: fine-tuning has to beat the
+    best head there is, not the one it begins with.
     Cancelled, or out of time, it returns the best head so far if an epoch has finished.
 
     Args:
@@ -87,9 +87,7 @@ def train_head(
     if recipe.head_solver != "lbfgs":
         return trained
     trained = replace(trained, strength=recipe.head_strength)
-    if trained.stopped or not recipe.fine_tune_epochs or recipe.head_strength >= FREE_STRENGTH:
-        return trained
-    return stage.or_a_freer_one(trained, lesson)
+    return stage.or_a_better_one(trained, lesson) if recipe.head_search and not trained.stopped else trained
 
 
 class _Lesson(NamedTuple):
@@ -138,25 +136,52 @@ class _Stage:
         assert self._best is not None  # the recipe has at least one epoch
         return TrainedHead(self._best, self._record.epoch, stopped)
 
-    def or_a_freer_one(self, trained: TrainedHead, lesson: _Lesson) -> TrainedHead:
-        """Return what was trained, or a head of :data:`core.recipes.FREE_STRENGTH` where its loss on val is lower."""
-        epochs = self._recipe.head_epochs
+    def or_a_better_one(self, trained: TrainedHead, lesson: _Lesson) -> TrainedHead:
+        """Return what was trained, or the best on val of the heads of more or of less freedom.
 
-        def on_epoch(epoch: int, _: Head) -> None:
-            self._listen("progress", **_so_far(epoch, epochs, epoch, self._recipe), ends_early=True)
-
+        The loss on val falls towards the best strength and rises beyond it, so the way goes from neighbour to
+        neighbour for as long as it falls.
+        """
+        own, best, stopped = self._recipe.head_strength, (trained.head, self._recipe.head_strength), ""
+        lowest = self._val_loss(trained.head)
+        self._listen("log", text=f"Head with C = {own:g}: val loss {lowest:.4f}. Others are held against it.")
+        ways = (
+            [strength for strength in HEAD_STRENGTHS if strength > own],
+            [strength for strength in reversed(HEAD_STRENGTHS) if strength < own],
+        )
         try:
-            free = self._fit_probe(lesson, FREE_STRENGTH, on_epoch)
-        except Cancelled:
-            return replace(trained, stopped="cancelled")
-        if self._val_loss(free) >= self._val_loss(trained.head):
-            return trained
-        return replace(trained, head=free, start=trained.head, strength=FREE_STRENGTH)
+            for way in ways:
+                for strength in way:
+                    check_time(self._deadline)
+                    head = self._fit_probe(lesson, strength, self._on_further_epoch, begin=best[0])
+                    loss = self._val_loss(head)
+                    self._listen("log", text=f"Head with C = {strength:g}: val loss {loss:.4f}.")
+                    if loss >= lowest:
+                        break
+                    lowest, best = loss, (head, strength)
+                if best[1] != own:
+                    break
+        except Cancelled as error:
+            stopped = "time" if isinstance(error, TimeIsUp) else "cancelled"
+        start = None if best[1] == own else trained.head
+        return replace(trained, head=best[0], start=start, strength=best[1], stopped=stopped)
+
+    def _on_further_epoch(self, *_: object) -> None:
+        done = self._record.epoch
+        self._listen(
+            "progress", **_so_far(done, self._recipe.head_epochs, done, self._recipe), ends_early=True
+        )
 
     def _val_loss(self, head: Head) -> float:
         return scores(head.logits(self._features["val"]), self._y_true["val"]).loss
 
-    def _fit_probe(self, lesson: _Lesson, strength: float, on_epoch: Callable[[int, Head], None]) -> Head:
+    def _fit_probe(
+        self,
+        lesson: _Lesson,
+        strength: float,
+        on_epoch: Callable[[int, Head], None],
+        begin: Head | None = None,
+    ) -> Head:
         recipe = self._recipe
         weights = None
         # All images at once leave nothing to draw; weights do what drawing all classes equally often does on average.
@@ -173,6 +198,7 @@ class _Stage:
             sample_weight=weights,
             num_images=len(self._features["train"]),
             targets=lesson.targets,
+            begin=begin,
         )
 
     def _resume(self) -> DenseProgress | None:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import charts, recipes, runs
+from core import charts, runs
 from core.runs import Run
 from pages.components import shell
 from pages.components.figure import figure
@@ -69,12 +69,15 @@ def _caption(run: Run, stage: str) -> str:
 
 
 def _other_head(run: Run, chosen: Mapping[str, Any]) -> str:
-    """Return that the curves are not those of the head that counts, where validation chose one of more freedom."""
+    """Return that the curves are not those of the head that counts, where validation chose another one."""
     fitted, strength = run.recipe.get("head_strength"), chosen.get("strength") or run.stage_1.get("strength")
     if not fitted or not strength or strength == fitted:
         return ""
-    uses_it = run.state == "done" and not run.fine_tuned
-    key = "training.curves_other_head_used" if uses_it else "training.curves_other_head"
+    key = "training.curves_other_head"
+    if not run.recipe.get("fine_tune_epochs"):
+        key += "_alone"
+    elif run.state == "done" and not run.fine_tuned:
+        key += "_used"
     return t(key, shown=f"{fitted:g}", chosen=f"{strength:g}")
 
 
@@ -86,7 +89,7 @@ def _head_alone(run: Run, epochs: pd.DataFrame, chosen: Mapping[str, Any]) -> di
         return {measure: chosen[f"val_{measure}"] for measure in charts.MEASURES}
     # A run of an older Graft, which did not tell which head it chose.
     head, by_adam = epochs[epochs["stage"] == "head"], run.recipe.get("head_solver") == "adam"
-    may_be_another = not by_adam and run.recipe.get("head_strength", 1.0) < recipes.FREE_STRENGTH
+    may_be_another = not by_adam and run.recipe.get("head_strength", 1.0) < 1.0
     if head.empty or may_be_another:
         return {}
     # L-BFGS ends with its last step; Adam keeps the epoch that was best on validation.

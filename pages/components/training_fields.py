@@ -33,6 +33,7 @@ _CONDITIONS: Mapping[str, Callable[[Recipe], bool]] = {
     "views": lambda recipe: recipe.head_epochs > 0 and recipe.augment.changes_pixels,
     "head_solver": lambda recipe: recipe.head_epochs > 0,
     "head_strength": lambda recipe: recipe.head_epochs > 0 and recipe.head_solver == "lbfgs",
+    "head_search": lambda recipe: recipe.head_epochs > 0 and recipe.head_solver == "lbfgs",
     "head_learning_rate": _head_in_batches,
     "dense_units": _may_be_deep,
     "dropout": _may_be_deep,

@@ -70,6 +70,7 @@ def _head(form: Form, recipe: Recipe) -> Recipe:
     recipe = form.number(recipe, "head_epochs", 0, 10_000)
     recipe = form.choice(recipe, "head_solver", recipes.SOLVERS)
     recipe = form.decimal(recipe, "head_strength", 0.001, 1000.0, 0.01)
+    recipe = form.toggle(recipe, "head_search")
     recipe = form.decimal(recipe, "head_learning_rate", 1e-6, 1.0, 1e-4)
     recipe = form.number(recipe, "dense_units", 0, 8_192, 64)
     return form.percent(recipe, "dropout", 0, 90)
