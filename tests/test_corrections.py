@@ -6,12 +6,15 @@ import hashlib
 import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from PIL import Image
 
 from core import audit, corrections, curation, datasets, runs, splits
+from core.audit import near_duplicates
+from core.audit.hashes import Thumbnails
 from core.datasets import Dataset
 from core.errors import DataError, NotFound, UnreadableImage
 from core.runs import Run
@@ -271,6 +274,25 @@ def test_twins_that_are_added_move_no_picture_of_the_folder(workspace: Workspace
     assert (~own).sum() == len(before)
     assert table["group"][own].tolist() == before["group"].tolist()
     assert dict(zip(table["path"][own], splits.assign(table)[own], strict=True)) == sides
+
+
+def test_adding_a_photo_compares_the_folder_once_and_then_no_more(
+    workspace: Workspace, birds: Dataset, run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group, called = near_duplicates.group, []
+
+    def counted(thumbnails: Thumbnails) -> Any:
+        called.append(len(thumbnails))
+        return group(thumbnails)
+
+    monkeypatch.setattr(near_duplicates, "group", counted)
+    corrections.add_photo(workspace, run, photo, "wren")
+    first = table_of(workspace, birds)
+    assert called == [len(first)]
+    pd.testing.assert_frame_equal(
+        table_of(workspace, birds).drop(columns="examined_ns"), first.drop(columns="examined_ns")
+    )
+    assert called == [len(first)]
 
 
 def test_a_killed_writer_leaves_no_row(birds: Dataset, workspace: Workspace) -> None:

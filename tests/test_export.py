@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import datasets, exports, queue, runs
+from core import datasets, export, exports, queue, recipes, runs
 from core.__main__ import main
 from core.errors import Cancelled, JobError
 from core.export.children import run_script
@@ -234,6 +234,35 @@ def test_a_script_that_dies_is_told_with_its_last_words(tmp_path: Path) -> None:
     heard: list[dict[str, Any]] = []
     assert run_script(script, tmp_path / "job", heard.append, lambda: None) == "out of luck"
     assert heard == [{"done": 1}]
+
+
+def test_what_differs_lies_apart_and_what_cannot_be_run_is_left_out(
+    home: Workspace, run: runs.Run, tmp_path: Path
+) -> None:
+    (tmp_path / "saved_model").mkdir()
+    for name in ("saved_model/half", "model.keras", "model.tflite"):
+        (tmp_path / name).write_bytes(b"x")
+    y_true, y_prob = np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    good, other = (
+        exports.judge(name, y_true, y_prob, answers, 1.0)
+        for name, answers in (("keras", y_prob), ("litert", y_prob[::-1]))
+    )
+    found = (good, exports.broken("savedmodel", "The disk was full."), other)
+    certificate = exports.Certificate(run.id, 0.0, 2, 0, 1.0, (0.3, 1.0), "m", {}, found)
+    recipe, split = recipes.from_json(run.recipe), runs.load_split(home, run.id)
+    export.finish(tmp_path, run, recipe, (32, 32), split, certificate)
+    assert (tmp_path / "model.keras").exists() and (tmp_path / "failed-its-check" / "model.tflite").exists()
+    assert not list(tmp_path.rglob("half"))
+
+
+def test_a_file_that_cannot_be_run_is_told_without_where_it_lies(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "predict.py").write_text("import sys\nsys.exit(f'{__file__} is broken')\n")
+    table = pd.DataFrame({"path": ["a.png"], "sha256": ["0"]})
+    said = runs.Predictions(table, np.array([0]), np.array([[0.9, 0.1]]))
+    (found,) = export.check(package, ["litert"], {}, tmp_path, said).artefacts
+    assert (found.trouble, found.passed) == ("predict.py is broken", False)
 
 
 def test_a_script_ends_at_once_when_nobody_wants_its_result(tmp_path: Path) -> None:

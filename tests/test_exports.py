@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +73,30 @@ def test_a_certificate_comes_back_as_it_was_kept(workspace: Workspace) -> None:
     assert exports.certificate(workspace, run.id) is None
     exports.save(workspace, kept)
     assert exports.certificate(workspace, run.id) == kept
+
+
+def test_a_new_zip_never_lies_beside_the_certificate_of_the_one_before(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.create(workspace, "birds", "Birds", {})
+    kept = certificate(judge("keras", Y_TRUE, APP, APP, 1.0), run_id=run.id)
+    packed = runs.folder(workspace, run.id) / "packed.zip"
+
+    def pack(data: bytes) -> Path:
+        packed.write_bytes(data)
+        return packed
+
+    exports.save(workspace, kept, pack(b"first"))
+    assert exports.certificate(workspace, run.id) == kept
+    assert exports.zip_path(workspace, run.id).read_bytes() == b"first" and not packed.exists()
+
+    def killed(path: Path, value: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["core.exports.certificate"], "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        exports.save(workspace, kept, pack(b"second"))
+    assert exports.certificate(workspace, run.id) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"artefacts": 3}'])

@@ -186,3 +186,14 @@ def test_an_audited_table_is_grouped_anew_by_another_threshold() -> None:
         0.96: table["group"].tolist(),
         0.99: ["a", "b", "b", "c", ""],
     }
+
+
+def test_all_windows_at_once_give_the_hashes_that_each_gives() -> None:
+    shown = thumbnails(*(scene(seed) for seed in range(12)))
+    at_once, windows = hashes._through_windows(shown), hashes._windows()
+    turned = hashes._turned_by_mirroring()
+    for number, window in enumerate(windows):
+        top, bottom, left, right = window
+        assert (at_once[:, number] == hashes.hash_of(shown, window)).all()
+        mirrored = at_once[:, windows.index((top, bottom, right, left))] ^ turned
+        assert (mirrored == hashes.hash_of(shown, window, mirrored=True)).all()

@@ -225,6 +225,23 @@ def test_an_export_that_failed_says_why_and_can_be_done_again(workspace: Workspa
     assert queue.list_jobs(workspace, kind="export")[0].args["formats"] == ["litert"]
 
 
+@pytest.mark.parametrize("state", ["failed", "cancelled", "interrupted"])
+def test_what_was_exported_before_is_told_apart_from_what_did_not_work(
+    workspace: Workspace, run: Run, state: str
+) -> None:
+    y_prob = np.array([[0.9, 0.1]])
+    good = judge("keras", np.array([0]), y_prob, y_prob, 2.0)
+    exports.save(workspace, Certificate(run.id, 0.0, 1, 0, 1.0, (0.2, 1.0), "m", {}, (good,)))
+    exports.zip_path(workspace, run.id).write_bytes(b"zip")
+    queue.submit_export(workspace, run, ["litert"])
+    queue.finish(workspace, _claim(workspace, "train"), state, message="It ended.")
+    app = visit("predict", run=run.id)
+    assert not app.exception
+    assert "it stays until another one is done" in words(app)
+    assert "From the beginning: LiteRT. Nothing of the last attempt was kept." in words(app)
+    assert has_button(app, f"retry_{queue.list_jobs(workspace, kind='export')[0].id}")
+
+
 def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> None:
     y_true = np.array([0, 1, 1])
     app_prob = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])

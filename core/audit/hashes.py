@@ -111,18 +111,55 @@ def find_near(thumbnail: Thumbnails, thumbnails: Thumbnails) -> Pairs:
     Returns:
         Pairs whose ``first`` is the row of a picture, and whose ``second`` is 0.
     """
-    whole, other = hash_of(thumbnails), hash_of(thumbnail)[0]
-    near = {False: np.zeros(len(whole), dtype=bool), True: np.zeros(len(whole), dtype=bool)}
-    for mirrored, window in itertools.product((False, True), _windows()):
-        # Either may be the one that was cropped.
-        distances = (
-            np.bitwise_count(hash_of(thumbnails, window, mirrored) ^ other),
-            np.bitwise_count(whole ^ hash_of(thumbnail, window, mirrored)[0]),
-        )
-        near[mirrored] |= np.minimum(*distances) <= MAX_DISTANCE
-    rows = [np.flatnonzero(found) for found in near.values()]
-    first = np.concatenate(rows)
-    return Pairs(first, np.zeros_like(first), np.repeat(list(near), [len(found) for found in rows]))
+    other = hash_of(thumbnail)[0]
+    of_other = {
+        mirrored: np.array([hash_of(thumbnail, window, mirrored)[0] for window in _windows()])
+        for mirrored in (False, True)
+    }
+    rows: dict[bool, list[npt.NDArray[np.int64]]] = {False: [], True: []}
+    for start in range(0, len(thumbnails), _CHUNK):
+        hashes = _through_windows(thumbnails[start : start + _CHUNK])
+        whole = hashes[:, [_windows().index(_WHOLE)]]
+        for mirrored, found in rows.items():
+            # Either may be the one that was cropped.
+            wanted = other ^ _turned_by_mirroring() if mirrored else other
+            distances = (np.bitwise_count(hashes ^ wanted), np.bitwise_count(whole ^ of_other[mirrored]))
+            near = np.minimum(*(distance.min(axis=1) for distance in distances)) <= MAX_DISTANCE
+            found.append(start + np.flatnonzero(near))
+    first = np.concatenate([np.zeros(0, dtype=np.int64), *rows[False], *rows[True]])
+    num_mirrored = sum(len(found) for found in rows[True])
+    mirrored_of = np.arange(len(first)) >= len(first) - num_mirrored
+    return Pairs(first, np.zeros_like(first), mirrored_of)
+
+
+def _through_windows(thumbnails: Thumbnails) -> npt.NDArray[np.uint64]:
+    """Return the hash of each thumbnail through each window, shape ``(pictures, windows)``.
+
+    One product of large matrices; eight times faster than :func:`hash_of` for each window where nothing else is done.
+    """
+    signs = thumbnails.reshape(len(thumbnails), -1).astype(np.float32) @ _transforms() > 0
+    return np.ascontiguousarray(np.packbits(signs, axis=1)).view(np.uint64)
+
+
+@functools.cache
+def _transforms() -> npt.NDArray[np.float32]:
+    """Return what makes the pixels of a thumbnail into its frequencies through all windows, one after the other."""
+    columns = []
+    for top, bottom, left, right in _windows():
+        down, across = _cosines() @ _enlarging(top, bottom), _cosines() @ _enlarging(left, right)
+        both = np.einsum("cx,ry->cryx", across, down).reshape(_NUM_FREQUENCIES**2, -1)
+        columns.append(both[_low_frequencies()].T)
+    return np.hstack(columns)
+
+
+@functools.cache
+def _turned_by_mirroring() -> np.uint64:
+    """Return the bits of a hash that mirroring left to right turns: odd frequencies across change their sign.
+
+    A window is mirrored too, and of each window the mirrored one is among the windows.
+    """
+    odd = _low_frequencies() // _NUM_FREQUENCIES % 2 == 1
+    return np.uint64(np.packbits(odd).view(np.uint64)[0])
 
 
 def hash_of(

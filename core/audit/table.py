@@ -100,7 +100,7 @@ def audit(workspace: Workspace, dataset: Dataset, progress: Progress = no_progre
     found.examine(folder, dataset.pictures, progress)
     table = found.table()
     table = (
-        table.assign(**_grouping(table, found.stored))
+        table.assign(**_grouping(table, _grouped(folder)))
         .drop(columns="thumbnail")
         .assign(thumbnail=table["thumbnail"])
     )
@@ -193,21 +193,18 @@ def _grouping(table: pd.DataFrame, stored: pd.DataFrame) -> dict[str, Any]:
     usable = table["usable"].to_numpy()
     columns = {name: np.full(len(table), "", dtype=object) for name in ("group", "twin")}
     columns |= {name: np.zeros(len(table), dtype=np.float32) for name in ("likeness", "twin_likeness")}
-    before = stored[stored["usable"] & (stored["group"] != "")]
-    is_added = pd.Series(datasets.added_rows(table), table.index)
-    only_added = is_added.groupby(table["sha256"]).transform("all")
-    pictures = (
-        table.assign(added=only_added)[usable].drop_duplicates("sha256").sort_values(["added", "sha256"])
-    )
-    if set(before["sha256"]) != set(pictures["sha256"]):
+    pictures, before = _distinct(table), _distinct(stored)
+    if not _same(pictures, before):
+        own, own_before = pictures[~pictures["added"]], before[~before["added"]]
         before = pictures.assign(
             **_regrouped(
                 pictures["sha256"].to_numpy(),
                 pictures["thumbnail"].tolist(),
                 pictures["added"].to_numpy(bool),
+                own_before.set_index("sha256")["group"] if _same(own, own_before) else None,
             )
         )
-    known = before.drop_duplicates("sha256").set_index("sha256")[_GROUPING]
+    known = before.set_index("sha256")[_GROUPING]
     rows = known.index.get_indexer(pd.Index(table["sha256"][usable]))
     for name, column in columns.items():
         column[usable] = known[name].to_numpy()[rows]
@@ -215,13 +212,28 @@ def _grouping(table: pd.DataFrame, stored: pd.DataFrame) -> dict[str, Any]:
     return {name: texts.get(name, columns[name]) for name in _GROUPING}
 
 
+def _distinct(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the usable pictures, each of other bytes, and whether they are ``added`` only; those are the last rows."""
+    only_added = pd.Series(datasets.added_rows(table), table.index).groupby(table["sha256"]).transform("all")
+    usable = table.assign(added=only_added)[table["usable"].astype(bool)].drop_duplicates("sha256")
+    return usable.sort_values(["added", "sha256"])
+
+
+def _same(pictures: pd.DataFrame, others: pd.DataFrame) -> bool:
+    return all(np.array_equal(pictures[name], others[name]) for name in ("sha256", "added"))
+
+
 def _regrouped(
-    sha256: npt.NDArray[np.object_], thumbnails: Sequence[bytes], added: npt.NDArray[np.bool_]
+    sha256: npt.NDArray[np.object_],
+    thumbnails: Sequence[bytes],
+    added: npt.NDArray[np.bool_],
+    own_groups: pd.Series | None,
 ) -> dict[str, Any]:
     """Group pictures, each with other bytes than the rest; a group is called by its lowest checksum.
 
     Photos that a person added, the last rows, neither name nor join groups of the folder's own pictures: their sides of
-    the split hang on that, and adding a photo must move none.
+    the split hang on that, and adding a photo must move none. ``own_groups`` are those of the own ones by checksum,
+    where they are known.
     """
     group, likeness = sha256.copy(), np.zeros(len(sha256), dtype=np.float32)
     twin, twin_likeness = np.full(len(sha256), "", dtype=object), likeness.copy()
@@ -232,7 +244,10 @@ def _regrouped(
     group[shown] = sha256[shown][lowest]
     if added.any():
         own, others = shown[~added[shown]], shown[added[shown]]
-        by_themselves = sha256[own][near_duplicates.group(pixels[: len(own)])[0]]
+        if own_groups is not None:
+            by_themselves = own_groups.loc[sha256[own].tolist()].to_numpy(dtype=object)
+        else:
+            by_themselves = sha256[own][near_duplicates.group(pixels[: len(own)])[0]]
         first_of = dict(zip(group[own][::-1], by_themselves[::-1], strict=True))
         group[own], group[others] = by_themselves, [first_of.get(name, name) for name in group[others]]
     twin[shown[links.row]], twin_likeness[shown[links.row]] = sha256[shown][links.to], links.likeness
@@ -270,6 +285,14 @@ def _stored(folder: Path) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame({name: [] for name in (*_IDENTITY, *_MEASURES, *_GROUPING, "usable")})
     return pd.concat(rows).drop_duplicates("path", keep="last")
+
+
+def _grouped(folder: Path) -> pd.DataFrame:
+    """Return the rows of the last finished audit that tell near-duplicates: that hangs on the bytes of files alone."""
+    last = _load(folder / "files.parquet")
+    if last is None:
+        return _stored(folder).iloc[:0]
+    return last[(last["version"] == AUDIT_VERSION) & (last["group"] != "")]
 
 
 def _lasting(table: pd.DataFrame) -> pd.DataFrame:

@@ -24,6 +24,10 @@ OPSET = 18
 """Of ONNX: the newest that tf2onnx 1.17 writes."""
 
 
+class Inexpressible(Exception):
+    """A format has no words for what a network computes; the message is for the user."""
+
+
 def tell(**values: Any) -> None:
     """Print one event."""
     print(json.dumps(values), flush=True)
@@ -60,12 +64,41 @@ def _one_by_one(pictures: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def write_onnx(model: Any, target: Path) -> None:
-    """Write an ``.onnx`` file by tf2onnx; Keras' own exporter loses the constants of Normalization layers."""
+    """Write an ``.onnx`` file by tf2onnx; Keras' own exporter loses the constants of Normalization layers.
+
+    Raises:
+        Inexpressible: The network computes what ONNX has no operation for; tf2onnx would write it all the same.
+    """
+    import onnx
     import tf2onnx
 
     height, width = model.input_shape[1:3]
     pixels = tf.TensorSpec((None, height, width, 3), tf.uint8, name="pixels")
-    tf2onnx.convert.from_keras(model, input_signature=[pixels], opset=OPSET, output_path=str(target))
+    tf.config.run_functions_eagerly(
+        True
+    )  # grouped convolutions stand in the graph, not in a function that XLA compiles
+    try:
+        written, _ = tf2onnx.convert.from_keras(
+            model, input_signature=[pixels], opset=OPSET, custom_op_handlers={"Erfc": (_write_erfc, [])}
+        )
+    finally:
+        tf.config.run_functions_eagerly(False)
+    unknown = {node.op_type for node in written.graph.node if not onnx.defs.has(node.op_type, node.domain)}
+    if unknown:
+        raise Inexpressible(
+            f"ONNX has no operation for {', '.join(sorted(unknown))}, which this network computes. Choose another "
+            "format."
+        )
+    target.write_bytes(written.SerializeToString())
+
+
+def _write_erfc(graph: Any, node: Any, name: str, args: Any) -> None:
+    """Write 1 - erf(x) for TensorFlow's Erfc, on which GELU (ConvNeXt) stands and which tf2onnx 1.17 does not know."""
+    kept = {"outputs": node.output, "shapes": node.output_shapes, "dtypes": node.output_dtypes}
+    graph.remove_node(name)
+    one = graph.make_const(f"{name}/one", np.ones((), np.float32))
+    erf = graph.make_node("Erf", node.input)
+    graph.make_node("Sub", [one.output[0], erf.output[0]], name=name, **kept)
 
 
 def main(path: Path) -> None:
@@ -83,6 +116,8 @@ def main(path: Path) -> None:
         tell(format=name)
         try:
             writers[name](Path(target))
+        except Inexpressible as error:
+            tell(format=name, trouble=str(error))
         except Exception as error:
             first_line = (str(error).strip() or "no message").splitlines()[0]
             tell(format=name, trouble=f"{type(error).__name__}: {first_line}")

@@ -119,11 +119,18 @@ def _best(passed: Sequence[Artefact]) -> Artefact | None:
 
 
 def _put_aside(package: Path, certificate: Certificate) -> None:
+    """Put aside what is outside of its bound, and throw away what cannot be run: it may be half a file."""
     for artefact in certificate.artefacts:
         path = package / artefact.about.file
-        if not artefact.passed and path.exists():
+        if artefact.passed or not path.exists():
+            continue
+        if not artefact.trouble:
             (package / FAILED).mkdir(exist_ok=True)
             path.rename(package / FAILED / path.name)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _requirements(best: Artefact, passed: Sequence[Artefact]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -162,9 +163,25 @@ def zip_name(run: Run) -> str:
     return f"{safe.strip('-')[:40] or 'model'}-{run.id}.zip"
 
 
-def save(workspace: Workspace, certificate: Certificate) -> None:
-    """Keep the certificate of a run's export."""
-    write_json(_path(workspace, certificate.run_id), certificate.to_json())
+def save(workspace: Workspace, certificate: Certificate, packed: Path | None = None) -> None:
+    """Keep the certificate of a run's export and, if given, put its zip in the place of the one before.
+
+    Whoever is killed in between leaves a zip without a certificate, which nobody offers, and never one with the
+    certificate of another.
+
+    Args:
+        workspace: Where to.
+        certificate: What the zip's files were found to do.
+        packed: The whole zip, in the folder of the run or below it.
+
+    Raises:
+        WorkspaceError: The disk is full or the folder cannot be written.
+    """
+    path = _path(workspace, certificate.run_id)
+    if packed is not None:
+        path.unlink(missing_ok=True)
+        os.replace(packed, zip_path(workspace, certificate.run_id))
+    write_json(path, certificate.to_json())
 
 
 def certificate(workspace: Workspace, run_id: str) -> Certificate | None:

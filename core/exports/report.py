@@ -34,7 +34,8 @@ def to_markdown(certificate: Certificate) -> str:
             f"*passed*, single precision: the first answer is the app's on every picture (where the app's first two "
             f"are within {TIE:g} either may come first), and no probability differs by more than {MAX_DIFFERENCE:g}. "
             "*passed*, fewer bits: accuracy is not clearly below the app's (the 95 % interval of the difference on the "
-            "same pictures reaches 0). What failed lies in `failed-its-check`, if it could be made at all.",
+            "same pictures reaches 0). What failed lies in `failed-its-check`; what could not be made or run is left "
+            "out.",
             "",
             f"Time: median of one picture without decoding it, on {certificate.machine}. Versions: {versions}.",
             "",

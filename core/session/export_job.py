@@ -89,8 +89,9 @@ def _export(
     certificate = _certificate(run, checked)
     context.stage("pack")
     export.finish(package, run, recipe, size, split, certificate)
-    export.pack(package, exports.zip_path(context.workspace, run.id), context.progress)
-    exports.save(context.workspace, certificate)
+    packed = package.parent / "export.zip"
+    export.pack(package, packed, context.progress)
+    exports.save(context.workspace, certificate, packed)
     return {"run_id": run.id, "passed": [artefact.format for artefact in certificate.passed]}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pandas as pd
@@ -35,7 +36,7 @@ def show_export(run: Run) -> None:
         job_view.watch(job.id, lambda job: _draw(run, job))
     certificate = exports.certificate(shell.workspace(), run.id)
     if certificate is not None and exports.zip_path(shell.workspace(), run.id).exists():
-        _certificate(run, certificate)
+        _certificate(run, certificate, is_earlier=job is not None and job.state != "done")
 
 
 def _job(run: Run) -> Job | None:
@@ -71,11 +72,16 @@ def _draw(run: Run, job: Job) -> None:
     if job.active:
         job_view.progress(job, t("export.cancel_help"))
     else:
-        job_view.outcome(job, retry=lambda: _submit(run, tuple(job.args["formats"])))
+        formats = tuple(job.args["formats"])
+        titles = ", ".join(exports.FORMATS[name].title for name in formats if name in exports.FORMATS)
+        job_view.outcome(job, retry=lambda: _submit(run, formats), then=t("export.again", formats=titles))
 
 
-def _certificate(run: Run, certificate: Certificate) -> None:
+def _certificate(run: Run, certificate: Certificate, *, is_earlier: bool) -> None:
     st.header(t("export.certificate"), anchor=False)
+    if is_earlier:
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(certificate.created))
+        st.caption(t("export.earlier", when=made))
     low, high = certificate.app_interval
     failed = [artefact for artefact in certificate.artefacts if not artefact.passed]
     st.markdown(

@@ -7,29 +7,38 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
-from core import queue, runs
+from core import images, queue, runs
+from core.errors import UnreadableImage
+from core.queue import Job
 from core.workspace import Workspace
 from scripts.browser import serving, settle
 from tests.browser.conftest import accessible
+from tests.pictures import encode, noise
 from tests.worlds import add_dataset, begin_training, emit_epochs, finished_run
 
 NAMES = ("![x](evil.example)", "<img src=x>", "猫头鹰")
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """A server and the ids of a running, a failed and a finished run; the device is held, so nothing moves."""
-    folder = tmp_path_factory.mktemp("states")
+def held_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace whose device is held, so that nothing moves."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRAFT_DEVICE", "cpu")
-        workspace = Workspace(folder / "graft")
+        workspace = Workspace(tmp_path_factory.mktemp("states") / "graft")
         with queue.hold_device(workspace, "cpu") as held:
             assert held
-            ids = _runs(workspace, folder)
-            with serving(workspace.home) as url:
-                yield url, ids
+            yield workspace
+
+
+@pytest.fixture(scope="module")
+def world(held_workspace: Workspace) -> Iterator[tuple[str, dict[str, str]]]:
+    """A server and the ids of a running, a failed and a finished run."""
+    ids = _runs(held_workspace, held_workspace.home.parent)
+    with serving(held_workspace.home) as url:
+        yield url, ids
 
 
 def _runs(workspace: Workspace, folder: Path) -> dict[str, str]:
@@ -207,3 +216,48 @@ def test_runs_are_compared_by_keyboard_and_by_everybody(
     expect(page.get_by_role("dialog").get_by_text(f"This is {NAMES[2]}.")).to_be_visible()
     page.keyboard.press("Escape")
     expect(left).to_be_focused()
+
+
+def drop(page: Page, workspace: Workspace, files: dict[str, bytes]) -> None:
+    """Drop photos on Predict and answer as a session would, but for the network."""
+    page.locator("input[type=file][multiple]").set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files.items()]
+    )
+    job = taken(page, workspace, "predict")
+    paths = [Path(path) for path in job.args["paths"]]
+    said = {"predicted": NAMES[2], "probability": 0.8, "unlike": False, "unsure": False}
+    said |= {"top": [{"class": NAMES[2], "probability": 0.8}, {"class": NAMES[0], "probability": 0.2}]}
+    answers = [
+        {"path": str(path)} | ({"error": str(found)} if isinstance(found, UnreadableImage) else said)
+        for path, found in zip(paths, images.iterate_decoded(paths, (32, 32)), strict=True)
+    ]
+    queue.finish(workspace, job, "done", result={"predictions": answers})
+
+
+def taken(page: Page, workspace: Workspace, kind: str) -> Job:
+    """Wait until something was asked, and take it."""
+    expect(page.locator("[class*=st-key-cancel_]").first).to_be_visible()
+    job = queue.claim(workspace, "cpu", "answer", "a session of the tests")
+    assert job is not None and job.kind == kind
+    return job
+
+
+def test_a_photo_is_dropped_answered_and_explained_and_what_is_none_is_refused_in_words(
+    held_workspace: Workspace, world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/predict?run={ids['done']}")
+    drop(page, held_workspace, {"holiday.png": encode(noise(9_100))})
+    expect(page.get_by_text(f"The model says {NAMES[2]}, 80.0")).to_be_visible()
+    page.get_by_role("button", name="Where did it look?").click()
+    job = taken(page, held_workspace, "explain")
+    looked = {"classes": [NAMES[2]], "maps": [[[0.0, 1.0]]], "probabilities": [0.8], "is_exact": True}
+    queue.finish(held_workspace, job, "done", result=looked | {"compares": "features", "neighbours": [[]]})
+    expect(page.get_by_text("is what spoke for the class")).to_be_visible()
+
+    drop(page, held_workspace, {"a.png": b"only words", "b.png": encode(Image.new("1", (13_000, 12_000)))})
+    expect(page.get_by_text("2 photos, 0 doubtful, 2 not readable")).to_be_visible()
+    refused = page.get_by_role("group", name="Photos and what the model says of them").get_by_role("button")
+    expect(refused).to_have_text([re.compile("not readable"), re.compile("not readable")])
+    refused.nth(1).click()
+    expect(page.get_by_role("dialog").get_by_text("Expected at most 150 megapixels")).to_be_visible()

@@ -1,0 +1,139 @@
+"""Does a network of every family keep its answers in every format in which it can be exported?
+
+    python benchmarks/families.py PHOTOS [--family NAME] [--most 40] [--image-size N]
+
+The smallest network of each family, with random weights and a random head, is written down, converted and checked as
+an export does it: each file in a process of its own, held against what the app says of the same photos. A line per
+network and format: the share of photos with the app's first answer, the largest difference of any probability, size and
+time, and whether it passed; or why it could not be made. The photos beyond the first ``--most`` choose the ranges of
+8-bit numbers. Random weights tell nothing about accuracy, and little about what fewer bits cost a trained network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from core import backbones, engines, evaluation, export, exports, images, recipes, runs
+from core.catalog import SPECS, BackboneSpec
+from core.exports import Artefact
+from core.heads import Head
+from core.recipes import Recipe
+from core.runs import Predictions
+from core.workspace import Workspace
+
+CLASS_NAMES = ("owl", "wren", "kite")
+FAMILIES = {spec.family: spec for spec in sorted(SPECS, key=lambda spec: -spec.gmacs) if not spec.hidden}
+"""The smallest network of each family."""
+NUM_CALIBRATION = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--family", choices=list(FAMILIES), action="append", help="default: all")
+    parser.add_argument("--most", type=int, default=40, help="photos that are asked about")
+    parser.add_argument("--image-size", type=int, help="default: the network's own")
+    arguments = parser.parse_args()
+    paths = [path for path in sorted(arguments.photos.rglob("*")) if path.suffix.lower() in images.EXTENSIONS]
+    chosen = [
+        paths[row] for row in np.linspace(0, len(paths) - 1, arguments.most + NUM_CALIBRATION).astype(int)
+    ]
+    np.random.default_rng(0).shuffle(chosen)
+    print("| network | format | check | same first answer | largest difference | size | one photo |")
+    print("|---|---|---|---|---|---|---|")
+    for family in arguments.family or FAMILIES:
+        spec = FAMILIES[family]
+        with tempfile.TemporaryDirectory() as folder:
+            found = certify(
+                Workspace(Path(folder) / "Graft"),
+                spec,
+                arguments.image_size or spec.image_size,
+                chosen[: arguments.most],
+                chosen[arguments.most :],
+                Path(folder) / "work",
+            )
+        for artefact in found:
+            print(_row(spec, artefact), flush=True)
+
+
+def certify(
+    workspace: Workspace,
+    spec: BackboneSpec,
+    image_size: int,
+    asked: Sequence[Path],
+    calibration: Sequence[Path],
+    folder: Path,
+) -> tuple[Artefact, ...]:
+    """Return what each format that can be made here was found to do, for a network with random weights.
+
+    Args:
+        workspace: Where networks are built.
+        spec: The network.
+        image_size: Pixels a side.
+        asked: Photos in whose answers app and files are compared, all in one folder or folders in it.
+        calibration: Photos that choose the ranges of 8-bit numbers.
+        folder: A working folder; is made.
+    """
+    formats = [name for name in exports.FORMATS if not exports.install_line(name)]
+    recipe = recipes.validate(Recipe(backbone=spec.name, image_size=image_size))
+    backbone = backbones.build(workspace, spec, image_size, random_seed=0)
+    features = engines.forward(backbone)(_decoded(asked, backbone.image_size))
+    head = random_head(features)
+    y_prob = evaluation.softmax(head.logits(features))
+    if len(set(y_prob.argmax(axis=1))) == 1:
+        raise RuntimeError(f"{spec.title} answers alike on all photos, so that agreement would show nothing.")
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in asked]
+    table = pd.DataFrame({"path": [str(path.resolve()) for path in asked], "sha256": hashes})
+    run = runs.Run("20260101-000000-abcd", "birds", "Birds", "done", 0.0, recipe.to_json(), CLASS_NAMES)
+    package = folder / "package"
+    package.mkdir(parents=True)
+    export.whole_model(backbone, head, recipe.pooling, 1.0).save(package / exports.FORMATS["keras"].file)
+    export.write_kit(package, run, recipe, backbone.image_size)
+    troubles = export.convert(package, formats, _decoded(calibration, backbone.image_size))
+    said = Predictions(table, y_prob.argmax(axis=1), y_prob)
+    return export.check(package, formats, troubles, Path("/"), said).artefacts
+
+
+def random_head(features: np.ndarray) -> Head:
+    """Return a random head whose answers to these features differ: it stands on what sets them apart."""
+    rng = np.random.default_rng(0)
+    spread = np.maximum(features.std(axis=0), 1e-6)
+    kernel = (
+        rng.normal(size=(features.shape[1], len(CLASS_NAMES))) / spread[:, None] / np.sqrt(features.shape[1])
+    )
+    bias = -features.mean(axis=0) @ kernel
+    return Head(kernel.astype(np.float32), bias.astype(np.float32))
+
+
+def _decoded(paths: Sequence[Path], image_size: tuple[int, int]) -> np.ndarray:
+    return np.stack([images.decode(path.read_bytes(), image_size) for path in paths])
+
+
+def _row(spec: BackboneSpec, artefact: Artefact) -> str:
+    cells = [spec.title, artefact.about.title, "passed" if artefact.passed else "**failed**"]
+    if artefact.trouble:
+        cells += [artefact.trouble, "", "", ""]
+    else:
+        cells += [
+            f"{100 * artefact.agreement:.1f} %",
+            f"{artefact.max_difference:.1e}",
+            f"{artefact.num_bytes / 1e6:.1f} MB",
+            f"{artefact.latency_ms:.1f} ms",
+        ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
