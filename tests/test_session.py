@@ -427,7 +427,7 @@ def test_the_controls_scale_features_to_one_spread_however_small_they_are() -> N
 
 
 def test_a_pace_counts_what_is_done_now_and_not_what_was_found_done() -> None:
-    from core.session.executor import Pace
+    from core.session.context import Pace
 
     pace = Pace()
     assert [pace.rate(0, 0.0), pace.rate(900, 10.0)] == [0.0, 0.0]
