@@ -104,7 +104,7 @@ def dataset_of(workspace: Workspace, data: str) -> Dataset:
 
 
 def fold_datasets(workspace: Workspace, dataset: Dataset, num_folds: int) -> Iterator[Dataset]:
-    """Yield for each fold a dataset whose test is that fold; its files are hard links or copies."""
+    """Yield for each fold a dataset whose test is that fold; its files are copies."""
     table = audit.load_table(workspace, dataset.id)
     assert table is not None
     table = table[table["usable"]].reset_index(drop=True)

@@ -14,8 +14,8 @@ from core.audit import class_means
 from core.datasets import Dataset
 from core.errors import Cancelled
 from core.progress import no_progress
+from core.session.context import Context, Warm
 from core.session.data_jobs import do_audit
-from core.session.executor import Context, Warm
 from core.workspace import Workspace
 from tests.pictures import write_classes
 from tests.worlds import visit, words

@@ -169,7 +169,7 @@ def test_a_training_that_ended_badly_goes_on_as_the_same_run(
     workspace: Workspace, birds: Path, held: None, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     job = training(workspace, birds)
-    assert main(["go-on", job.run_id]) == 1
+    assert main(["go-on", job.run_id]) == 2
     assert "is queued. Only a run that failed" in capsys.readouterr().err
     queue.cancel(workspace, job.id)
     followed: list[queue.Job] = []
@@ -181,6 +181,8 @@ def test_a_training_that_ended_badly_goes_on_as_the_same_run(
     monkeypatch.setattr("core.command_line.training.follow", follow)
     assert main(["go-on", job.run_id, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["run_id"] == job.run_id
+    assert main(["go-on", job.run_id]) == 2
+    assert "is done. Only a run that failed" in capsys.readouterr().err
     (again,) = followed
     assert (again.kind, again.run_id, again.state) == ("train", job.run_id, "queued")
 

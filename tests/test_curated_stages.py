@@ -17,7 +17,7 @@ from core.command_line import main
 from core.datasets import Dataset
 from core.queue import Job
 from core.recipes import Recipe
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.material import Material, gather
 from core.workspace import Workspace, write_json
 from tests.pictures import write, write_classes

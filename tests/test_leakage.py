@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from core import audit, datasets, leakage, queue, recipes, splits
 from core.errors import JobError
 from core.session import leak_job
-from core.session.executor import Context, Warm
+from core.session.context import Context, Warm
 from core.workspace import Workspace
 from tests.pictures import write_classes
 from tests.worlds import RECIPE

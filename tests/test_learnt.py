@@ -16,8 +16,8 @@ from core.datasets import Dataset
 from core.errors import JobError
 from core.recipes import Recipe
 from core.runs import Run
+from core.session.context import Context, Warm
 from core.session.cross_validate_job import do_cross_validate
-from core.session.executor import Context, Warm
 from core.session.forgetting import measure_forgetting
 from core.session.leak_job import do_leak
 from core.session.learnt import Learnt, learnt_before, learnt_by
@@ -58,6 +58,17 @@ def split_of(workspace: Workspace, run: Run) -> Mapping[str, set[str]]:
 
 def said(material: Material, key: str) -> list[Mapping[str, Any]]:
     return [note.values for note in material.notes if note.key == key]
+
+
+def test_that_a_file_of_weights_does_not_tell_what_it_has_learnt_from_is_said_of_all_that_comes_from_it(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    from_file = made(workspace, birds, fine_tuned=False, weights="/elsewhere/weights.h5")
+    material = gathered(workspace, birds, replace(RECIPE, weights=f"run:{from_file.id}"))
+    assert said(material, "note.known_from_file") == [{}]
+    published = made(workspace, birds, fine_tuned=False)
+    material = gathered(workspace, birds, replace(RECIPE, weights=f"run:{published.id}"))
+    assert said(material, "note.known_from_file") == []
 
 
 def test_on_another_seed_what_the_parent_has_learnt_from_goes_to_train(

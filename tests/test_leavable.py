@@ -7,7 +7,14 @@ import time
 
 import pytest
 
-from core.session.leavable import LeftBehind, run_leavable
+from core import queue, recipes
+from core.errors import Cancelled
+from core.progress import Progress, no_progress
+from core.recipes import Recipe
+from core.session import networks
+from core.session.context import Context, Warm
+from core.session.leavable import LeftBehind, run_hearing, run_leavable
+from core.workspace import Workspace
 
 
 def test_what_work_returns_and_raises_comes_back() -> None:
@@ -29,3 +36,39 @@ def test_work_that_may_not_be_left_is_waited_for_though_the_user_wants_to_stop()
     end = threading.Timer(1.5, lambda: None)
     end.start()
     assert run_leavable(lambda: end.join() or "done", lambda: True, lambda: False) == "done"
+
+
+def test_work_that_was_left_behind_ends_at_the_next_thing_it_tells_and_nobody_hears_it() -> None:
+    busy, ended = threading.Event(), threading.Event()
+    heard: list[int] = []
+
+    def work(tell: Progress) -> None:
+        tell(1, 3)
+        busy.wait(30)
+        try:
+            tell(2, 3)
+        except Cancelled:
+            ended.set()
+            raise
+
+    with pytest.raises(LeftBehind):
+        run_hearing(work, lambda done, total: heard.append(done), lambda: True)
+    busy.set()
+    assert ended.wait(30)
+    assert heard == [1]
+
+
+def test_a_network_that_work_was_left_behind_with_is_warm_no_more(workspace: Workspace) -> None:
+    recipe, job = (
+        recipes.validate(Recipe(backbone="tiny")),
+        queue.submit(workspace, "rank", {"keras_home": ""}),
+    )
+    context, end = Context(workspace, "cpu", Warm(), job), threading.Event()
+    key = networks.warm_key(recipe, job)
+    context.warm.get(key, object)
+    done = networks.leaving(context, recipe, job, lambda tell: "done", no_progress, lambda: False)
+    assert done == "done" and context.warm.names() == [key]
+    with pytest.raises(LeftBehind):
+        networks.leaving(context, recipe, job, lambda tell: end.wait(30), no_progress, lambda: True)
+    assert context.warm.names() == []
+    end.set()

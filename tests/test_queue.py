@@ -416,7 +416,7 @@ def test_a_run_that_ended_badly_goes_on_under_its_own_id_and_one_that_did_not_is
     assert (job.kind, job.run_id, job.dataset_id) == ("train", run.id, "d")
     again = runs.get(workspace, run.id)
     assert (again.state, again.error) == ("queued", "")
-    with pytest.raises(JobError, match="is queued. Only a run that failed"):
+    with pytest.raises(RecipeError, match="is queued. Only a run that failed"):
         queue.retry_training(workspace, run.id)
 
 
@@ -431,6 +431,46 @@ def test_who_waits_hears_when_it_begins_if_those_before_have_a_forecast(
     assert queue.starts_in(workspace, third) is None
     queue.claim(workspace, "cpu", "train", "me")
     assert 0 < (queue.starts_in(workspace, second) or 0) <= 60.0
+    queue.report(
+        workspace, first.id, {"stage": "fine_tune", "eta_s": 500.0}
+    )  # it takes longer than was thought
+    assert queue.starts_in(workspace, second) == 500.0
+    queue.cancel(workspace, first.id)
+    assert queue.starts_in(workspace, second) == 0.0
+
+
+def test_who_waits_behind_a_job_without_a_forecast_hears_what_earlier_ones_took(
+    workspace: Workspace, held: None
+) -> None:
+    for dataset_id, took_s in (("other", 90.0), ("mine", 10.0), ("mine", 30.0), ("mine", 20.0)):
+        queue.submit(workspace, "export", {}, dataset_id=dataset_id)
+        done = queue.claim(workspace, "cpu", "train", "me")
+        assert done is not None
+        queue.finish(workspace, done, "done")
+        with workspace.db() as db:
+            db.execute("UPDATE jobs SET ended = started + ? WHERE id = ?", (took_s, done.id))
+    queue.submit(workspace, "export", {}, dataset_id="mine")
+    behind_mine = queue.submit(workspace, "export", {}, dataset_id="new")
+    behind_new = queue.submit(workspace, "rank", {})
+    behind_rank = queue.submit(workspace, "train", {})
+    assert queue.starts_in(workspace, behind_mine) == 20.0
+    assert (
+        queue.starts_in(workspace, behind_new) == 20.0 + 25.0
+    )  # of all exports, where none was of its dataset
+    assert queue.starts_in(workspace, behind_rank) is None
+
+
+def test_a_job_that_nothing_is_known_of_tells_itself_when_it_will_end(
+    workspace: Workspace, held: None
+) -> None:
+    queue.submit(workspace, "cross_validate", {})
+    behind = queue.submit(workspace, "train", {})
+    running = queue.claim(workspace, "cpu", "train", "me")
+    assert running is not None
+    queue.report(workspace, running.id, {"stage": "features", "eta_s": 40.0})  # the folds come after it
+    assert queue.starts_in(workspace, behind) is None
+    queue.report(workspace, running.id, {"stage": "cross_validate", "eta_s": 7.0})
+    assert queue.starts_in(workspace, behind) == 7.0
 
 
 @pytest.mark.usefixtures("held")

@@ -69,7 +69,7 @@ def test_the_facts_in_which_runs_differ_are_named(workspace: Workspace, birds: D
     first = finished_run(workspace, birds)
     second = replace(first, recipe={**first.recipe, "seed": 7, "augment": {}}, split_fingerprint="ab" * 16)
     table = runs.differing_settings([first, second]).set_index("fact")
-    assert table.loc["seed"].tolist() == ["0", "7"]
+    assert table.loc["seed"].tolist() == [0, 7]
     assert table.loc["split"].tolist() == ["", "abababab"]
     assert "backbone" not in table.index
     assert any(name.startswith("augment.") for name in table.index)

@@ -128,14 +128,24 @@ def test_runs_with_other_test_sets_are_compared_on_what_is_common_and_it_is_said
 ) -> None:
     first = finished_run(workspace, birds)
     second = finished_run(workspace, birds, without=["kite"])
-    runs.save(workspace, replace(second, recipe={**first.recipe, "seed": 5}))
+    changes = {"seed": 5, "weights": "random", "fine_tune_blocks": 0.5, "schedule": "constant", "newer": 3}
+    recipe = {**first.recipe, **changes, "augment": {**first.recipe["augment"], "crop": 0.2}}
+    runs.save(workspace, replace(second, recipe=recipe))
     app = visit("runs")
     choose(app, 0, 1)
     app.segmented_control(key="compare_split").set_value("test").run()
     assert not app.exception
     assert "compared is what they have in common, 4 pictures." in app.warning[0].value
     (facts,) = [element.value for element in app.dataframe if "fact" in element.value]
-    assert {"seed", "test"} <= set(facts["fact"])
+    assert dict(zip(facts["fact"], facts["run_1"], strict=True)) == {
+        "Pictures of test": "4",
+        "The network begins with": "Random weights",
+        "Seed": "5",
+        "Variations: Random crop": "20\u00a0%",
+        "Blocks unfrozen, from the top": "50\u00a0%",
+        "Learning rate over time": "Constant",
+        "newer": "3",
+    }
 
 
 def test_a_link_brings_back_the_chosen_runs_the_filters_and_the_cell(

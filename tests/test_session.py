@@ -274,8 +274,12 @@ def test_a_cancelled_training_stops_at_once_keeps_its_best_model_and_the_session
     eventually(lambda: len(fine_tuned_epochs(home, job.run_id)) > 0)
     asked = time.monotonic()
     queue.cancel(home, job.id)
+    eventually(lambda: queue.get(home, job.id).progress.get("stage") != "fine_tune")
+    heard = time.monotonic() - asked
     assert queue.wait(home, job.id).state == "done"
-    assert time.monotonic() - asked < 20
+    ended = time.monotonic() - asked
+    # 2 s is what is promised; the rest is for a machine on which other tests run.
+    assert heard < 5 and ended < 10, f"heard after {heard:.1f} s, ended after {ended:.1f} s"
     run = runs.get(home, job.run_id)
     assert run.state == "done" and run.metrics["test"]["accuracy"] > 0
     assert run.stage_2["stopped"] == "cancelled" and 0 < run.stage_2["epochs"] < 1000
@@ -429,7 +433,7 @@ def test_the_controls_scale_features_to_one_spread_however_small_they_are() -> N
 
 
 def test_a_pace_counts_what_is_done_now_and_not_what_was_found_done() -> None:
-    from core.session.executor import Pace
+    from core.session.context import Pace
 
     pace = Pace()
     assert [pace.rate(0, 0.0), pace.rate(900, 10.0)] == [0.0, 0.0]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import Cancelled
-from core.session.stage_2 import _Course
+from core.session.stage_2 import SILENT_S, _Course
 
 
 def course_after(*kinds: str) -> _Course:
@@ -46,3 +46,24 @@ def test_left_behind_it_ends_at_the_next_thing_it_tells() -> None:
     course.left.set()
     with pytest.raises(Cancelled):
         course.listen("progress")
+
+
+def test_a_step_that_takes_long_may_be_left_but_not_once_it_has_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("core.session.stage_2.time.monotonic", lambda: now[0])
+    course = course_after("compiling", "progress")
+    now[0] += SILENT_S + 0.1
+    assert course.may_be_left()
+    course.listen("progress")
+    assert not course.may_be_left()
+
+    def stop(kind: str, **values: Any) -> None:
+        raise Cancelled
+
+    heard = _Course(stop)
+    with pytest.raises(Cancelled):
+        heard.listen("progress")
+    now[0] += SILENT_S + 0.1
+    assert not heard.may_be_left()

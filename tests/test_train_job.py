@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,8 @@ from core.queue import Job
 from core.recipes import Recipe
 from core.runs import Run
 from core.session import train_job
-from core.session.executor import Context, Warm, _plain_words
+from core.session.context import Context, Warm
+from core.session.executor import _plain_words
 from core.training import TimeIsUp
 from core.workspace import Workspace
 from pages.components import job as page_job
@@ -83,6 +86,28 @@ def test_a_stop_between_the_stages_keeps_the_head(
     assert (run.state, run.fine_tuned) == ("done", False)
     assert run.stage_2["stopped"] == "cancelled"
     assert "note.cancelled" in [note.key for note in run.notes]
+
+
+def test_a_stop_while_the_pictures_it_learnt_from_are_judged_keeps_the_model_and_waits_for_none_of_them(
+    served: None, workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, whole = threading.Event(), train_job.with_predictions
+
+    def with_predictions(*args: Any, **kwargs: Any) -> Any:
+        if "progress" not in kwargs:
+            return whole(*args, **kwargs)  # of val and test, which are waited for
+        stop(workspace)
+        end.wait(30)  # as a conversion does
+        raise Cancelled
+
+    monkeypatch.setattr(train_job, "with_predictions", with_predictions)
+    began = time.monotonic()
+    run, _ = trained(workspace, birds, replace(RECIPE, head_epochs=0, fine_tune_epochs=1))
+    end.set()
+    assert time.monotonic() - began < 30
+    assert (run.state, run.fine_tuned) == ("done", True)
+    assert run.metrics.keys() == {"val", "test"}
+    assert "note.train_not_judged" in [note.key for note in run.notes]
 
 
 def test_a_full_disk_is_said_in_plain_words() -> None:

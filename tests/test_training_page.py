@@ -289,7 +289,7 @@ def test_a_training_that_waits_says_when_it_will_begin_if_that_is_known(
     assert lines == [
         "Starting",
         "Waiting for 1 job before it · starts in about 5 min",
-        "Waiting for 2 jobs before it",
+        "Waiting for 2 jobs before it · when it starts is not known yet",
     ]
 
 
@@ -437,6 +437,10 @@ def test_cancelling_a_running_training_is_asked_for_once(workspace: Workspace, b
     assert queue.get(workspace, job.id).state == "cancelling"
     (button,) = [button for button in app.button if button.key == f"cancel_{job.id}"]
     assert (button.label, button.disabled) == ("Stopping", True)
+    assert app.get("progress")[0].text == "Extracting features · being stopped"
+    queue.report(workspace, job.id, {"stage": "evaluate", "done": 1, "total": 4, "eta_s": 20.0})
+    shown = visit("training", run=job.run_id).get("progress")[0]
+    assert shown.text == "Evaluating · stopped; what is kept is being judged"
 
 
 def test_another_browser_sees_the_same_training(workspace: Workspace, birds: Dataset) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -69,6 +70,8 @@ class Engine:
 
 
 _lock = threading.Lock()
+_converting = threading.Lock()
+"""One network at a time: each takes its weights' memory several times."""
 _traced: weakref.WeakKeyDictionary[Backbone, dict[str, Traced]] = weakref.WeakKeyDictionary()
 _fastest: weakref.WeakKeyDictionary[Backbone, dict[str, Engine]] = weakref.WeakKeyDictionary()
 
@@ -122,12 +125,21 @@ def fastest(
     if conversion is None:
         if not pays(backbone, num_images):
             return by_tensorflow(backbone, pooling, "too few pictures for a conversion to LiteRT to pay")
-        check_pristine(backbone)
-        conversion = litert.convert(backbone, pooling)
-        conversions.save(path, conversion)
+        conversion = _convert(path, backbone, pooling)
     engine = _engine(backbone, pooling, conversion)
     with _lock:
         return _fastest[backbone].setdefault(pooling, engine)
+
+
+def _convert(path: Path, backbone: Backbone, pooling: str) -> Conversion:
+    """Convert a pristine backbone, or take what another thread, perhaps left behind, has made of it meanwhile."""
+    with _converting:
+        conversion = conversions.load(path)
+        if conversion is None:
+            check_pristine(backbone)
+            conversion = litert.convert(backbone, pooling)
+            conversions.save(path, conversion)
+    return conversion
 
 
 def pays(backbone: Backbone, num_images: int) -> bool:
@@ -149,7 +161,9 @@ def current(backbone: Backbone, pooling: str, num_images: int) -> Engine:
     """
     if has_gpu() or not pays(backbone, num_images):
         return by_tensorflow(backbone, pooling)
-    return _engine(backbone, pooling, litert.convert(backbone, pooling))
+    with _converting:
+        conversion = litert.convert(backbone, pooling)
+    return _engine(backbone, pooling, conversion)
 
 
 def check_pristine(backbone: Backbone) -> None:

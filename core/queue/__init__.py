@@ -20,9 +20,7 @@ from core.queue.jobs import (
     get,
     latest,
     list_jobs,
-    position,
     report,
-    starts_in,
     submit,
     wait,
 )
@@ -52,6 +50,7 @@ from core.queue.submissions import (
     submit_training,
     teacher_of,
 )
+from core.queue.waiting import position, starts_in
 
 __all__ = [
     "ACTIVE_STATES",

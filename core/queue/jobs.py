@@ -140,33 +140,6 @@ def latest(workspace: Workspace, **filters: str) -> Job | None:
     return found[0] if found else None
 
 
-def position(workspace: Workspace, job: Job) -> int:
-    """Return how many jobs of the same lane come before a queued one; 0 means next."""
-    with workspace.db() as db:
-        row = db.execute(
-            "SELECT COUNT(*) FROM jobs WHERE device = ? AND lane = ? AND id < ?"
-            " AND state IN ('queued', 'running', 'cancelling')",
-            (job.device, LANES[job.kind], job.id),
-        ).fetchone()
-    return int(row[0])
-
-
-def starts_in(workspace: Workspace, job: Job) -> float | None:
-    """Return in about how many seconds a queued job will begin, or None if a job before it has no forecast."""
-    ahead = [
-        other
-        for other in list_jobs(workspace, active=True)
-        if other.id < job.id and other.device == job.device and LANES[other.kind] == LANES[job.kind]
-    ]
-    total = 0.0
-    for other in ahead:
-        expected = float(other.args.get("forecast_s") or 0.0)
-        if not expected:
-            return None
-        total += max(0.0, expected - (time.time() - other.started if other.started else 0.0))
-    return total
-
-
 def cancel(workspace: Workspace, job_id: int) -> None:
     """Ask a job to stop: at once if it still waits, else at its next step."""
     job = get(workspace, job_id)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core import catalog, datasets, exports, recipes, runs
-from core.errors import GraftError, JobError, RecipeError
+from core.errors import GraftError, RecipeError
 from core.queue.devices import default_device
 from core.queue.jobs import Job, get, insert, latest, list_jobs, submit
 from core.queue.sessions import tend
@@ -112,12 +112,12 @@ def retry_training(workspace: Workspace, run_id: str) -> Job:
     What was done is not done twice: features come from the store, and stage 2 goes on after its last finished epoch.
 
     Raises:
-        JobError: The run is under way, or ended well.
+        RecipeError: The run is under way, or ended well.
         NotFound: There is no such run.
     """
     run = runs.get(workspace, run_id)
     if run.state == "done" or run.state in runs.ACTIVE_STATES:
-        raise JobError(
+        raise RecipeError(
             f"The run {run_id} is {run.state}. Only a run that failed, was cancelled or was interrupted can go on."
         )
     before = latest(workspace, kind="train", run_id=run_id)

@@ -26,6 +26,7 @@ from core.recipes.recipe import (
     validate_image_size,
     weights_file,
 )
+from core.recipes.titles import title
 
 __all__ = [
     "BALANCES",
@@ -49,6 +50,7 @@ __all__ = [
     "preset",
     "preset_name",
     "teacher_run",
+    "title",
     "validate",
     "validate_fractions",
     "validate_image_size",

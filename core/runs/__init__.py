@@ -18,7 +18,7 @@ runs/<run_id>/
 from __future__ import annotations
 
 from core.runs.artefacts import load_arrays, load_split, save_arrays, save_split
-from core.runs.compared import Compared, compare, confusion_changes, differing_settings, match
+from core.runs.compared import DATA_FACTS, Compared, compare, confusion_changes, differing_settings, match
 from core.runs.course import (
     STAGES,
     checkpoint_path,
@@ -75,6 +75,7 @@ from core.runs.slices import FEW, Slice, slices
 
 __all__ = [
     "ACTIVE_STATES",
+    "DATA_FACTS",
     "FEW",
     "FINAL_STATES",
     "LISTS",

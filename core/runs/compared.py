@@ -19,7 +19,7 @@ from core.evaluation import (
     mcnemar,
     paired_difference,
 )
-from core.runs.record import Run, get
+from core.runs.record import SPLITS, Run, get
 from core.runs.said import Predictions, answers, predictions
 from core.workspace import Workspace
 
@@ -154,17 +154,21 @@ def confusion_changes(found: Compared, number: int) -> pd.DataFrame:
     return table.sort_values("change", key=lambda change: -change.abs(), kind="stable", ignore_index=True)
 
 
+DATA_FACTS = ("dataset", "split", "classes", *SPLITS)
+"""Facts of runs beside their recipe's."""
+
+
 def differing_settings(found: Sequence[Run]) -> pd.DataFrame:
     """Return the facts in which runs differ, one row each: recipe, data and split; a column per run, in order.
 
     Returns:
-        Column ``fact`` (a name of the recipe's fields, or ``dataset``, ``split``, ``classes``, ``train``, ``val``,
-        ``test``), then ``run_0``, ``run_1``, … as text.
+        Column ``fact`` (one of :data:`DATA_FACTS`, a name of the recipe's fields, or one such as ``augment.crop``),
+        then ``run_0``, ``run_1``, …, as their records have it; ``""`` where one does not say.
     """
     facts = [_facts(run) for run in found]
     names = dict.fromkeys(name for table in facts for name in table)
     rows = [
-        {"fact": name} | {f"run_{number}": str(table.get(name, "")) for number, table in enumerate(facts)}
+        {"fact": name} | {f"run_{number}": table.get(name, "") for number, table in enumerate(facts)}
         for name in names
         if len({str(table.get(name, "")) for table in facts}) > 1
     ]

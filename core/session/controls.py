@@ -16,32 +16,43 @@ import numpy as np
 from core import backbones, evaluation, features
 from core.backbones import Backbone
 from core.errors import UnreadableImage, WorkspaceError
+from core.features import Features
 from core.heads import fit_probe
 from core.images import iterate_decoded
-from core.progress import part
+from core.progress import Progress, part
+from core.queue import Job
 from core.recipes import Recipe
-from core.session.executor import Context
+from core.session import networks
+from core.session.context import Context
+from core.session.leavable import run_hearing
 from core.session.material import Material
-from core.workspace import read_json, write_json
+from core.workspace import Workspace, read_json, write_json
 
 MAX_TRAIN, MAX_VAL = 400, 400
 """Images that the controls use at most: enough to tell a useful network from a useless one, in seconds."""
 PIXELS = 32
 """Side of the small pictures of the pixel control."""
 RANDOM_SEED = 0
+POOLING = "average"
 
 
-def control(context: Context, recipe: Recipe, backbone: Backbone, material: Material) -> dict[str, Any]:
+def control(
+    context: Context, job: Job, recipe: Recipe, backbone: Backbone, material: Material
+) -> dict[str, Any]:
     """Measure the controls of a run; those of the same images and network are taken from an earlier run.
 
     Args:
         context: Progress and workspace.
+        job: The job.
         recipe: The run's.
         backbone: What it began with.
         material: Its images.
 
     Returns:
         As ``runs.Run.controls``.
+
+    Raises:
+        Cancelled: The user asked to stop; the backbone may not be warm any more (:func:`networks.extract`).
     """
     chosen = material.only(_some(material, "train", MAX_TRAIN) | _some(material, "val", MAX_VAL))
     path = context.workspace.datasets_dir / material.dataset_id / "controls.json"
@@ -51,7 +62,7 @@ def control(context: Context, recipe: Recipe, backbone: Backbone, material: Mate
     except WorkspaceError:
         known = {}
     if key not in known:
-        known |= {key: _measure(context, recipe, backbone, chosen)}
+        known |= {key: _measure(context, job, recipe, backbone, chosen)}
         write_json(path, known)
     found: dict[str, Any] = known[key]
     return found
@@ -77,17 +88,27 @@ def _key(recipe: Recipe, backbone: Backbone, chosen: Material) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _measure(context: Context, recipe: Recipe, backbone: Backbone, chosen: Material) -> dict[str, Any]:
-    total = 2 * len(chosen.table)
-    matrix = _features(context, recipe, backbone, chosen, 0, total)
-    right = {"pretrained": _right(chosen, matrix)}
-    random = backbones.build(
-        context.workspace, recipe.backbone, recipe.image_size, depth=recipe.depth, random_seed=RANDOM_SEED
+def _measure(
+    context: Context, job: Job, recipe: Recipe, backbone: Backbone, chosen: Material
+) -> dict[str, Any]:
+    num_images = len(chosen.table)
+    extracted = networks.extract(
+        context,
+        recipe,
+        job,
+        backbone,
+        chosen.paths,
+        chosen.hashes,
+        part(context.progress, 0, 2 * num_images),
+        pooling=POOLING,
     )
-    untrained = _features(context, recipe, random, chosen, len(chosen.table), total)
-    right["random"] = _right(chosen, _like(untrained, matrix))
-    pixels = _pixels(chosen, recipe.resize)
-    right["pixels"] = _right(chosen, _like(pixels, matrix))
+    matrix = _matrix(extracted)
+    # Of its own network and in its own time: nobody else needs what it holds.
+    right = run_hearing(
+        lambda tell: _compare(context.workspace, recipe, chosen, matrix, tell),
+        part(context.progress, num_images, 2 * num_images),
+        context.is_stop_asked,
+    )
     y_true, train, val = chosen.y_true, chosen.rows("train"), chosen.rows("val")
     most_common = np.bincount(y_true[train]).argmax()
     return {
@@ -102,18 +123,32 @@ def _measure(context: Context, recipe: Recipe, backbone: Backbone, chosen: Mater
     }
 
 
-def _features(
-    context: Context, recipe: Recipe, backbone: Backbone, chosen: Material, before: int, total: int
-) -> np.ndarray:
-    """Return features of the chosen images; zeros where one cannot be read any more."""
-    extracted = features.extract(
-        context.workspace,
-        backbone,
+def _compare(
+    workspace: Workspace, recipe: Recipe, chosen: Material, matrix: np.ndarray, progress: Progress
+) -> dict[str, np.ndarray]:
+    """Return on which images of val the probe is right: on the pretrained network's features, and on the others."""
+    random = backbones.build(
+        workspace, recipe.backbone, recipe.image_size, depth=recipe.depth, random_seed=RANDOM_SEED
+    )
+    untrained = features.extract(
+        workspace,
+        random,
         chosen.paths,
         chosen.hashes,
         resize=recipe.resize,
-        progress=part(context.progress, before, total),
+        progress=progress,
+        pooling=POOLING,
     )
+    pixels = _pixels(chosen, recipe.resize)
+    return {
+        "pretrained": _right(chosen, matrix),
+        "random": _right(chosen, _like(_matrix(untrained), matrix)),
+        "pixels": _right(chosen, _like(pixels, matrix)),
+    }
+
+
+def _matrix(extracted: Features) -> np.ndarray:
+    """Return features; zeros of an image that cannot be read any more."""
     found: np.ndarray = np.nan_to_num(extracted.matrix)
     return found
 

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import datasets, evaluation, features, recipes, runs, splits, training
+from core import datasets, evaluation, recipes, runs, splits, training
 from core.errors import Cancelled, JobError
+from core.features import View
 from core.progress import part
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.learnt import require_unlearnt
 
 NUM_FOLDS = 5
@@ -49,23 +50,20 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     backbone = networks.warm_backbone(context, recipe, job)
     context.stage("features")
     extract = functools.partial(
-        features.extract,
-        context.workspace,
+        networks.extract,
+        context,
+        recipe,
+        job,
         backbone,
         [dataset.pictures / path for path in table["path"]],
         list(table["sha256"]),
-        resize=recipe.resize,
-        pooling=recipe.pooling,
     )
     total = len(table) * (1 + recipe.views)
-    plain = extract(progress=part(context.progress, 0, total))
+    plain = extract(part(context.progress, 0, total))
     views = []
     for index in range(recipe.views):  # of all pictures: each is learnt from in some fold
         before = len(table) * (1 + index)
-        view = extract(
-            progress=part(context.progress, before, total),
-            view=features.View(recipe.augment, index, recipe.seed),
-        )
+        view = extract(part(context.progress, before, total), view=View(recipe.augment, index, recipe.seed))
         views.append(view.matrix)
     read = np.ones(len(table), dtype=bool)
     read[sorted(plain.unreadable)] = False

@@ -10,7 +10,7 @@ from core import audit, curation, datasets, metadata
 from core.datasets import Dataset
 from core.errors import Cancelled, NotFound, WorkspaceError
 from core.queue import Job
-from core.session.executor import Context
+from core.session.context import Context
 
 
 def do_sample(context: Context, job: Job) -> dict[str, Any]:

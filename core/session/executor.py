@@ -10,14 +10,14 @@ import os
 import threading
 import time
 import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 
-from core import queue, runs, words
+from core import queue, words
 from core.errors import Cancelled, GraftError, WorkspaceError
+from core.session.context import Context, Warm
 from core.session.leavable import run_leavable
 from core.workspace import Workspace
 
@@ -26,18 +26,11 @@ DEFAULT_IDLE_S = 900.0
 POLL_S = 0.1
 RETRY_S = 2.0
 """Pause before the database is tried again after it could not be used."""
-REPORT_EVERY_S = 0.25
-"""How often a job writes its progress and looks whether it was asked to stop."""
 STATUS_EVERY_S = 1.0
 MEMORY_SHARE = 0.5
 """Share of the machine's memory above which a session starts afresh between two jobs."""
-MAX_WARM = 2
-"""Networks kept warm per lane; the least recently used goes first."""
 
 _OUT_OF_MEMORY = ("ResourceExhaustedError", "MemoryError", "OOM when allocating")
-
-
-Item = TypeVar("Item")
 
 
 HANDLERS: Mapping[str, str] = {
@@ -55,134 +48,6 @@ HANDLERS: Mapping[str, str] = {
     "export": "core.session.export_job:do_export",
 }
 """Which function does which kind of job. Imported when first needed, since some bring TensorFlow."""
-
-
-class Warm:
-    """Things that are slow to make, kept while they are in use: least recently used goes first."""
-
-    def __init__(self, limit: int = MAX_WARM) -> None:
-        self._limit = limit
-        self._items: OrderedDict[str, Any] = OrderedDict()
-        self._names: dict[str, str] = {}
-
-    def get(self, key: str, make: Callable[[], Item], name: str = "") -> Item:
-        """Return the item of ``key``, made by ``make`` if it is not there; people know it as ``name``."""
-        if key not in self._items:
-            while len(self._items) >= self._limit:
-                self._items.popitem(last=False)
-            self._items[key] = make()
-            self._names[key] = name or key
-        self._items.move_to_end(key)
-        item: Item = self._items[key]
-        return item
-
-    def forget(self, key: str) -> None:
-        """Let an item go, for example one that may no longer be as it was made."""
-        self._items.pop(key, None)
-
-    def names(self) -> list[str]:
-        """Return what people know the items as, oldest first."""
-        return [self._names[key] for key in self._items]
-
-
-class Pace:
-    """How fast a stage is, from the first thing that it did now: what it found done does not count."""
-
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-
-    def rate(self, done: int, now: float) -> float:
-        """Return how many are done a second, 0 if not known yet.
-
-        Args:
-            done: Done so far, with what was done before the stage began.
-            now: Seconds of any one clock.
-        """
-        if not done:
-            return 0.0
-        if self._first is None:
-            self._first = done, now
-        first, began = self._first
-        return (done - first) / (now - began) if now > began else 0.0
-
-
-class Context:
-    """What a job's handler works with: the workspace, warm things, and a way to tell how far it is."""
-
-    def __init__(self, workspace: Workspace, device: str, warm: Warm, job: queue.Job) -> None:
-        self.workspace = workspace
-        self.device = device
-        self.warm = warm
-        self._job = job
-        self._stage = ""
-        self._pace = Pace()
-        self._reported = 0.0
-        self._finishing = False
-
-    def finish_anyway(self) -> None:
-        """From now on go through to the end although the user asks, or has asked, to stop.
-
-        For what has to be done to keep a result: after a cancelled stage the best model so far is still judged.
-        """
-        self._finishing = True
-
-    def stage(self, name: str) -> None:
-        """Say that another part of the job begins."""
-        self._stage, self._pace, self._reported = name, Pace(), 0.0
-        if self._job.run_id:
-            self.emit("stage", name=name)
-        self.progress(0, 0)
-
-    def progress(self, done: int, total: int, **told: Any) -> None:
-        """Say how far the stage is.
-
-        Args:
-            done: Done so far.
-            total: Done at the end; 0 if that is not known.
-            told: What else people may want to know; ``ends_early=True`` if the end may come sooner than at ``total``,
-                so that there is no telling when.
-
-        Raises:
-            Cancelled: The user asked to stop (but see :meth:`finish_anyway`).
-        """
-        now = time.monotonic()
-        rate = self._pace.rate(done, now)
-        if now - self._reported < REPORT_EVERY_S and not done == total != 0:
-            return
-        self._reported = now
-        knows_end = rate and not told.get("ends_early")
-        now_is = {
-            "stage": self._stage,
-            "done": done,
-            "total": total,
-            "rate": rate,
-            "eta_s": (total - done) / rate if knows_end else None,
-            **told,
-        }
-        state = queue.report(self.workspace, self._job.id, now_is)
-        if state == "cancelling" and not self._finishing:
-            raise Cancelled
-
-    def is_stop_asked(self) -> bool:
-        """Return whether the user has asked to stop (but see :meth:`finish_anyway`)."""
-        return not self._finishing and queue.get(self.workspace, self._job.id).state == "cancelling"
-
-    def check(self) -> None:
-        """Let the user stop without saying anything new.
-
-        Raises:
-            Cancelled: The user asked to stop.
-        """
-        if self.is_stop_asked():
-            raise Cancelled
-
-    def emit(self, kind: str, **values: Any) -> None:
-        """Write an event of the job's run."""
-        runs.emit(self.workspace, self._job.run_id, kind, **values)
-
-    def log(self, text: str) -> None:
-        """Write a line of the run's log."""
-        self.emit("log", text=text)
 
 
 class Session:

@@ -13,7 +13,7 @@ from core import engines, evaluation, explain, images, runs
 from core.errors import JobError
 from core.explain import Neighbours
 from core.queue import Job
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.predict_job import Predictor, ready_predictor, title
 
 NUM_NEIGHBOURS = 4

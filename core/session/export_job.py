@@ -20,7 +20,8 @@ from core.datasets import Pictures
 from core.errors import JobError, UnreadableImage
 from core.exports import FORMATS, Certificate
 from core.queue import Job
-from core.session.executor import Context
+from core.session.context import Context
+from core.session.leavable import run_leavable
 from core.session.predict_job import Predictor, load_predictor, title
 
 NUM_CALIBRATION = 100
@@ -41,9 +42,13 @@ def do_export(context: Context, job: Job) -> dict[str, Any]:
         )
     pictures = datasets.get(context.workspace, run.dataset_id).pictures
     context.stage("prepare")
-    predictor = context.warm.get(f"run {run.id}", lambda: load_predictor(context, run, job), title(run))
+    predictor = context.warm.get(f"run {run.id}", lambda: _loaded(context, run, job), title(run))
     with _workplace(runs.folder(context.workspace, run.id)) as package:
         return _export(context, predictor, exports.validate(job.args["formats"]), pictures, package)
+
+
+def _loaded(context: Context, run: runs.Run, job: Job) -> Predictor:
+    return run_leavable(lambda: load_predictor(context, run, job), context.is_stop_asked)
 
 
 @contextmanager

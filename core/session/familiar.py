@@ -9,7 +9,7 @@ from core.backbones import Backbone
 from core.errors import NotFound, WorkspaceError
 from core.familiarity import MAX_REFERENCE, Familiarity
 from core.recipes import Recipe
-from core.session.executor import Context
+from core.session.context import Context
 
 _KEPT = "familiarity"
 

@@ -11,7 +11,7 @@ from core.backbones import Backbone
 from core.errors import NotFound
 from core.heads import Head
 from core.recipes import Recipe
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.learnt import near
 from core.session.material import Material
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import audit, catalog, datasets, evaluation, features, leakage, recipes, splits
+from core import audit, catalog, datasets, evaluation, leakage, recipes, splits
 from core.errors import JobError, NotFound
 from core.heads import fit_probe
 from core.queue import Job
 from core.session import networks
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.learnt import require_unlearnt
+from core.session.leavable import run_leavable
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +49,16 @@ def do_leak(context: Context, job: Job) -> dict[str, Any]:
     context.stage("prepare")
     backbone = networks.warm_backbone(context, recipe, job)
     context.stage("features")
-    extracted = features.extract(
-        context.workspace,
-        backbone,
-        [dataset.pictures / path for path in table["path"]],
-        list(table["sha256"]),
-        resize=recipe.resize,
-        progress=context.progress,
-        pooling=recipe.pooling,
+    paths = [dataset.pictures / path for path in table["path"]]
+    extracted = networks.extract(
+        context, recipe, job, backbone, paths, list(table["sha256"]), context.progress
     )
     read = np.ones(len(table), dtype=bool)
     read[sorted(extracted.unreadable)] = False
     context.stage("leak")
-    measured = measure(extracted.matrix[read], table[read], split[read])
+    measured = run_leavable(
+        lambda: measure(extracted.matrix[read], table[read], split[read]), context.is_stop_asked
+    )
     title = catalog.get(recipe.backbone).title
     leakage.save(context.workspace, dataset.id, measured | {"fingerprint": fingerprint, "backbone": title})
     return {"dataset_id": dataset.id}

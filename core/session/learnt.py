@@ -31,6 +31,8 @@ class Learnt:
         elsewhere: Those among them that were trained on another dataset. What they have learnt from is known by its
             bytes only, since near-duplicates are looked for within a dataset.
         gone: Runs of which nobody knows any more what they have learnt from: they, or their splits, are not there.
+        from_file: Whether it, or a network that it comes from, began with a file of weights, which does not tell what
+            they were learnt from.
     """
 
     train: frozenset[str] = frozenset()
@@ -38,6 +40,7 @@ class Learnt:
     run_ids: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    from_file: bool = False
 
     def spoilt(self, table: pd.DataFrame) -> np.ndarray:
         """Return which pictures of val and test cannot judge the network: bool, shape (rows,).
@@ -124,12 +127,18 @@ class _Search:
         self._val: set[str] = set()
         self._datasets: dict[str, str] = {}
         self._gone: dict[str, None] = {}
+        self._from_file = False
 
     def found(self, dataset_id: str) -> Learnt:
         """Return what was found, for pictures of a dataset."""
         elsewhere = tuple(run_id for run_id, of in self._datasets.items() if of != dataset_id)
         return Learnt(
-            frozenset(self._train), frozenset(self._val), tuple(self._datasets), elsewhere, tuple(self._gone)
+            frozenset(self._train),
+            frozenset(self._val),
+            tuple(self._datasets),
+            elsewhere,
+            tuple(self._gone),
+            self._from_file,
         )
 
     def before(self, recipe: Recipe) -> None:
@@ -145,6 +154,7 @@ class _Search:
         self._network(recipes.from_json(run.recipe))
 
     def _network(self, recipe: Recipe) -> None:
+        self._from_file |= recipes.weights_file(recipe) is not None
         parent = self._run("parent", recipes.parent_run(recipe))
         if parent is not None:
             if parent.fine_tuned:

@@ -14,8 +14,8 @@ from core.errors import JobError, NotFound
 from core.features import Features
 from core.queue import Job
 from core.recipes import Recipe
+from core.session.context import Context
 from core.session.data_jobs import audit_dataset
-from core.session.executor import Context
 from core.session.learnt import Learnt, learnt_before
 from core.words import MAX_NAMED, Sentence, listed, quoted, sentence
 
@@ -127,6 +127,8 @@ def _judged_fairly(table: pd.DataFrame, learnt: Learnt) -> tuple[pd.DataFrame, l
         notes.append(sentence("note.known_elsewhere", runs=listed(learnt.elsewhere)))
     if learnt.gone:
         notes.append(sentence("note.known_by_nobody", runs=listed(learnt.gone)))
+    if learnt.from_file:
+        notes.append(sentence("note.known_from_file"))
     return table, notes
 
 

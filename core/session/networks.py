@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from core import backbones, catalog, queue, recipes, runs
+from core import backbones, catalog, features, queue, recipes, runs
 from core.backbones import Backbone
 from core.errors import JobError
+from core.features import Features, View
+from core.progress import Progress
 from core.queue import Job
 from core.recipes import Recipe
-from core.session.executor import Context
-from core.session.leavable import run_leavable
+from core.session.context import Context
+from core.session.leavable import LeftBehind, run_hearing, run_leavable
+
+Result = TypeVar("Result")
 
 
 def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
@@ -26,6 +32,81 @@ def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
         return run_leavable(lambda: build_backbone(context, recipe, job), context.is_stop_asked)
 
     return context.warm.get(warm_key(recipe, job), build, ", ".join(_description(recipe)))
+
+
+def leaving(
+    context: Context,
+    recipe: Recipe,
+    job: Job,
+    work: Callable[[Progress], Result],
+    progress: Progress,
+    is_stop_asked: Callable[[], bool],
+) -> Result:
+    """Do work with the network that a recipe begins with; leave it behind where it does not hear that it should stop.
+
+    It keeps the network then, which is warm no more: nobody else gets one that is still in use.
+
+    Args:
+        context: Of the job.
+        recipe: Whose network.
+        job: The job.
+        work: What to do; it is given what it has to tell its progress to.
+        progress: Hears that.
+        is_stop_asked: Whether the user has asked to stop.
+
+    Raises:
+        LeftBehind: The work was left behind.
+    """
+    try:
+        return run_hearing(work, progress, is_stop_asked)
+    except LeftBehind:
+        context.warm.forget(warm_key(recipe, job))
+        raise
+
+
+def extract(
+    context: Context,
+    recipe: Recipe,
+    job: Job,
+    backbone: Backbone,
+    paths: Sequence[Path],
+    hashes: Sequence[str],
+    progress: Progress,
+    *,
+    pooling: str = "",
+    view: View | None = None,
+) -> Features:
+    """Compute features as :func:`core.features.extract` does, with the warm network that a recipe begins with.
+
+    Args:
+        context: Of the job.
+        recipe: Says how pictures are brought to size, and features pooled.
+        job: The job.
+        backbone: Of :func:`warm_backbone`.
+        paths: The files.
+        hashes: SHA-256 of each file's bytes.
+        progress: Called with files done and files in all.
+        pooling: Another one than the recipe's.
+        view: A random variation of each picture to take instead of the picture itself.
+
+    Raises:
+        Cancelled: The user asked to stop. Where that could not be heard, as while the network is converted, the
+            network is not warm any more, and ``backbone`` must not be changed.
+    """
+
+    def work(tell: Progress) -> Features:
+        return features.extract(
+            context.workspace,
+            backbone,
+            paths,
+            hashes,
+            resize=recipe.resize,
+            progress=tell,
+            pooling=pooling or recipe.pooling,
+            view=view,
+        )
+
+    return leaving(context, recipe, job, work, progress, context.is_stop_asked)
 
 
 def warm_key(recipe: Recipe, job: Job) -> str:

@@ -16,8 +16,9 @@ from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.familiar import familiarity_of
+from core.session.leavable import run_leavable
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def title(run: runs.Run) -> str:
 def ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
     """Return the model of a finished run, and how familiar pictures are to it: what short jobs share."""
     context.stage("prepare")
-    predictor = load_predictor(context, run, job)
+    predictor = run_leavable(lambda: load_predictor(context, run, job), context.is_stop_asked)
     return replace(predictor, familiarity=familiarity_of(context, run, predictor.recipe, predictor.backbone))
 
 

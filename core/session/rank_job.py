@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core import catalog, engines, evaluation, features, ranking, recipes, splits
+from core import catalog, engines, evaluation, ranking, recipes, splits
 from core.backbones import Backbone
 from core.errors import JobError, RecipeError, WeightsError
 from core.heads import fit_probe
@@ -18,7 +18,7 @@ from core.queue import Job
 from core.ranking import Ranked, Ranking
 from core.recipes import Recipe
 from core.session import networks
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.material import Material, gather
 
 NUM_FOLDS = 5
@@ -81,14 +81,8 @@ def _judge(
 ) -> tuple[Ranked, np.ndarray]:
     """Return how a backbone does, and on which pictures the head is right: bool, shape (images,)."""
     backbone = networks.warm_backbone(context, recipe, job)
-    extracted = features.extract(
-        context.workspace,
-        backbone,
-        material.paths,
-        material.hashes,
-        resize=recipe.resize,
-        progress=part(context.progress, before, total),
-    )
+    progress = part(context.progress, before, total)
+    extracted = networks.extract(context, recipe, job, backbone, material.paths, material.hashes, progress)
     right = np.zeros(len(material.table), dtype=bool)
     read = ~np.isnan(extracted.matrix).any(axis=1)  # one that vanished is a picture that nobody is right on
     y_true = material.y_true

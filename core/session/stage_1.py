@@ -9,13 +9,16 @@ import keras
 import numpy as np
 import psutil
 
-from core import backbones, features, runs, training
+from core import backbones, runs, training
 from core.backbones import Backbone
 from core.errors import JobError
+from core.features import View
 from core.heads import Head
 from core.progress import part
+from core.queue import Job
 from core.recipes import Recipe
-from core.session.executor import Context
+from core.session import networks
+from core.session.context import Context
 from core.session.material import Material, without_lost
 from core.session.stages import Course, Model, fingerprint, listener, note_stop
 
@@ -40,7 +43,7 @@ class Extracted:
 
 
 def extract(
-    context: Context, recipe: Recipe, backbone: Backbone, material: Material
+    context: Context, job: Job, recipe: Recipe, backbone: Backbone, material: Material
 ) -> tuple[Material, Extracted]:
     """Compute the features of all images, and of variations of those of train."""
     context.stage("features")
@@ -48,14 +51,8 @@ def extract(
     num_plain, num_train = len(train), int(train.sum())
     total = num_plain + recipe.views * num_train
     _check_memory(backbone, recipe, total)
-    plain = features.extract(
-        context.workspace,
-        backbone,
-        material.paths,
-        material.hashes,
-        resize=recipe.resize,
-        progress=part(context.progress, 0, total),
-        pooling=recipe.pooling,
+    plain = networks.extract(
+        context, recipe, job, backbone, material.paths, material.hashes, part(context.progress, 0, total)
     )
     num_computed, num_cached = plain.num_computed, plain.num_cached
     material, matrix = without_lost(material, plain)
@@ -63,15 +60,15 @@ def extract(
     hashes = list(material.table["sha256"][material.rows("train")])
     views = []
     for index in range(recipe.views):
-        view = features.extract(
-            context.workspace,
+        view = networks.extract(
+            context,
+            recipe,
+            job,
             backbone,
             images.paths,
             hashes,
-            resize=recipe.resize,
-            progress=part(context.progress, num_plain + index * num_train, total),
-            pooling=recipe.pooling,
-            view=features.View(recipe.augment, index, recipe.seed),
+            part(context.progress, num_plain + index * num_train, total),
+            view=View(recipe.augment, index, recipe.seed),
         )
         num_computed, num_cached = num_computed + view.num_computed, num_cached + view.num_cached
         views.append(view.matrix)

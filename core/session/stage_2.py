@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from core import engines, evaluation, runs, training
 from core.backbones import Backbone
 from core.errors import Cancelled
 from core.heads import Head
+from core.progress import Progress
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.leavable import LeftBehind, run_leavable
 from core.session.material import Material
 from core.session.stages import Course, Model, fingerprint, listener, note_stop
@@ -26,14 +28,20 @@ from core.training import FineTuned
 from core.words import Sentence, sentence
 
 STAGE = "fine_tune"
+PATIENCE_S = 0.2
+"""How long stage 2 is given to stop by itself where it is known not to hear."""
+SILENT_S = 1.0
+"""Seconds without a word after which it counts as not hearing: the steps of a large network take longer."""
 
 
 class _Course(Course):
-    """Knows also whether stage 2 builds the network or compiles a step: it cannot hear then that it should stop."""
+    """Knows also whether stage 2 can hear that it should stop: not while it builds the network or compiles a step."""
 
     def __init__(self, listen: training.Listen) -> None:
         super().__init__(listen)
         self._hears = threading.Event()
+        self._heard = threading.Event()
+        self._told_at = 0.0
         self.left = threading.Event()
 
     def listen(self, kind: str, **values: Any) -> None:
@@ -42,12 +50,20 @@ class _Course(Course):
         if kind in ("compiling", "batch_halved"):
             self._hears.clear()
         if kind == "progress":
+            self._told_at = time.monotonic()
             self._hears.set()
         if kind != "compiling":
-            super().listen(kind, **values)
+            try:
+                super().listen(kind, **values)
+            except Cancelled:
+                self._heard.set()
+                raise
 
     def may_be_left(self) -> bool:
-        return not self._hears.is_set()
+        """Return whether it does not hear; once it has heard, it gathers what is kept and is waited for."""
+        if self._heard.is_set():
+            return False
+        return not self._hears.is_set() or time.monotonic() - self._told_at > SILENT_S
 
 
 def _hear_no_step(kind: str, **values: Any) -> None:
@@ -137,7 +153,10 @@ def _tune(
 
     try:
         return run_leavable(
-            lambda: work(backbone, course.listen, folder), context.is_stop_asked, course.may_be_left
+            lambda: work(backbone, course.listen, folder),
+            context.is_stop_asked,
+            course.may_be_left,
+            PATIENCE_S,
         )
     except LeftBehind:
         course.left.set()
@@ -155,12 +174,13 @@ def with_predictions(
     material: Material,
     model: Model,
     wanted: Sequence[str] = runs.SPLITS,
+    progress: Progress | None = None,
 ) -> Model:
-    """Return the model with what it says about the images of the wanted splits."""
+    """Return the model with what it says about the images of the wanted splits; by default the job hears progress."""
     missing = [split for split in wanted if split not in model.logits]
     said = {
         split: training.predict(
-            backbone, model.weights, model.head, material.images(split), recipe, context.progress
+            backbone, model.weights, model.head, material.images(split), recipe, progress or context.progress
         )
         for split in missing
     }

@@ -14,7 +14,7 @@ from core import training
 from core.backbones import Backbone
 from core.heads import Head
 from core.recipes import Recipe
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.material import Material
 from core.words import Sentence, sentence
 

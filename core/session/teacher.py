@@ -18,9 +18,9 @@ from core import evaluation, features, queue, runs
 from core.errors import JobError
 from core.queue import Job
 from core.recipes import Recipe
-from core.session.executor import Context
+from core.session.context import Context
 from core.session.learnt import Learnt, learnt_by
-from core.session.leavable import run_leavable
+from core.session.leavable import run_hearing, run_leavable
 from core.session.material import Material
 from core.session.predict_job import Predictor, load_predictor
 from core.words import quoted, sentence
@@ -64,14 +64,18 @@ def taught(context: Context, job: Job, recipe: Recipe, material: Material) -> Ma
 def _says(context: Context, teacher: Predictor, recipe: Recipe, material: Material) -> np.ndarray:
     """Return the teacher's softened probabilities of the training images; NaN rows for what cannot be read."""
     train = material.rows("train")
-    extracted = features.extract(
-        context.workspace,
-        teacher.backbone,
-        material.images("train").paths,
-        list(material.table["sha256"][train]),
-        resize=teacher.recipe.resize,
-        progress=context.progress,
-        pooling=teacher.recipe.pooling,
+    extracted = run_hearing(
+        lambda progress: features.extract(
+            context.workspace,
+            teacher.backbone,
+            material.images("train").paths,
+            list(material.table["sha256"][train]),
+            resize=teacher.recipe.resize,
+            progress=progress,
+            pooling=teacher.recipe.pooling,
+        ),
+        context.progress,
+        context.is_stop_asked,
     )
     context.log(
         f"Teacher: features of {extracted.num_computed} pictures computed, {extracted.num_cached} taken from the cache."

@@ -15,18 +15,19 @@ from core import evaluation, recipes, runs
 from core.backbones import Backbone
 from core.errors import Cancelled
 from core.forecast import MIN_MEASURED
+from core.progress import Progress
 from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
+from core.session.context import Context
 from core.session.controls import control
-from core.session.executor import Context
 from core.session.forgetting import measure_forgetting
 from core.session.material import Material, gather
 from core.session.stage_1 import extract, train_head
 from core.session.stage_2 import fine_tune, with_predictions
 from core.session.stages import Model
 from core.session.teacher import taught
-from core.words import sentence
+from core.words import listed, sentence
 
 
 @dataclass
@@ -56,14 +57,16 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     with clock.measure("audit"):
         material = gather(context, job, recipe)
     if unused := recipes.without_effect(recipe):
-        material.notes.append(sentence("note.without_effect", names=", ".join(unused)))
+        material.notes.append(
+            sentence("note.without_effect", names=listed([recipes.title(name) for name in unused]))
+        )
     with clock.measure("prepare"):
         context.stage("prepare")
         backbone = networks.warm_backbone(context, recipe, job)
     model, start, head_alone, extracted, num_computed = None, None, None, None, 0
     if recipe.head_epochs:
         with clock.measure("features"):
-            material, extracted = extract(context, recipe, backbone, material)
+            material, extracted = extract(context, job, recipe, backbone, material)
             num_computed = extracted.num_computed
     if recipe.teacher:
         with clock.measure("teacher"):
@@ -82,27 +85,24 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
             )
         clock.seconds["fine_tune"] += told.get("earlier_s", 0.0)
         run = replace(run, stage_2=told)
-        if model.weights is not None or recipe.weights:  # else nothing goes through the network any more
-            backbone = networks.warm_backbone(
-                context, recipe, job
-            )  # another one, where stage 2 was left behind
     assert model is not None  # a recipe without any stage is refused, and stage 2 alone is always kept
 
     with clock.measure("controls"):
-        run = replace(run, controls=_controls(context, run, recipe, backbone, material))
+        run = replace(run, controls=_controls(context, job, run, recipe, backbone, material))
     with clock.measure("evaluate"):
-        # Most images are those it has learnt from, and nobody who has asked to stop wants to wait for them.
-        hurries = run.stopped == "cancelled" or context.is_stop_asked()
-        wanted = ("val", "test") if hurries else runs.SPLITS
         context.finish_anyway()
         context.stage("evaluate")
-        model = with_predictions(context, recipe, backbone, material, model, wanted)
+        if model.weights is not None or recipe.weights:  # else nothing goes through the network any more
+            # Another one, where stage 2 or the controls were left behind.
+            backbone = networks.warm_backbone(context, recipe, job)
+        model = with_predictions(context, recipe, backbone, material, model, ("val", "test"))
+        forgotten = measure_forgetting(context, recipe, backbone, material, model.head, model.weights)
+        run = replace(run, forgetting=forgotten)
+        model = _with_train(context, job, recipe, backbone, material, model)
         if "train" not in model.logits:
             material.notes.append(sentence("note.train_not_judged"))
         material, model, head_alone = _without_unread(material, model, head_alone)
         run = _evaluated(context, run, recipe, material, model)
-        forgotten = measure_forgetting(context, recipe, backbone, material, model.head, model.weights)
-        run = replace(run, forgetting=forgotten)
         _save_artefacts(context, run, recipe, backbone, material, model)
         _save_head_alone(context, run, material, model, head_alone)
     run = replace(
@@ -119,8 +119,33 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
     return {"run_id": run.id}
 
 
+def _with_train(
+    context: Context, job: Job, recipe: Recipe, backbone: Backbone, material: Material, model: Model
+) -> Model:
+    """Return the model with what it says of the images it has learnt from, unless the user has asked to stop.
+
+    Most images are among them, and nobody who wants to stop wants to wait for them. The backbone must not be used
+    afterwards.
+    """
+
+    def hear(done: int, total: int) -> None:
+        context.progress(done, total)
+        if context.is_hurried():
+            raise Cancelled
+
+    def predict(progress: Progress) -> Model:
+        return with_predictions(context, recipe, backbone, material, model, progress=progress)
+
+    if "train" in model.logits or context.is_hurried():
+        return model
+    try:
+        return networks.leaving(context, recipe, job, predict, hear, context.is_hurried)
+    except Cancelled:
+        return model
+
+
 def _controls(
-    context: Context, run: runs.Run, recipe: Recipe, backbone: Backbone, material: Material
+    context: Context, job: Job, run: runs.Run, recipe: Recipe, backbone: Backbone, material: Material
 ) -> dict[str, Any]:
     """Measure the controls, unless there is nothing to control or the user has asked to stop."""
     if recipe.weights == recipes.RANDOM_WEIGHTS:
@@ -129,7 +154,7 @@ def _controls(
         context.stage("controls")
         if run.stopped:  # the user's wish, or the time
             raise Cancelled
-        return control(context, recipe, backbone, material)
+        return control(context, job, recipe, backbone, material)
     except Cancelled:
         material.notes.append(sentence("note.controls_skipped"))
         return {}

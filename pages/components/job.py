@@ -72,6 +72,9 @@ def _line(job: Job) -> str:
         return _waiting(job)
     state = job.progress
     parts = [t(f"stage.{state['stage']}") if state.get("stage") else t("job.starting")]
+    if job.state == "cancelling":  # how long the stage would have taken is of no interest any more
+        parts.append(t("job.stopping_judged" if state.get("stage") == "evaluate" else "job.stopping"))
+        return " · ".join(parts)
     if state.get("stage") == "fine_tune" and not state.get("done"):
         parts.append(t("job.compiling"))
     elif state.get("epochs"):
@@ -95,7 +98,7 @@ def _waiting(job: Job) -> str:
     line = t("job.waiting", n=before)
     starts_s = queue.starts_in(shell.workspace(), job)
     if starts_s is None:
-        return line
+        return f"{line} · {t('job.starts_unknown')}"
     starts = t("job.starts_in", time=duration(starts_s)) if starts_s >= SOON_S else t("job.starts_soon")
     return f"{line} · {starts}"
 

@@ -18,6 +18,7 @@ from pages.components.evaluation_scores import between, difference_in_words
 from pages.components.figure import figure
 from pages.components.runs_changes import show_changes
 from pages.components.runs_list import name_of, title_of
+from pages.components.setting import setting_name, setting_value
 from pages.components.text import language, percent, t
 
 SPLITS = ("val", "test")
@@ -121,8 +122,14 @@ def _facts(found: Compared) -> None:
         st.caption(t("compare.no_facts"))
         return
     names = {f"run_{number}": shell.run_name(run) for number, run in enumerate(found.runs)}
+    shown = pd.DataFrame(
+        {
+            "fact": [_fact_name(name) for name in table["fact"]],
+            **{column: list(map(setting_value, table["fact"], table[column])) for column in names},
+        }
+    )
     st.dataframe(
-        table,
+        shown,
         hide_index=True,
         column_config={"fact": t("compare.fact"), **names},
         key="compare_facts",
@@ -130,3 +137,7 @@ def _facts(found: Compared) -> None:
     )
     ids = {f"run_{number}": run.id for number, run in enumerate(found.runs)}
     csv_button(table.rename(columns=ids), "what-differs", key="facts_csv")
+
+
+def _fact_name(name: str) -> str:
+    return t(f"compare.of.{name}") if name in runs.DATA_FACTS else setting_name(name)

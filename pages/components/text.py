@@ -25,7 +25,12 @@ def t(key: str, **values: object) -> str:
 
 def told(sentence: words.Sentence) -> str:
     """Return what core says, in the reader's language, as Markdown that shows it as it is (see :func:`plain`)."""
-    return plain(words.say(sentence.key, language(), **sentence.values))
+    return plain(said(sentence))
+
+
+def said(sentence: words.Sentence) -> str:
+    """Return what core says, in the reader's language; not to be read as Markdown."""
+    return words.say(sentence.key, language(), **sentence.values)
 
 
 def language() -> str:

@@ -145,8 +145,13 @@ def _summary(settings: Augmentation) -> str:
 
 def _said(name: str, value: float) -> str:
     label = t(f"augment.kind.{name}")
+    return f"{label} {strength(name, value)}" if name in SCALES else label
+
+
+def strength(name: str, value: float) -> str:
+    """Return the strength of a kind of augmentation in words, such as ``20°``; of one that is on or off, which."""
     if name not in SCALES:
-        return label
+        return t("option.on" if value else "option.off")
     if SCALES[name].format == "percent":
-        return f"{label} {100 * value:.3g}\u00a0%"
-    return f"{label} {value:g}{'°' if SCALES[name] is DEGREES else ''}"
+        return f"{100 * value:.3g}\u00a0%"
+    return f"{value:g}{'°' if SCALES[name] is DEGREES else ''}"

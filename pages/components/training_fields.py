@@ -9,7 +9,7 @@ from typing import Any
 
 from core import recipes
 from core.recipes import Recipe
-from pages.components.text import t
+from pages.components.text import said
 
 
 def _tunes(recipe: Recipe) -> bool:
@@ -100,8 +100,6 @@ counts only where something is said of it."""
 
 def titled(message: str) -> str:
     """Return the message of an error about a recipe with the titles of the fields, quoted, in place of their names."""
-    return _SAID.sub(lambda found: found[0] if found[0].startswith('"') else f'"{_title(found[0])}"', message)
-
-
-def _title(name: str) -> str:
-    return t("teacher.title" if name == "teacher" else f"field.{name}")
+    return _SAID.sub(
+        lambda found: found[0] if found[0].startswith('"') else f'"{said(recipes.title(found[0]))}"', message
+    )

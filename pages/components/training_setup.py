@@ -18,7 +18,7 @@ from pages.components.backbone_ranking import show_ranking
 from pages.components.dataset import SplitSummary
 from pages.components.job import duration
 from pages.components.recipe_choice import RecipeChoice
-from pages.components.text import code, plain, t, told
+from pages.components.text import code, plain, said, t, told
 from pages.components.training_preview import preview, training_paths
 from pages.components.training_settings import forget, settings
 
@@ -112,7 +112,8 @@ def _differences(dataset: Dataset, default: RecipeChoice, recipe: Recipe, key: s
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(
-            t("training.changed", names=", ".join(t(f"field.{name}") for name in names)), width="content"
+            t("training.changed", names=", ".join(said(recipes.title(name)) for name in names)),
+            width="content",
         )
         st.button(
             t("training.defaults"),

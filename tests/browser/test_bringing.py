@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core import audit, datasets, metadata, queue
+from core.session.context import Context, Warm
 from core.session.data_jobs import do_upload
-from core.session.executor import Context, Warm
 from core.workspace import Workspace
 from scripts.browser import serving, settle
 from tests.browser.conftest import accessible
