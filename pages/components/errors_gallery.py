@@ -130,7 +130,7 @@ def _large(
     named = st.query_params.get(name, "")
     place = rows.index(int(named)) if named.isdecimal() and int(named) in rows else 0
     found = answers[answers["row"] == rows[place]].iloc[0]
-    row = {str(name): value for name, value in found.items()}
+    row = {str(column): value for column, value in found.items()}
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         _step(t("photo.previous"), "left", name, rows[max(0, place - 1)], disabled=place == 0)
         st.caption(t("photo.place", place=f"{place + 1:,}", total=f"{len(rows):,}"), width="content")
