@@ -103,10 +103,11 @@ def f1_bars(per_class: Sequence[ClassScores], language: str = FALLBACK, most: in
         most: Classes to draw, the worst; all where it is not given.
 
     Returns:
-        One bar per class, lowest F1 on top; classes without images stand last and have no bar.
+        One bar per class, lowest F1 on top, of equal ones that of more images; classes without images stand last and
+        have no bar.
     """
     say = vocabulary(language)
-    ranked = sorted(per_class, key=lambda scores: (scores.support == 0, scores.f1))[:most]
+    ranked = sorted(per_class, key=lambda scores: (not scores.support, scores.f1, -scores.support))[:most]
     if not ranked:
         return empty(say["nothing"])
     texts = [f"{scores.f1:.2f}" if scores.support else say["no_pictures"] for scores in ranked]

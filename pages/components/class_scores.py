@@ -19,6 +19,8 @@ from pages.components.text import code, language, one_line, t
 
 ROOMY, WORST = 18, 14
 """Classes beyond which only the worst have bars, and how many of them: about as high as the table beside them."""
+SLACK = 16
+"""Pixels that the place of the bars has more than they take, so that it never scrolls."""
 NAME_WIDTHS, LETTER_WIDTH = (90, 200), 7.2
 """Pixels of the narrowest and the widest column of class names, and of an average letter."""
 MAX_NAME_LENGTH = 26
@@ -42,11 +44,12 @@ def show_classes(per_class: Sequence[ClassScores], run_id: str) -> Callable[[], 
     with grid.container():
         _table(per_class, run_id)
     many = len(per_class) > ROOMY
+    shown = WORST if many else len(per_class)
     said = t("evaluation.f1_worst", n=WORST, total=len(per_class)) if many else t("evaluation.f1_alt")
     with grid.container():
         st.caption(said)
-        place = st.container(height=charts.bars_height(WORST if many else len(per_class)), border=False)
-    return partial(_bars, place, per_class, WORST if many else len(per_class), f"f1_{run_id}", said)
+        place = st.container(height=charts.bars_height(shown) + SLACK, border=False)
+    return partial(_bars, place, per_class, shown, f"f1_{run_id}", said)
 
 
 def _bars(place: DeltaGenerator, per_class: Sequence[ClassScores], most: int, key: str, alt: str) -> None:
