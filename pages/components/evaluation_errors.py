@@ -72,10 +72,12 @@ def _filtered(dataset: Dataset | None, listed: pd.DataFrame) -> tuple[pd.DataFra
         said = pick(
             "errors_said", t("errors.said"), sorted(listed["predicted"].unique()), placeholder=everything
         )
-        place = st.container(width=FLAG_WIDTH)
         paths = None if dataset is None else _flagged(dataset)
         confidence = _confidence()
         passing = None if dataset is None else _passing(dataset)
+        place = st.container(
+            width=FLAG_WIDTH
+        )  # at the end, so that it moves none of the others when it comes
     if passing is not None:
         paths = passing if paths is None else passing & paths
     rows = runs.chosen(
