@@ -189,6 +189,16 @@ def test_f1_bars_begin_with_the_worst_class_and_end_with_those_without_images() 
     assert figure.data[-1].hovertext[-1] == "<b>absent</b><br>no pictures"
 
 
+def test_of_many_classes_the_worst_have_f1_bars_in_a_figure_of_the_height_that_is_said() -> None:
+    per_class = [scores(f"class {n:03}", (n // 2) / 60, 1 + n % 2) for n in range(120)]
+    figure = charts.f1_bars(per_class, most=14)
+    worst = [
+        f"class {n:03}" for pair in range(7) for n in (2 * pair + 1, 2 * pair)
+    ]  # of two alike the larger one
+    assert list(figure.layout.yaxis.ticktext) == worst
+    assert figure.layout.height == charts.bars_height(14)
+
+
 def test_classes_whose_names_look_alike_keep_their_own_bars() -> None:
     twins = ["a very long name of a class, first", "a very long name of a class, worst"]
     figure = charts.probability_bars(twins, [0.6, 0.4])

@@ -1,21 +1,27 @@
-"""Metadata on the evaluation page: lists filtered by it, scores slice by slice, and links that bring both back."""
+"""Lists filtered by metadata, scores slice by slice of it and of the audit, and links that bring both back."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from core import metadata, runs
+from core import audit, metadata, runs
+from core.audit import Thresholds
 from core.datasets import Dataset
 from core.runs import Run
 from core.workspace import Workspace
 from tests.worlds import add_dataset, current, finished_run, visit, words
 
 pytestmark = pytest.mark.usefixtures("served")
+
+QUIET = Thresholds(too_small=0, blank=0, dark=0, bright=1, blurry=0, greyscale=0, near_duplicate=0.99)
+"""Thresholds by which the audit finds nothing in generated pictures."""
 
 
 @pytest.fixture
@@ -34,11 +40,12 @@ def with_metadata(workspace: Workspace, dataset: Dataset) -> Run:
     return run
 
 
-def test_without_metadata_there_are_neither_slices_nor_filters_by_it(
+def test_without_metadata_and_flags_there_are_neither_slices_nor_filters(
     workspace: Workspace, birds: Dataset
 ) -> None:
+    audit.save_thresholds(workspace, birds.id, QUIET)
     app = visit("evaluation", run=finished_run(workspace, birds, [("owl", "wren")]).id)
-    assert "slices" not in {box.key for box in app.selectbox}
+    assert not {"slices", "errors_flag"} & {box.key for box in app.selectbox if box.options}
     assert not app.multiselect
 
 
@@ -67,6 +74,40 @@ def test_scores_of_slices_equal_scikit_learns_and_small_ones_are_marked(
     (table,) = [element.value for element in app.dataframe if "remark" in element.value]
     assert len(table) == 4 and table["part"].iloc[0] == "1 to 2"
     assert current(app)["slices"] == "light"
+
+
+def test_scores_on_what_the_audit_found_equal_scikit_learns_and_follow_the_thresholds(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren"), ("kite", "owl")])
+    audit.save_thresholds(workspace, birds.id, QUIET)
+    table, said = audit.load_table(workspace, birds.id), runs.predictions(workspace, run.id, "test")
+    assert table is not None
+    sharpness = table.set_index("path")["sharpness"].loc[said.images["path"]].to_numpy()
+    middle = float(np.median(sharpness))
+    audit.save_thresholds(workspace, birds.id, replace(QUIET, blurry=middle))
+    app = visit("evaluation", run=run.id, slices=" audit")
+    assert not app.exception
+    (shown,) = [element.value for element in app.dataframe if "remark" in element.value]
+    assert list(shown["part"]) == ["Blurred pictures", "nothing found"]
+    y_pred, is_blurred = said.y_prob.argmax(axis=1), sharpness < middle
+    for accuracy, at in zip(shown["accuracy"], (is_blurred, ~is_blurred), strict=True):
+        assert accuracy == 100 * accuracy_score(said.y_true[at], y_pred[at])
+    assert current(app)["slices"] == " audit"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pictures_are_in_the_part_of_each_check_that_flags_them_or_in_the_last(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    paths = [f"{number}.jpg" for number in range(12)]
+    flags = {name: frozenset(path for path in paths if rng.random() < 0.2) for name in ("blurry", "dark")}
+    parts = {
+        part.value or part.kind: {paths[row] for row in part.rows}
+        for part in runs.flagged_parts(paths, flags)
+    }
+    expected = {name: set(flagged) for name, flagged in flags.items() if flagged}
+    expected["unflagged"] = set(paths) - flags["blurry"] - flags["dark"]
+    assert parts == {name: members for name, members in expected.items() if members}
 
 
 def test_a_link_brings_back_every_filter_of_the_list(workspace: Workspace, birds: Dataset) -> None:

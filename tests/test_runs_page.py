@@ -168,6 +168,29 @@ def test_a_link_brings_back_the_chosen_runs_the_filters_and_the_cell(
     assert not {*link, *filters} & current(app).keys()
 
 
+def test_a_photo_that_is_open_in_a_comparison_stands_in_the_url_among_those_of_its_list(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    first = finished_run(workspace, birds, [("owl", "wren"), ("kite", "owl")])
+    second = finished_run(workspace, birds)
+    answers = runs.answers(second, runs.predictions(workspace, second.id, "test"))
+    row = int(answers.loc[answers["true"] == "kite", "row"].min())
+    link = {"compared": f"{second.id},{first.id}", "compare_split": "test", "compare_photo": str(row)}
+    app = visit("runs", **link)
+    assert not app.exception
+    assert "This is `kite`." in words(app)
+    assert "of 2" in words(app)
+    assert {name: current(app)[name] for name in link} == link
+    other = "photo_right" if app.button(key="photo_left").disabled else "photo_left"
+    app.button(key=other).click().run()
+    assert "This is `owl`." in words(app)
+    assert current(app)["compare_photo"] not in ("", str(row))
+    for query in ({**link, "compare_photo": "99"}, {**link, "compared": first.id}):
+        app = visit("runs", **query)
+        assert not app.exception
+        assert "compare_photo" not in current(app)
+
+
 def test_what_a_link_to_runs_says_that_cannot_be_is_ignored(workspace: Workspace, birds: Dataset) -> None:
     first, second = two(workspace, birds)
     link = {"compared": f"../x,{first.id},{second.id}", "compare_cell": "7-7", "compare_with": first.id}

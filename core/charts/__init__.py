@@ -7,7 +7,7 @@ classes come from folders and are never read as HTML. Words are arguments: a pag
 
 from __future__ import annotations
 
-from core.charts.bars import class_counts, f1_bars, probability_bars
+from core.charts.bars import bars_height, class_counts, f1_bars, probability_bars
 from core.charts.canvas import WORDS, shorten
 from core.charts.confusion import (
     change_colors,
@@ -25,6 +25,7 @@ from core.charts.scatter import cost_scatter
 __all__ = [
     "MEASURES",
     "WORDS",
+    "bars_height",
     "change_colors",
     "change_shades",
     "class_counts",

@@ -94,18 +94,20 @@ def probability_bars(
     return _shares(_rows(names), list(probabilities), colors, texts, hovers)
 
 
-def f1_bars(per_class: Sequence[ClassScores], language: str = FALLBACK) -> go.Figure:
+def f1_bars(per_class: Sequence[ClassScores], language: str = FALLBACK, most: int | None = None) -> go.Figure:
     """Which classes are found worst?
 
     Args:
         per_class: Scores of the classes on one split.
         language: Of the words in the figure; one of :func:`core.words.languages`.
+        most: Classes to draw, the worst; all where it is not given.
 
     Returns:
-        One bar per class, lowest F1 on top; classes without images stand last and have no bar.
+        One bar per class, lowest F1 on top, of equal ones that of more images; classes without images stand last and
+        have no bar.
     """
     say = vocabulary(language)
-    ranked = sorted(per_class, key=lambda scores: (scores.support == 0, scores.f1))
+    ranked = sorted(per_class, key=lambda scores: (not scores.support, scores.f1, -scores.support))[:most]
     if not ranked:
         return empty(say["nothing"])
     texts = [f"{scores.f1:.2f}" if scores.support else say["no_pictures"] for scores in ranked]
@@ -113,6 +115,11 @@ def f1_bars(per_class: Sequence[ClassScores], language: str = FALLBACK) -> go.Fi
     rows = _rows([scores.name for scores in ranked])
     values = [scores.f1 if scores.support else 0.0 for scores in ranked]
     return _shares(rows, values, [BLUE] * len(ranked), texts, hovers)
+
+
+def bars_height(num_classes: int) -> int:
+    """Return how high a figure of one bar per class is, in pixels."""
+    return num_classes * (ROW_HEIGHT if num_classes <= ROOMY else DENSE_ROW_HEIGHT) + 48
 
 
 def _judged(scores: ClassScores, say: Mapping[str, str]) -> str:
@@ -133,8 +140,7 @@ def _count(table: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
 
 def _rows(names: Sequence[str]) -> go.Figure:
     """A canvas with one labelled row per name, the first on top. Rows are numbers: names may look alike."""
-    row_height = ROW_HEIGHT if len(names) <= ROOMY else DENSE_ROW_HEIGHT
-    figure = canvas(height=len(names) * row_height + 48)
+    figure = canvas(height=bars_height(len(names)))
     figure.update_layout(bargap=0.34, barcornerradius=3, showlegend=False)
     figure.update_xaxes(visible=False, fixedrange=True)
     return figure.update_yaxes(

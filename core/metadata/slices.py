@@ -17,9 +17,10 @@ class Part(NamedTuple):
     """Pictures that have a value of a column in common.
 
     Args:
-        kind: ``"value"``, ``"range"`` (numbers), ``"others"`` (rarer values) or ``"unknown"``.
+        kind: ``"value"``, ``"range"`` (numbers), ``"others"`` (rarer values) or ``"unknown"``; of parts by the audit
+            ``"flag"`` or ``"unflagged"``.
         rows: Their positions, int64, at least one.
-        value: The value as text; untrusted.
+        value: The value as text, untrusted; of a flag the name of its check.
         low, high: Of a range, the least and the greatest of its numbers; NaN of all else.
     """
 

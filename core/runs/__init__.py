@@ -71,7 +71,7 @@ from core.runs.said import (
     save_head_alone,
     save_out_of_fold,
 )
-from core.runs.slices import FEW, Slice, slices
+from core.runs.slices import FEW, Slice, flagged_parts, slices
 
 __all__ = [
     "ACTIVE_STATES",
@@ -105,6 +105,7 @@ __all__ = [
     "epochs",
     "events",
     "filtered",
+    "flagged_parts",
     "folder",
     "from_json",
     "get",

@@ -1,12 +1,12 @@
-"""How good a run is on the parts of a split that metadata names: by camera, by site, by how bright it was."""
+"""How good a run is on the parts of a split: by camera, by site, by what the audit found."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
 
-from core import metadata
 from core.evaluation import Headline, headline
 from core.metadata import Part
 from core.runs.judging import groups_of
@@ -35,13 +35,14 @@ class Slice:
         return self.scores.num_images < FEW
 
 
-def slices(run: Run, said: Predictions, column: pd.Series) -> list[Slice]:
+def slices(run: Run, said: Predictions, parts: Sequence[Part]) -> list[Slice]:
     """Return how good a run is on each part of a split.
 
     Args:
         run: A finished run.
         said: What it says about the split.
-        column: Of metadata, one entry per image of the split (:func:`core.metadata.of_pictures`).
+        parts: As :func:`core.metadata.parts` returns them of a column with one entry per image of the split, or
+            :func:`flagged_parts` of its paths.
     """
     y_pred, groups = said.y_prob.argmax(axis=1), groups_of(said.images)
     return [
@@ -54,5 +55,25 @@ def slices(run: Run, said: Predictions, column: pd.Series) -> list[Slice]:
                 groups=groups[part.rows],
             ),
         )
-        for part in metadata.parts(column)
+        for part in parts
     ]
+
+
+def flagged_parts(paths: Sequence[str], flags: Mapping[str, Collection[str]]) -> list[Part]:
+    """Part pictures by the checks of the audit that flag them; one that several flag is in several parts.
+
+    Args:
+        paths: Of the pictures.
+        flags: The paths that each check flags, as :func:`core.audit.flagged_paths` returns them.
+
+    Returns:
+        A part of kind ``"flag"`` for each check that flags any of the pictures, its name as the value, in the order
+        of the checks; then those that none flags, of kind ``"unflagged"``.
+    """
+    members = {
+        check: np.fromiter((path in flagged for path in paths), dtype=bool, count=len(paths))
+        for check, flagged in flags.items()
+    }
+    found = [Part("flag", np.flatnonzero(at), check) for check, at in members.items() if at.any()]
+    rest = np.flatnonzero(~np.any(list(members.values()), axis=0)) if members else np.arange(len(paths))
+    return [*found, Part("unflagged", rest)] if len(rest) else found

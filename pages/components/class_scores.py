@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil
-from typing import Literal
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core import charts
 from core.charts import shorten
@@ -16,8 +17,10 @@ from pages.components.csv_file import csv_button
 from pages.components.figure import figure
 from pages.components.text import code, language, one_line, t
 
-ROOMY, SCROLL_HEIGHT = 18, 440
-"""Classes beyond which the bars scroll, and the pixels they then have, about those of the table beside them."""
+ROOMY, WORST = 18, 14
+"""Classes beyond which only the worst have bars, and how many of them: about as high as the table beside them."""
+SLACK = 16
+"""Pixels that the place of the bars has more than they take, so that it never scrolls."""
 NAME_WIDTHS, LETTER_WIDTH = (90, 200), 7.2
 """Pixels of the narrowest and the widest column of class names, and of an average letter."""
 MAX_NAME_LENGTH = 26
@@ -28,19 +31,30 @@ MIN_TABLE_WIDTH = 400
 """Pixels; where less is left, the bars stand below the table."""
 
 
-def show_classes(per_class: Sequence[ClassScores], run_id: str) -> None:
-    """Draw the scores of a run's classes; those without a picture in the split have none."""
+def show_classes(per_class: Sequence[ClassScores], run_id: str) -> Callable[[], None]:
+    """Draw the scores of a run's classes; those without a picture in the split have none.
+
+    Returns:
+        What draws the bars, whose place is kept free. It is to be called once the page's photos are drawn: browsers
+        take longest for the first figure.
+    """
     st.header(t("evaluation.classes"), anchor=False)
     st.markdown(_verdict([row for row in per_class if row.support]))
     grid = st.grid(2, min_column_width=MIN_TABLE_WIDTH, gap="medium")
     with grid.container():
         _table(per_class, run_id)
+    many = len(per_class) > ROOMY
+    shown = WORST if many else len(per_class)
+    said = t("evaluation.f1_worst", n=WORST, total=len(per_class)) if many else t("evaluation.f1_alt")
     with grid.container():
-        scrolls = len(per_class) > ROOMY
-        height: int | Literal["content"] = SCROLL_HEIGHT if scrolls else "content"
-        st.caption(t("evaluation.f1_scrolls", n=len(per_class)) if scrolls else t("evaluation.f1_alt"))
-        with st.container(height=height, border=scrolls):
-            figure(charts.f1_bars(per_class, language()), key=f"f1_{run_id}", alt=t("evaluation.f1_alt"))
+        st.caption(said)
+        place = st.container(height=charts.bars_height(shown) + SLACK, border=False)
+    return partial(_bars, place, per_class, shown, f"f1_{run_id}", said)
+
+
+def _bars(place: DeltaGenerator, per_class: Sequence[ClassScores], most: int, key: str, alt: str) -> None:
+    with place:
+        figure(charts.f1_bars(per_class, language(), most), key=key, alt=alt)
 
 
 def _verdict(judged: Sequence[ClassScores]) -> str:

@@ -69,6 +69,22 @@ def version(dataset: Dataset) -> str | None:
     return f"{written}/{curation.version(shell.workspace(), dataset.id)}"
 
 
+def flags(dataset: Dataset) -> dict[str, frozenset[str]]:
+    """Return the paths that each check of a dataset's audit flags, for checks that flag any; {} without an audit."""
+    table = files(dataset)
+    if table is None:
+        return {}
+    thresholds = audit.load_thresholds(shell.workspace(), dataset.id)
+    return _flags(shell.workspace().home, dataset.id, version(dataset) or "", thresholds, table)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _flags(
+    home: Path, dataset_id: str, version: str, thresholds: audit.Thresholds, _table: pd.DataFrame
+) -> dict[str, frozenset[str]]:
+    return audit.flagged_paths(_table, thresholds)
+
+
 def assigned(dataset: Dataset, table: pd.DataFrame, choice: SplitChoice) -> pd.Series[str]:
     """Return :func:`core.splits.assign` of a dataset's table; what no decision changes is computed once per audit.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +64,10 @@ def _kept_page(name: str, num_pages: int, num_rows: int) -> int:
     return page
 
 
-def put_into_url(row: int | None) -> None:
+def put_into_url(row: int | None, name: str = PHOTO) -> None:
     """Have the photo of this row opened, where one was chosen just now."""
     if row is not None:
-        address.write({PHOTO: str(row)})
-
-
-def show_one(
-    run: Run, pictures: Pictures | None, rows: pd.DataFrame, opened: int | None, said: Predictions
-) -> None:
-    """Open the photo of a row that was chosen just now, if any, by itself."""
-    if opened is not None:
-        found = rows[rows["row"] == opened].iloc[0]
-        row = {str(name): value for name, value in found.items()}
-        st.dialog(t("photo.title"), width="large")(_about)(run, pictures, row, said)
+        address.write({name: str(row)})
 
 
 def _item(pictures: Pictures | None, row: dict[str, Any]) -> Item:
@@ -104,6 +95,7 @@ def show_chosen(
     answers: pd.DataFrame,
     said: Predictions,
     lists: Sequence[pd.DataFrame],
+    name: str = PHOTO,
 ) -> None:
     """Open the photo that the URL names, if any, with a way to those beside it in the first list that holds it.
 
@@ -113,51 +105,50 @@ def show_chosen(
         answers: One row per image of the split.
         said: What the run says about the split.
         lists: The lists on the page.
+        name: Of the photo in the URL.
     """
-    st.session_state[f"_written_{PHOTO}"] = True  # so that other pages take it out of the URL
-    named = st.query_params.get(PHOTO, "")
+    st.session_state[f"_written_{name}"] = True  # so that other pages take it out of the URL
+    named = st.query_params.get(name, "")
     if not named.isdecimal() or not (answers["row"] == int(named)).any():
-        address.write({PHOTO: None})
+        address.write({name: None})
         return
     rows = next((table for table in lists if (table["row"] == int(named)).any()), answers)
-    st.dialog(t("photo.title"), width="large", on_dismiss=_close)(_large)(
-        run, pictures, answers, said, [int(row) for row in rows["row"]]
+    close = partial(address.write, {name: None})
+    st.dialog(t("photo.title"), width="large", on_dismiss=close)(_large)(
+        run, pictures, answers, said, [int(row) for row in rows["row"]], name
     )
 
 
-def _close() -> None:
-    address.write({PHOTO: None})
-
-
-def _open(row: int) -> None:
-    address.write({PHOTO: str(row)})
-
-
 def _large(
-    run: Run, pictures: Pictures | None, answers: pd.DataFrame, said: Predictions, rows: Sequence[int]
+    run: Run,
+    pictures: Pictures | None,
+    answers: pd.DataFrame,
+    said: Predictions,
+    rows: Sequence[int],
+    name: str,
 ) -> None:
-    named = st.query_params.get(PHOTO, "")
+    named = st.query_params.get(name, "")
     place = rows.index(int(named)) if named.isdecimal() and int(named) in rows else 0
     found = answers[answers["row"] == rows[place]].iloc[0]
-    row = {str(name): value for name, value in found.items()}
+    row = {str(column): value for column, value in found.items()}
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        _step(t("photo.previous"), "left", rows[max(0, place - 1)], disabled=place == 0)
+        _step(t("photo.previous"), "left", name, rows[max(0, place - 1)], disabled=place == 0)
         st.caption(t("photo.place", place=f"{place + 1:,}", total=f"{len(rows):,}"), width="content")
         last = len(rows) - 1
-        _step(t("photo.next"), "right", rows[min(last, place + 1)], disabled=place == last)
+        _step(t("photo.next"), "right", name, rows[min(last, place + 1)], disabled=place == last)
     _about(run, pictures, row, said)
     if pictures is not None:
         show_explanation(run, pictures, row)
 
 
-def _step(label: str, arrow: str, row: int, *, disabled: bool) -> None:
+def _step(label: str, arrow: str, name: str, row: int, *, disabled: bool) -> None:
     st.button(
         label,
         key=f"photo_{arrow}",
         icon=f":material/arrow_{'back' if arrow == 'left' else 'forward'}:",
         shortcut=arrow,
-        on_click=_open,
-        args=(row,),
+        on_click=put_into_url,
+        args=(row, name),
         disabled=disabled,
     )
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
-from core import audit, datasets, metadata, runs
+from core import datasets, metadata, runs
 from core.datasets import Dataset, Pictures
 from core.errors import NotFound
 from core.runs import Run
@@ -105,7 +103,7 @@ def _audited(run: Run) -> Dataset | None:
 
 def _flagged(dataset: Dataset) -> frozenset[str] | None:
     """Ask for a check of the audit and return the files that it flags; None where all are wanted."""
-    flags = _flags(shell.workspace().home, dataset.id, dataset_view.version(dataset) or "")
+    flags = dataset_view.flags(dataset)
     flag = pick(
         "errors_flag",
         t("errors.flag"),
@@ -129,12 +127,3 @@ def _passing(dataset: Dataset) -> frozenset[str] | None:
     wanted = metadata_filters.ask(offered, key)
     keep(WHERE, metadata.to_text(wanted))
     return frozenset(metadata.matching(found.columns, wanted)) if wanted else None
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _flags(home: Path, dataset_id: str, version: str) -> dict[str, frozenset[str]]:
-    workspace = shell.workspace()
-    table = audit.load_decided(workspace, dataset_id)
-    if table is None:
-        return {}
-    return audit.flagged_paths(table, audit.load_thresholds(workspace, dataset_id))

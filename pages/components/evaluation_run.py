@@ -62,10 +62,11 @@ def show_evaluation(run: Run) -> None:
         with shell.errors():
             show_review(run, said, split)
     of_cell = show_matrix(run, judgement.scores, split, lambda cell: _cell(run, pictures, cell, answers))
-    show_classes(judgement.scores.per_class, run.id)
+    draw_bars = show_classes(judgement.scores.per_class, run.id)
     show_slices(run, said, split)
     of_list = show_errors(run, pictures, answers)
     show_references(run, judgement.scores.accuracy, references, split)
+    draw_bars()
     show_reliability(run, judgement, split)
     show_chosen(run, pictures, answers, said, [answers[:0] if of_cell is None else of_cell, of_list])
 

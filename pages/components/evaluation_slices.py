@@ -1,4 +1,4 @@
-"""How good it is on the parts of a split that metadata names, each with its interval."""
+"""How good it is on the parts of a split that metadata or the audit name, each with its interval."""
 
 from __future__ import annotations
 
@@ -8,47 +8,72 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import datasets, metadata, runs
+from core import audit, datasets, metadata, runs
+from core.datasets import Dataset
 from core.errors import NotFound
 from core.evaluation import Estimate
 from core.metadata import Part
 from core.runs import Predictions, Run, Slice
+from pages.components import dataset as dataset_view
 from pages.components import metadata_filters, shell
 from pages.components.choice import pick
 from pages.components.csv_file import csv_button
 from pages.components.text import one_line, t
 
+AUDIT = " audit"
+"""The choice of parts by what the audit found; names of metadata's columns have no space at their ends."""
+
 
 def show_slices(run: Run, said: Predictions, split: str) -> None:
-    """Offer the columns of the dataset's metadata and draw the scores of each part; nothing where there are none."""
+    """Offer parts by the audit and by the columns of metadata, and draw the scores of each; nothing without either."""
     try:
         dataset = datasets.get(shell.workspace(), run.dataset_id)
     except NotFound:
         return
-    found = metadata_filters.of(dataset)
-    offered = [] if found is None else metadata_filters.fields(dataset, found)
-    names = [field.name for field in offered if field.kind != "text"]
-    if found is None or not names:
+    known = metadata_filters.of(dataset)
+    offered = [] if known is None else metadata_filters.fields(dataset, known)
+    names = [AUDIT] if dataset_view.flags(dataset) else []
+    names += [field.name for field in offered if field.kind != "text"]
+    if not names:
         return
     st.header(t("slices.title"), anchor=False)
-    column = pick("slices", t("slices.by"), names, one_line, placeholder=t("slices.none"), width=360)
-    if not column:
+    by = pick("slices", t("slices.by"), names, _column, placeholder=t("slices.none"), width=360)
+    if not by:
         return
-    written = (shell.workspace().datasets_dir / dataset.id / "metadata.json").stat().st_mtime_ns
-    parts = _slices(shell.workspace().home, run.id, split, column, written, run, said)
-    small = sum(part.is_small for part in parts)
-    st.caption(t("slices.text", few=runs.FEW))
-    if small:
+    found = _slices(shell.workspace().home, run.id, split, by, _written(dataset, by), run, said, dataset)
+    st.caption(t("slices.text_audit" if by == AUDIT else "slices.text", few=runs.FEW))
+    if small := sum(one.is_small for one in found):
         st.caption(t("slices.small", n=small))
-    _table(parts, f"{run.id}-{split}")
+    _table(found, f"{run.id}-{split}")
+
+
+def _column(name: str) -> str:
+    return t("slices.audit") if name == AUDIT else one_line(name)
+
+
+def _written(dataset: Dataset, by: str) -> str:
+    """Return what changes with what the pictures are parted by."""
+    if by == AUDIT:
+        return f"{dataset_view.version(dataset)} {audit.load_thresholds(shell.workspace(), dataset.id)}"
+    return str((shell.workspace().datasets_dir / dataset.id / "metadata.json").stat().st_mtime_ns)
 
 
 @st.cache_data(max_entries=32, show_spinner=True)
 def _slices(
-    home: Path, run_id: str, split: str, column: str, written: int, _run: Run, _said: Predictions
+    home: Path,
+    run_id: str,
+    split: str,
+    by: str,
+    written: str,
+    _run: Run,
+    _said: Predictions,
+    _dataset: Dataset,
 ) -> list[Slice]:
-    known = metadata.of_pictures(shell.workspace(), _run.dataset_id, list(_said.images["path"]))
-    return runs.slices(_run, _said, known[column])
+    paths = list(_said.images["path"])
+    if by == AUDIT:
+        return runs.slices(_run, _said, runs.flagged_parts(paths, dataset_view.flags(_dataset)))
+    column = metadata.of_pictures(shell.workspace(), _dataset.id, paths)[by]
+    return runs.slices(_run, _said, metadata.parts(column))
 
 
 def _table(parts: Sequence[Slice], name: str) -> None:
@@ -93,6 +118,8 @@ def _name(part: Part) -> str:
         return one_line(part.value)
     if part.kind == "range":
         return t("slices.range", low=f"{part.low:.6g}", high=f"{part.high:.6g}")
+    if part.kind == "flag":
+        return t(f"audit.title.{part.value}")
     return t(f"slices.{part.kind}")
 
 

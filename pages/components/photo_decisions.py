@@ -55,8 +55,13 @@ def offer(dataset: Dataset, row: Mapping[str, Any], class_names: Sequence[str], 
         for decision in curation.load(shell.workspace(), dataset.id).decisions
         if decision.path == row["path"]
     ]
-    for decision in decided:
-        st.markdown(f":material/edit_note: {_said(decision)}")  # a badge shows backslashes before brackets
+    # In a place of their own: one more of them would otherwise move the popover on the page, which takes it for another
+    # one, closes it and loses the focus to nowhere, where Escape no longer reaches the dialog.
+    with st.container(gap="small"):
+        for decision in decided:
+            st.markdown(
+                f":material/edit_note: {_said(decision)}"
+            )  # a badge shows backslashes before brackets
     with st.popover(t("decide.title"), icon=":material/edit:"):
         _form(dataset, row, class_names, key, text, decided)
 

@@ -7,17 +7,19 @@ import pandas as pd
 import streamlit as st
 
 from core import evaluation, runs
-from core.runs import Compared
+from core.runs import Compared, Run
 from pages.components import shell
 from pages.components.choice import keep, pick
 from pages.components.csv_file import csv_button
-from pages.components.errors_gallery import photo_gallery, show_one
+from pages.components.errors_gallery import photo_gallery, put_into_url, show_chosen
 from pages.components.evaluation_run import pictures_of
 from pages.components.matrix import choose, choose_none, confusion_change
 from pages.components.text import code, t
 
 CELL = "compare_cell"
 """Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""
+PHOTO = "compare_photo"
+"""Name in the URL of the photo that is open: its row among what the later run says about the split."""
 MANY_CLASSES = 30
 """Beyond it the matrix shows only the classes that changed most."""
 ZOOMED = 16
@@ -31,30 +33,31 @@ def show_changes(found: Compared, split: str) -> None:
         ids = [run.id for run in found.runs]
         names = {run.id: shell.run_name(run) for run in found.runs}
         number = ids.index(pick("compare_with", t("compare.with"), ids[1:], lambda at: names[at], width=360))
+    run, lists = found.runs[number], []
     for fixed in (True, False):
         kind = "fixed" if fixed else "broken"
         rows = found.changed(number, fixed=fixed)
+        lists.append(rows)
         st.subheader(t(f"compare.{kind}", n=len(rows)), anchor=False)
         if len(rows):
-            _photos(found, number, rows, kind, t(f"compare.{kind}", n=len(rows)))
-            csv_button(rows.drop(columns=["row"]), f"{kind}-{found.runs[number].id}", key=f"{kind}_csv")
-    _matrix_difference(found, number, split)
+            _photos(run, rows, kind, t(f"compare.{kind}", n=len(rows)))
+            csv_button(rows.drop(columns=["row"]), f"{kind}-{run.id}", key=f"{kind}_csv")
+    lists = _matrix_difference(found, number, split) + lists
+    show_chosen(run, pictures_of(run), found.answers[number], found.said[number], lists, PHOTO)
 
 
-def _photos(found: Compared, number: int, rows: pd.DataFrame, kind: str, label: str) -> None:
-    run = found.runs[number]
-    pictures = pictures_of(run)
-    opened = photo_gallery(pictures, rows, key=f"compare_{kind}", label=label)
-    show_one(run, pictures, rows, opened, found.said[number])
+def _photos(run: Run, rows: pd.DataFrame, kind: str, label: str) -> None:
+    put_into_url(photo_gallery(pictures_of(run), rows, key=f"compare_{kind}", label=label), PHOTO)
 
 
-def _matrix_difference(found: Compared, number: int, split: str) -> None:
+def _matrix_difference(found: Compared, number: int, split: str) -> list[pd.DataFrame]:
+    """Draw it; return the lists of photos of the chosen cell, if one is chosen."""
     st.subheader(t("compare.matrix"), anchor=False)
     table = runs.confusion_changes(found, number)
     if table.empty:
         keep(CELL, "")
         st.caption(t("compare.matrix_same"))
-        return
+        return []
     st.caption(t("compare.matrix_text"))
     before, after, names = found.confusions[0], found.confusions[number], found.class_names
     key = f"change_{found.runs[0].id}_{found.runs[number].id}_{split}"
@@ -73,10 +76,10 @@ def _matrix_difference(found: Compared, number: int, split: str) -> None:
         alt=t("compare.matrix_alt"),
     )
     keep(CELL, "" if cell is None else f"{cell[0]}-{cell[1]}")
-    if cell is not None:
-        _cell(found, number, *cell)
+    lists = [] if cell is None else _cell(found, number, *cell)
     with st.expander(t("compare.matrix_list"), icon=":material/table_rows:"):
         _list(table, found.runs[number].id)
+    return lists
 
 
 def _restore(key: str, num_classes: int) -> None:
@@ -92,8 +95,8 @@ def _restore(key: str, num_classes: int) -> None:
         choose_none(key)
 
 
-def _cell(found: Compared, number: int, true: int, predicted: int) -> None:
-    """Draw the photos that came into a cell, and those that left it."""
+def _cell(found: Compared, number: int, true: int, predicted: int) -> list[pd.DataFrame]:
+    """Draw the photos that came into a cell, and those that left it; return these lists."""
     pair = found.class_names[true], found.class_names[predicted]
     first, second = (
         ((answers["true"] == pair[0]) & (answers["predicted"] == pair[1])).to_numpy()
@@ -102,11 +105,14 @@ def _cell(found: Compared, number: int, true: int, predicted: int) -> None:
     names = {"true": code(pair[0]), "predicted": code(pair[1])}
     if not (first ^ second).any():
         st.markdown(t("compare.cell_same", **names))
-    for kind, rows in (("came", second & ~first), ("left", first & ~second)):
-        if rows.any():
-            told = t(f"compare.{kind}", n=int(rows.sum()), **names)
-            st.markdown(told)
-            _photos(found, number, found.answers[number][rows], kind, t(f"compare.{kind}_label"))
+    lists = []
+    for kind, chosen in (("came", second & ~first), ("left", first & ~second)):
+        if chosen.any():
+            rows = found.answers[number][chosen]
+            lists.append(rows)
+            st.markdown(t(f"compare.{kind}", n=len(rows), **names))
+            _photos(found.runs[number], rows, kind, t(f"compare.{kind}_label"))
+    return lists
 
 
 def _list(table: pd.DataFrame, run_id: str) -> None:

@@ -11,12 +11,12 @@ import streamlit as st
 from core import charts, runs
 from core.conclusions import points
 from core.runs import Compared, Run
-from pages.components import shell
+from pages.components import address, shell
 from pages.components.choice import choice
 from pages.components.csv_file import csv_button
 from pages.components.evaluation_scores import between, difference_in_words
 from pages.components.figure import figure
-from pages.components.runs_changes import show_changes
+from pages.components.runs_changes import PHOTO, show_changes
 from pages.components.runs_list import name_of, title_of
 from pages.components.setting import setting_name, setting_value
 from pages.components.text import language, percent, t
@@ -38,6 +38,7 @@ def comparison(chosen: Sequence[Run]) -> None:
         :MAX_RUNS
     ]
     if len(done) < 2:
+        address.write({PHOTO: None})  # it would open by itself once runs are chosen
         st.caption(t("compare.choose"))
         return
     split = choice("compare_split", t("evaluation.split"), SPLITS, lambda name: t(f"split.{name}"))

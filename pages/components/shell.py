@@ -41,7 +41,7 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
         *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence", "errors_page"),
     ),
     "runs": (
-        *("compared", "compare_split", "compare_with", "compare_cell"),
+        *("compared", "compare_split", "compare_with", "compare_cell", "compare_photo"),
         *("runs_search", "runs_dataset", "runs_state", "runs_archived", "runs_cost"),
     ),
 }

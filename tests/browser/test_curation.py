@@ -153,6 +153,10 @@ def test_a_photo_that_is_open_takes_a_tag(server: tuple[str, Workspace], birds: 
     page.get_by_role("button", name="Save", exact=True).click()
     expect(dialog.get_by_text(HOSTILE, exact=True)).to_be_visible()
     accessible(page)
+    settle(page)
+    for left in (1, 0):  # the first closes what the decision was made in, the second the photo
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(left)
     assert [(one.kind, one.value) for one in decided(server, birds)] == [("tag", HOSTILE)]
 
 

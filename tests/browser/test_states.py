@@ -214,8 +214,11 @@ def test_runs_are_compared_by_keyboard_and_by_everybody(
     left.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog").get_by_text(f"This is {NAMES[2]}.")).to_be_visible()
+    expect(page).to_have_url(re.compile("compare_photo=[0-9]+"))
+    settle(page)
     page.keyboard.press("Escape")
     expect(left).to_be_focused()
+    expect(page).not_to_have_url(re.compile("compare_photo="))
 
 
 def drop(page: Page, workspace: Workspace, files: dict[str, bytes]) -> None:
