@@ -51,6 +51,20 @@ def test_paths_are_found_however_they_are_written(tmp_path: Path) -> None:
     }
 
 
+def test_of_two_names_that_look_alike_each_is_found_by_its_own_spelling(tmp_path: Path) -> None:
+    composed, apart = "owl/\u00e9.png", "owl/e\u0301.png"
+    found = read(tmp_path, f"path,a\n{apart},x\n{composed},y\n", [composed, apart])
+    assert (found.notes, found.columns["a"].to_dict()) == ((), {apart: "x", composed: "y"})
+
+
+def test_a_spreadsheets_own_way_of_writing_is_understood(tmp_path: Path) -> None:
+    text = 'sep=;\npath;"light; sun, moon, stars";"t"\nowl/000.png;\'=dim;-3\n\'=owl/0.png;x;4\n1;2\n'
+    found = read(tmp_path, text, [*PATHS, "=owl/0.png"])
+    assert found.columns.to_dict("list") == {"light; sun, moon, stars": ["=dim", "x"], "t": [-3.0, 4.0]}
+    assert list(found.columns.index) == ["owl/000.png", "=owl/0.png"]
+    assert "(line 5)" in str(found.notes[0])
+
+
 def test_rows_that_do_not_fit_are_named_by_their_line_and_the_rest_is_used(tmp_path: Path) -> None:
     text = TABLE + "\nowl/000.png,Again,1\nwren/000.png,Leica\n../../etc/passwd,x,1\nwren/000.png,Leica,2,9\n"
     found = read(tmp_path, text)
