@@ -20,7 +20,6 @@ MAX_BYTES = 50 * 10**6
 """Largest file that is read: about 300,000 decisions."""
 MAX_ROWS = 500_000
 MAX_PATH_CHARS = 4096
-_SHOWN_COLUMNS = 8
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -83,8 +82,7 @@ def _composed(path: str) -> str:
 def _require_columns(names: Sequence[str]) -> None:
     if {"path", "decision"} <= set(names) and len(set(names)) == len(names):
         return
-    shown = quoted([name[:40] for name in names[:_SHOWN_COLUMNS]])
-    received = f"the columns {shown}{' …' if len(names) > _SHOWN_COLUMNS else ''}" if names else "no columns"
+    received = f"the columns {quoted([name[:40] for name in names])}" if names else "no columns"
     raise DataError(
         f"The file of decisions has {received}. Expected the columns {', '.join(COLUMNS)}, each once. "
         "Download your decisions to see how it looks."

@@ -13,8 +13,10 @@ from core.datasets import Dataset
 from core.splits import SPLITS
 from pages.components import data_leak, data_means, shell, split_name
 from pages.components import dataset as dataset_view
-from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
+from pages.components.data_facts import Facts
+from pages.components.dataset import Fractions
 from pages.components.figure import figure
+from pages.components.split_facts import SplitFacts, class_figure, split
 from pages.components.text import code, language, one_line, t, told
 
 ROOMY = 18
@@ -35,7 +37,7 @@ _VAL, _TEST, _SEED, _KEEP_GIVEN = "data_val", "data_test", "data_seed", "data_ke
 
 def current_split(facts: Facts) -> SplitFacts:
     """Return the split with the shares and the seed that are chosen now."""
-    return split(facts, *dataset_view.split_choice(facts.dataset))
+    return split(facts, dataset_view.split_choice(facts.dataset))
 
 
 def show(facts: Facts, found: SplitFacts) -> None:
@@ -184,7 +186,7 @@ def _balance(found: SplitFacts) -> str:
 
 
 def _chart(facts: Facts) -> None:
-    drawn = class_figure(facts, *dataset_view.split_choice(facts.dataset), language())
+    drawn = class_figure(facts, dataset_view.split_choice(facts.dataset), language())
     figure(drawn, key="data_class_counts", alt=t("data.split.chart_alt", n=len(facts.class_names)))
 
 
