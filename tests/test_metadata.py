@@ -121,16 +121,11 @@ def update(workspace: Workspace, dataset: Dataset) -> metadata.Metadata | None:
     return metadata.update(workspace, dataset, table["path"].tolist())
 
 
-def test_what_was_read_is_kept_and_joined_without_touching_the_audits_own_columns(
-    workspace: Workspace, birds: Dataset
-) -> None:
+def test_what_was_read_is_kept(workspace: Workspace, birds: Dataset) -> None:
     update(workspace, birds)
-    table = audit.load_table(workspace, birds.id)
-    assert table is not None
-    joined = metadata.attach(table, metadata.load(workspace, birds.id)).set_index("path")
-    assert joined["meta_camera"].dropna().to_dict() == {"owl/000.png": "Canon", "wren/000.png": ""}
-    assert joined["size"].equals(table.set_index("path")["size"])
-    assert metadata.attach(table, None) is table
+    found = metadata.load(workspace, birds.id)
+    assert found is not None
+    assert found.columns["camera"].to_dict() == {"owl/000.png": "Canon", "wren/000.png": ""}
     known = metadata.of_pictures(workspace, birds.id, ["wren/000.png", "owl/001.png", "owl/000.png"])
     assert known["camera"].tolist() == ["", "", "Canon"]
     assert known["size"].isna().tolist() == [False, True, False]
