@@ -100,7 +100,7 @@ def _axes(figure: go.Figure, costs: pd.Series[float], x_title: str, y_title: str
 
 
 def _name(figure: go.Figure, points: pd.DataFrame) -> None:
-    """Write the names beside the points, further down where they would stand on one another, with a line to the point."""
+    """Write the names beside the points, further down where they would stand on another."""
     axis = figure.layout.xaxis
     places = points["x"].map(math.log10) if axis.type == "log" else points["x"]
     low, high = float(points["low"].min()), float(points["high"].max())
