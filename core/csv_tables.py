@@ -51,7 +51,7 @@ def to_csv(table: pd.DataFrame) -> str:
         table.dtypes
     ):  # by position, since a class may be named like another column
         if not is_numeric_dtype(kind):
-            written.isetitem(position, table.iloc[:, position].map(harmless))
+            written.isetitem(position, table.iloc[:, position].map(harmless).to_numpy(dtype=object))
     written.columns = pd.Index([harmless(str(name)) for name in table.columns])
     # With both signs at the ends of lines, a cell that has one of them is put in quotes.
     text: str = written.to_csv(index=False, lineterminator="\r\n")
