@@ -91,7 +91,7 @@ def regrouped(table: pd.DataFrame, min_likeness: float) -> pd.DataFrame:
     )
     alone = table["sha256"].where(table["group"] != "", "")
     together = alone.map(dict(zip(names.tolist(), names[lowest].tolist(), strict=True)))
-    return table.assign(group=together.fillna(alone).astype(str))
+    return table.assign(group=together.where(together.notna(), alone).astype(str))
 
 
 def group(
