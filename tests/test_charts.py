@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from core import charts, words
 from core.charts import bars, canvas, curves, palette
 from core.charts.confusion import EMPTY
+from core.charts.scatter import NAME_LINE, PLOT_HEIGHT
 from core.evaluation import ClassScores, reliability
 
 HOSTILE = "<b>owl</b> <img src=https://evil.example/x.png>"
@@ -367,8 +368,23 @@ def test_runs_are_points_with_whiskers_and_their_names_are_not_read_as_html() ->
     assert list(axis.ticktext) == ["1", "10", "100", "1,000"]
     near = charts.cost_scatter(table.assign(x=[50.0, 100.0]), "seconds", "accuracy", named=True)
     assert near.layout.xaxis.type is None and near.layout.xaxis.range[0] == 0
-    assert list(near.data[0].text) == ["&lt;b&gt;x&lt;/b&gt;"]
+    assert "&lt;b&gt;x&lt;/b&gt;" in [name.text for name in near.layout.annotations]
     assert "annotations" in charts.cost_scatter(table[:0], "s", "a").to_dict()["layout"]
+
+
+def test_names_beside_points_do_not_stand_on_one_another() -> None:
+    y = [0.88, 0.87, 0.86, 0.86, 0.60]
+    table = pd.DataFrame({"name": list("abcde"), "x": [30.0, 31, 32, 4, 30], "y": y, "kind": "k"})
+    table = table.assign(low=table["y"] - 0.03, high=table["y"] + 0.03)
+    figure = charts.cost_scatter(table, "ms", "accuracy", named=True)
+    low, high = figure.layout.yaxis.range
+    lines = {
+        name.text: name.ay + PLOT_HEIGHT * (high - name.y) / (high - low)
+        for name in figure.layout.annotations
+    }
+    assert lines["b"] - lines["a"] >= NAME_LINE <= lines["c"] - lines["b"] + 1e-9
+    shifts = {name.text: name.ay for name in figure.layout.annotations}
+    assert shifts["a"] == shifts["d"] == shifts["e"] == 0  # nothing else is near
 
 
 def test_curves_of_runs_differ_by_more_than_colour_and_runs_without_the_measure_are_left_out() -> None:

@@ -298,6 +298,16 @@ def test_an_audit_refuses_what_a_training_would_refuse(tmp_path: Path, capsys: C
     assert '(3: no training picture shows their class ("kite"))' in told["split_problem"]
 
 
+def test_a_workspace_is_not_made_among_the_pictures(
+    birds: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("GRAFT_HOME", str(birds / "graft"))
+    for command in ("audit", "train"):
+        assert main([command, str(birds)]) == 2
+    assert "set GRAFT_HOME to a folder outside of it" in capsys.readouterr().err
+    assert not (birds / "graft").exists()
+
+
 def test_a_failure_is_json_too_where_that_is_asked_for(capsys: Capture) -> None:
     assert main(["evaluate", "20200101-000000-abcd", "--json"]) == 2
     told = capsys.readouterr()

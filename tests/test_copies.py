@@ -116,6 +116,20 @@ def test_a_copy_is_a_dataset_of_its_own_with_the_split_and_the_metadata_of_the_f
     assert str(told["age"].to_dict()["valid/owl/001-2.png"]) == "31"
 
 
+def test_the_table_of_a_copy_is_harmless_and_is_read_as_it_was(workspace: Workspace, tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "set", {"=owl": 2, "wren": 1})
+    (folder / "metadata.csv").write_text("path,age,note\n=owl/000.png,-3,=1+1\n=owl/001.png,-4.5,\n")
+    table = decided(workspace, folder)
+    before = metadata.read(folder, list(table["path"]))
+    assert before is not None
+    curation.write_copy(table, of(folder), tmp_path / "clean", known=before.columns)
+    lines = (tmp_path / "clean" / "metadata.csv").read_text("utf-8").splitlines()
+    assert lines[1] == "'=owl/000.png,'=owl/000.png,'=owl,-3,'=1+1"
+    after = metadata.read(tmp_path / "clean", list(table["path"]))
+    assert after is not None and after.notes == ()
+    pd.testing.assert_frame_equal(after.columns[["age", "note"]].iloc[:2], before.columns)
+
+
 def test_a_copy_that_is_stopped_or_fails_leaves_nothing(
     workspace: Workspace, birds: Path, tmp_path: Path
 ) -> None:

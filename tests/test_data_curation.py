@@ -20,6 +20,7 @@ from core import audit, curation, datasets, queue
 from core.audit import Thresholds
 from core.datasets import Dataset
 from core.workspace import Workspace
+from pages.components.csv_file import as_csv
 from pages.components.picker import Act, read_act
 from tests.pictures import encode, write, write_classes
 from tests.test_near_duplicates import scene
@@ -351,7 +352,7 @@ def test_the_manifest_holds_every_score_and_decision(workspace: Workspace, birds
     assert len(manifest) == 26
     assert {f"{name}_score" for name in audit.FILE_CHECKS} <= set(manifest.columns)
     assert manifest.loc[manifest["path"] == "owl/001.png", "excluded"].tolist() == [True]
-    assert pd.read_csv(io.BytesIO(manifest.to_csv(index=False).encode())).shape == manifest.shape
+    assert pd.read_csv(io.BytesIO(as_csv(manifest))).shape == manifest.shape
 
 
 def test_hostile_names_stay_data(app: AppTest, workspace: Workspace, tmp_path: Path) -> None:

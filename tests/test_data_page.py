@@ -18,7 +18,7 @@ from core import audit, datasets, queue
 from core.datasets import Dataset
 from core.queue import Job
 from core.workspace import Workspace, read_json
-from pages.components import data_facts
+from pages.components import split_facts
 from tests.pictures import write, write_classes
 from tests.users import open_folder, unprivileged
 
@@ -507,7 +507,7 @@ def test_a_rerun_takes_the_facts_from_the_cache(
     _open(app, birds)
     for name in ("checks", "load_table", "load_decided", "flagged"):
         monkeypatch.setattr(audit, name, lambda *args: pytest.fail("computed again"))
-    monkeypatch.setattr(data_facts.splits, "assign", lambda *args: pytest.fail("computed again"))
+    monkeypatch.setattr(split_facts.splits, "assign", lambda *args: pytest.fail("computed again"))
     app.run()
     assert not app.exception
     assert _metrics(app)["Pictures"] == "30"

@@ -51,6 +51,20 @@ def test_paths_are_found_however_they_are_written(tmp_path: Path) -> None:
     }
 
 
+def test_of_two_names_that_look_alike_each_is_found_by_its_own_spelling(tmp_path: Path) -> None:
+    composed, apart = "owl/\u00e9.png", "owl/e\u0301.png"
+    found = read(tmp_path, f"path,a\n{apart},x\n{composed},y\n", [composed, apart])
+    assert (found.notes, found.columns["a"].to_dict()) == ((), {apart: "x", composed: "y"})
+
+
+def test_a_spreadsheets_own_way_of_writing_is_understood(tmp_path: Path) -> None:
+    text = 'sep=;\npath;"light; sun, moon, stars";"t"\nowl/000.png;\'=dim;-3\n\'=owl/0.png;x;4\n1;2\n'
+    found = read(tmp_path, text, [*PATHS, "=owl/0.png"])
+    assert found.columns.to_dict("list") == {"light; sun, moon, stars": ["=dim", "x"], "t": [-3.0, 4.0]}
+    assert list(found.columns.index) == ["owl/000.png", "=owl/0.png"]
+    assert "(line 5)" in str(found.notes[0])
+
+
 def test_rows_that_do_not_fit_are_named_by_their_line_and_the_rest_is_used(tmp_path: Path) -> None:
     text = TABLE + "\nowl/000.png,Again,1\nwren/000.png,Leica\n../../etc/passwd,x,1\nwren/000.png,Leica,2,9\n"
     found = read(tmp_path, text)
@@ -107,16 +121,11 @@ def update(workspace: Workspace, dataset: Dataset) -> metadata.Metadata | None:
     return metadata.update(workspace, dataset, table["path"].tolist())
 
 
-def test_what_was_read_is_kept_and_joined_without_touching_the_audits_own_columns(
-    workspace: Workspace, birds: Dataset
-) -> None:
+def test_what_was_read_is_kept(workspace: Workspace, birds: Dataset) -> None:
     update(workspace, birds)
-    table = audit.load_table(workspace, birds.id)
-    assert table is not None
-    joined = metadata.attach(table, metadata.load(workspace, birds.id)).set_index("path")
-    assert joined["meta_camera"].dropna().to_dict() == {"owl/000.png": "Canon", "wren/000.png": ""}
-    assert joined["size"].equals(table.set_index("path")["size"])
-    assert metadata.attach(table, None) is table
+    found = metadata.load(workspace, birds.id)
+    assert found is not None
+    assert found.columns["camera"].to_dict() == {"owl/000.png": "Canon", "wren/000.png": ""}
     known = metadata.of_pictures(workspace, birds.id, ["wren/000.png", "owl/001.png", "owl/000.png"])
     assert known["camera"].tolist() == ["", "", "Canon"]
     assert known["size"].isna().tolist() == [False, True, False]

@@ -18,6 +18,7 @@ ABOVE_THE_LINE = (
     "errors",
     "words",
     "progress",
+    "csv_tables",
     "workspace",
     "feature_store",
     "images",

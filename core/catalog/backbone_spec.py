@@ -50,9 +50,6 @@ class BackboneSpec:
     title: str
     family: str
     builder: str
-    source: Source
-    image_size: int
-    min_size: int
     preprocessing: Preprocessing
     num_parameters: int
     num_features: int
@@ -60,7 +57,10 @@ class BackboneSpec:
     num_activations: int
     block_pattern: str
     paper: str
-    licence: str
+    source: Source = "keras"
+    image_size: int = 224
+    min_size: int = 32
+    licence: str = "Apache-2.0 (code and weights)"
     weights_file: str = ""
     weights_url: str = ""
     weights_hash: str = ""

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.charts.canvas import canvas, empty, escape, shorten, vocabulary
-from core.charts.palette import BLUE, GREEN, VERMILION
+from core.charts.palette import BLUE, GRAY, GREEN, VERMILION
 from core.words import FALLBACK
 
 HEIGHT: Final = 360  # pixels
@@ -20,6 +20,9 @@ ROOM: Final = 0.15  # of the axis beyond the outermost point
 LOG_ROOM: Final = 0.05  # the same on both sides of a logarithmic axis
 MAX_DECADES: Final = 2.0  # up to which 2 and 5 are written beside 1, 10, 100, …
 NAME_MARGIN: Final = 120  # pixels to the right, where names stand beside the points
+NAME_LINE: Final = 16  # pixels from one name down to the next
+NAME_REACH: Final = 0.5  # of the axis; as far as a name reaches on a narrow page
+PLOT_HEIGHT: Final = 260  # pixels between the axes, about
 
 
 def cost_scatter(
@@ -45,9 +48,7 @@ def cost_scatter(
         figure.add_scatter(
             x=rows["x"].tolist(),
             y=rows["y"].tolist(),
-            mode="markers+text" if named else "markers",
-            text=[escape(shorten(name)) for name in rows["name"]] if named else None,
-            textposition="middle right",
+            mode="markers",
             name=escape(kind),
             marker={
                 "symbol": SYMBOLS[number % len(SYMBOLS)],
@@ -67,6 +68,8 @@ def cost_scatter(
             cliponaxis=False,
         )
     _axes(figure, points["x"], escape(x_title), escape(y_title))
+    if named:
+        _name(figure, points)
     legend = {"orientation": "h", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
     return figure.update_layout(
         showlegend=True, legend=legend, margin_t=40, margin_r=NAME_MARGIN if named else 16
@@ -94,6 +97,38 @@ def _axes(figure: go.Figure, costs: pd.Series[float], x_title: str, y_title: str
     figure.update_yaxes(
         title={"text": y_title, "standoff": 6}, tickformat=".0%", zeroline=False, fixedrange=True, nticks=6
     )
+
+
+def _name(figure: go.Figure, points: pd.DataFrame) -> None:
+    """Write the names beside the points, further down where they would stand on another."""
+    axis = figure.layout.xaxis
+    places = points["x"].map(math.log10) if axis.type == "log" else points["x"]
+    low, high = float(points["low"].min()), float(points["high"].max())
+    room = max(high - low, 0.01) * ROOM / 2
+    figure.update_yaxes(range=[low - room, high + room])
+    pixels = PLOT_HEIGHT / (high - low + 2 * room)
+    reach = NAME_REACH * (axis.range[1] - axis.range[0])
+    written: list[tuple[float, float]] = []
+    for row in points["y"].sort_values(ascending=False, kind="stable").index:
+        x, point = float(places[row]), -pixels * float(points["y"][row])
+        beside = [line for place, line in written if abs(place - x) < reach]
+        line = max([point, *(other + NAME_LINE for other in beside)])
+        written.append((x, line))
+        figure.add_annotation(
+            x=x,
+            y=float(points["y"][row]),
+            text=escape(shorten(points["name"][row])),
+            ax=14,
+            ay=line - point,
+            xanchor="left",
+            align="left",
+            showarrow=True,
+            arrowhead=0,
+            arrowwidth=1,
+            arrowcolor=GRAY,
+            standoff=6,
+            font={"size": 12, "shadow": "auto"},
+        )
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

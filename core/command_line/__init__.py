@@ -10,10 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from core import datasets
 from core.command_line import output
 from core.command_line.parser import build_parser
 from core.errors import GraftError, JobError
-from core.workspace import open_workspace
+from core.workspace import Workspace, default_home, open_workspace
 
 __all__ = ["build_parser", "main"]
 
@@ -32,10 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _workspace(parsed: argparse.Namespace) -> Workspace:
+    """Open the workspace; it is not made within the pictures that the command is about."""
+    home = default_home().expanduser().resolve()
+    if hasattr(parsed, "folder") and not home.exists():
+        datasets.refuse_workspace_inside(datasets.resolve_folder(parsed.folder), home)
+    return open_workspace(home)
+
+
 def _run(parsed: argparse.Namespace) -> int:
     """Do the command; say what went wrong in words, and as JSON where that is asked for."""
     try:
-        code: int = parsed.run(open_workspace(), parsed)
+        code: int = parsed.run(_workspace(parsed), parsed)
     except output.OutputError:
         raise
     except GraftError as error:

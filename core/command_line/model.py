@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core import inbox, queue, runs
+from core import csv_tables, inbox, queue, runs
 from core.answers import to_table
 from core.command_line.jobs import follow
 from core.command_line.output import MAX_LISTED, printable, scores_line, tell, tell_json
@@ -76,7 +76,7 @@ def run_predict(workspace: Workspace, arguments: argparse.Namespace) -> int:
     answers = [answer | {"path": str(path)} for path, answer in zip(paths, said_of, strict=True)]
     if arguments.csv:
         table = to_table(answers, run.class_names)
-        write_bytes(arguments.csv.absolute(), table.to_csv(index=False).encode("utf-8", "surrogateescape"))
+        write_bytes(arguments.csv.absolute(), csv_tables.to_csv(table).encode("utf-8", "surrogateescape"))
     if arguments.json:
         tell_json(answers)
     else:

@@ -23,7 +23,7 @@ from core.curation.journal import (
 )
 from core.curation.leftovers import clear as clear_leftovers
 from core.curation.leftovers import records_dir
-from core.curation.overlay import STATES, apply, as_found, decide_on, holding, made, of_class, standing
+from core.curation.overlay import STATES, apply, as_found, decide_on, made, of_class, standing
 
 __all__ = [
     "BEARING",
@@ -42,7 +42,6 @@ __all__ = [
     "decide_on",
     "fingerprint",
     "from_csv",
-    "holding",
     "load",
     "made",
     "of_class",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from core import csv_tables
 from core.curation import leftovers
 from core.datasets.added import Pictures, added_rows, is_added
 from core.datasets.layouts import METADATA_NAME
@@ -148,7 +149,7 @@ def write_copy(
             for number, row in enumerate(plan.to_dict("records")):
                 progress(number, len(plan))
                 _write_one(pictures / row["path"], part / row["target"], row, way)
-            _metadata(plan, known).to_csv(part / METADATA_NAME, index=False)
+            (part / METADATA_NAME).write_bytes(csv_tables.to_csv(_metadata(plan, known)).encode())
             progress(len(plan), len(plan))
             _require_new(target)
             os.rename(part, target)

@@ -44,14 +44,6 @@ def standing(
     return pd.DataFrame({**columns, "state": state, "row": rows}).astype(dict.fromkeys(columns, str))
 
 
-def holding(
-    table: pd.DataFrame, decisions: Sequence[Decision], class_names: Collection[str]
-) -> list[Decision]:
-    """Return the decisions that hold; arguments are those of :func:`standing`."""
-    active = standing(table, decisions, class_names)["state"] == "active"
-    return [decision for decision, holds in zip(decisions, active, strict=True) if holds]
-
-
 def apply(table: pd.DataFrame, decisions: Sequence[Decision], class_names: Collection[str]) -> pd.DataFrame:
     """Return the table as the decisions make it; files and the given table stay as they are.
 

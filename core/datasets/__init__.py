@@ -24,7 +24,16 @@ from core.datasets.layouts import (
     read_layout,
 )
 from core.datasets.locating import Located, locate
-from core.datasets.registry import Dataset, add_folder, get, is_kept_in, list_datasets, remove
+from core.datasets.registry import (
+    Dataset,
+    add_folder,
+    get,
+    is_kept_in,
+    list_datasets,
+    refuse_workspace_inside,
+    remove,
+    resolve_folder,
+)
 from core.datasets.roots import allowed_roots, confine
 from core.datasets.samples import SAMPLES, Sample, add_sample
 from core.datasets.uploads import add_upload, display_name, stage_files, stage_zip
@@ -64,7 +73,9 @@ __all__ = [
     "locate",
     "put_photo",
     "read_layout",
+    "refuse_workspace_inside",
     "remove",
+    "resolve_folder",
     "stage_files",
     "stage_zip",
     "take_back",

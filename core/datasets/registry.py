@@ -227,10 +227,19 @@ def refuse_what_holds_more_than_pictures(root: Path, workspace_home: Path) -> No
         raise DataError(
             f'"{root}" is your home folder or a folder around it. {expected} Choose the folder of the pictures.'
         )
+    refuse_workspace_inside(root, workspace_home)
+
+
+def refuse_workspace_inside(root: Path, workspace_home: Path) -> None:
+    """Refuse a folder of pictures that the workspace lies in, or would be made in.
+
+    Raises:
+        DataError: It does.
+    """
     if workspace_home.is_relative_to(root):
         raise DataError(
-            f'"{root}" is around Graft\'s own files in "{workspace_home}". {expected} '
-            "Choose the folder of the pictures, or set GRAFT_HOME to a folder outside of it."
+            f'"{root}" is around Graft\'s own files in "{workspace_home}". Expected a folder with one subfolder per '
+            "class. Choose the folder of the pictures, or set GRAFT_HOME to a folder outside of it."
         )
 
 

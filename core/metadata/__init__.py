@@ -9,16 +9,14 @@ from __future__ import annotations
 from core.metadata.filters import Field, Filter, fields, from_text, matching, to_text
 from core.metadata.reading import PATH, Metadata, read
 from core.metadata.slices import Part, parts
-from core.metadata.store import PREFIX, attach, load, of_pictures, update
+from core.metadata.store import load, of_pictures, update
 
 __all__ = [
     "PATH",
-    "PREFIX",
     "Field",
     "Filter",
     "Metadata",
     "Part",
-    "attach",
     "fields",
     "from_text",
     "load",

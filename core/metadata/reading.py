@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import stat
@@ -14,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from core import words
+from core import csv_tables, words
+from core.csv_tables import as_it_was
 from core.datasets import METADATA_NAME
 from core.errors import DataError
 from core.words import Sentence, listed, sentence
@@ -26,7 +25,6 @@ MAX_COLUMNS = 200
 NAMED_LINES = 5
 """Lines that a note names before it ends with an ellipsis."""
 
-_DELIMITERS = ",;\t|"
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -48,8 +46,9 @@ class Metadata:
 def read(root: Path, paths: Collection[str]) -> Metadata | None:
     """Read a folder's ``metadata.csv``; None where there is none.
 
-    Any of the delimiters ``,`` ``;`` tab ``|`` and any of the encodings UTF-8, UTF-16 (with its mark) and Windows-1252
-    is understood. Paths may have backslashes and begin with ``./``.
+    Any of the delimiters ``,`` ``;`` tab ``|``, also where a first line ``sep=;`` names it, and any of the encodings
+    UTF-8, UTF-16 (with its mark) and Windows-1252 is understood. Paths may have backslashes and begin with ``./``, and
+    their accents may be composed or not. Texts that :func:`core.csv_tables.harmless` changed are read as they were.
 
     Args:
         root: The folder.
@@ -65,7 +64,9 @@ def read(root: Path, paths: Collection[str]) -> Metadata | None:
     lines = _rows(_text(data))
     _, header = next(lines, (1, [""]))
     names = _checked_header(header)
-    return _table(lines, names, {unicodedata.normalize("NFC", path): path for path in paths})
+    # Of two files whose names differ in nothing but how accents are composed, each is found by its own spelling.
+    known = {_composed(path): path for path in paths} | {path: path for path in paths}
+    return _table(lines, names, known)
 
 
 def _bytes(path: Path) -> bytes:
@@ -105,21 +106,14 @@ def _text(data: bytes) -> str:
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     """Give the number of the line on which each row ends, and its fields; empty lines are left out."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=lambda sign: first.count(sign))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise DataError(
-                f"Line {reader.line_num:,} of {METADATA_NAME} cannot be read ({error}). Expected a row of a table. "
-                "Look for a quotation mark that is never closed."
-            ) from error
-        if any(cell.strip() for cell in row):
-            yield reader.line_num, [cell.strip() for cell in row]
+    try:
+        for line, row in csv_tables.rows(text):
+            yield line, [cell.strip() for cell in row]
+    except csv_tables.UnreadableRow as error:
+        raise DataError(
+            f"Line {error.line:,} of {METADATA_NAME} cannot be read ({error}). Expected a row of a table. "
+            "Look for a quotation mark that is never closed."
+        ) from error
 
 
 def _checked_header(header: Sequence[str]) -> list[str]:
@@ -143,7 +137,7 @@ def _table(lines: Iterator[tuple[int, list[str]]], names: list[str], known: Mapp
     misfits: dict[str, list[int]] = {"uneven": [], "twice": [], "unknown": []}
     at = names.index(PATH)
     for line, row in lines:
-        path = known.get(_normal(row[at])) if len(row) == len(names) else None
+        path = _known_path(row[at], known) if len(row) == len(names) else None
         if len(row) != len(names):
             misfits["uneven"].append(line)
         elif path is None:
@@ -151,7 +145,7 @@ def _table(lines: Iterator[tuple[int, list[str]]], names: list[str], known: Mapp
         elif path in kept:
             misfits["twice"].append(line)
         else:
-            kept[path] = row
+            kept[path] = [as_it_was(cell) for cell in row]
     table = pd.DataFrame(list(kept.values()), columns=names, index=pd.Index(list(kept), name=PATH, dtype=str))
     columns = table.drop(columns=PATH).apply(_typed)
     notes = [
@@ -162,8 +156,17 @@ def _table(lines: Iterator[tuple[int, list[str]]], names: list[str], known: Mapp
     return Metadata(columns, tuple(notes))
 
 
-def _normal(path: str) -> str:
-    return unicodedata.normalize("NFC", path.replace("\\", "/").removeprefix("./"))
+def _known_path(written: str, known: Mapping[str, str]) -> str | None:
+    """Return the picture that a cell names, or None."""
+    for text in (written, as_it_was(written)):
+        path = text.replace("\\", "/").removeprefix("./")
+        if found := known.get(path) or known.get(_composed(path)):
+            return found
+    return None
+
+
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
 
 
 def _named(lines: Sequence[int]) -> words.Value:

@@ -12,9 +12,6 @@ from core.errors import DataError, WorkspaceError
 from core.metadata.reading import PATH, Metadata, read
 from core.workspace import Workspace, read_json, replacing, write_json
 
-PREFIX = "meta_"
-"""Put before the names of columns that join an audited table, whose own names they might have."""
-
 
 def update(workspace: Workspace, dataset: Dataset, paths: Collection[str]) -> Metadata | None:
     """Read the ``metadata.csv`` of a dataset and keep what it says of the given paths; None where there is none.
@@ -64,8 +61,3 @@ def of_pictures(workspace: Workspace, dataset_id: str, paths: Sequence[str]) -> 
     known = found.columns.reindex(list(paths))
     texts = [name for name in known.columns if known[name].dtype.kind != "f"]
     return known.fillna(dict.fromkeys(texts, "")) if texts else known
-
-
-def attach(table: pd.DataFrame, found: Metadata | None) -> pd.DataFrame:
-    """Join metadata to an audited table; the columns that are added begin with :data:`PREFIX`."""
-    return table if found is None else table.join(found.columns.add_prefix(PREFIX), on=PATH)

@@ -126,11 +126,6 @@ class Recipe:
         """Return the recipe as a JSON object."""
         return asdict(self)
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether the head is a single dense layer."""
-        return not self.dense_units
-
 
 def from_json(values: Mapping[str, Any]) -> Recipe:
     """Rebuild a recipe from its JSON object; fields of a newer Graft are refused, missing ones get their default.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core import catalog, charts, queue, ranking
+from core import catalog, charts, queue, ranking, words
 from core.datasets import Dataset
 from core.queue import Job
 from core.ranking import Ranked, Ranking
 from pages.components import job as job_view
 from pages.components import shell
+from pages.components.csv_file import csv_button
 from pages.components.dataset import SplitSummary
 from pages.components.figure import figure
 from pages.components.text import language, percent, plain, t, told
@@ -38,6 +39,8 @@ def show_ranking(dataset: Dataset, split: SplitSummary) -> None:
             _offer(dataset, split)
         if found := ranking.load(shell.workspace(), dataset.id):
             _result(dataset, found)
+            if found.missing and (job is None or not job.active):
+                _stopped(found)
 
 
 def _created(dataset: Dataset) -> int:
@@ -109,6 +112,12 @@ def _result(dataset: Dataset, found: Ranking) -> None:
     st.caption(t("ranking.means_some", **counts) if some else t("ranking.means", **counts))
 
 
+def _stopped(found: Ranking) -> None:
+    """Say which backbones were not reached, as the ranking was stopped."""
+    titles = [catalog.CATALOG[name].title if name in catalog.CATALOG else name for name in found.missing]
+    st.caption(told(words.sentence("ranking.missing", n=len(titles), names=words.listed(titles))))
+
+
 def _chart(found: Ranking, titles: dict[str, str]) -> None:
     points = pd.DataFrame(
         {
@@ -147,7 +156,9 @@ def _table(dataset: Dataset, found: Ranking, titles: dict[str, str]) -> None:
             ),
             "mb": st.column_config.NumberColumn(t("ranking.size"), format="%.0f MB"),
         },
+        alt=t("ranking.table_alt"),
     )
+    csv_button(_for_csv(found), f"ranking-{dataset.id}", key="ranking_csv")
     chosen = event["selection"]["rows"]
     if chosen:
         entry = found.judged[chosen[0]]
@@ -173,6 +184,18 @@ def _row(entry: Ranked, titles: dict[str, str]) -> dict[str, object]:
         "ms": entry.ms_per_image,
         "mb": entry.size_mb,
     }
+
+
+def _for_csv(found: Ranking) -> pd.DataFrame:
+    """Return the figures themselves: shares 0…1, milliseconds and megabytes; nothing is behind the first."""
+    rows = [
+        {name: getattr(entry, name) for name in ("backbone", "accuracy", "low", "high")}
+        | dict(zip(("behind", "behind_low", "behind_high"), entry.behind or (), strict=False))
+        | {"ms_per_image": entry.ms_per_image, "size_mb": entry.size_mb}
+        for entry in found.judged
+    ]
+    columns = ("accuracy", "low", "high", "behind", "behind_low", "behind_high", "ms_per_image", "size_mb")
+    return pd.DataFrame(rows, columns=["backbone", *columns])
 
 
 def _take(dataset: Dataset, backbone: str) -> None:

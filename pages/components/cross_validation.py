@@ -13,6 +13,7 @@ from core.queue import Job
 from core.runs import Run
 from pages.components import job as job_view
 from pages.components import shell
+from pages.components.csv_file import as_csv
 from pages.components.text import percent, t
 
 
@@ -89,7 +90,7 @@ def _result(found: Mapping[str, Any]) -> None:
 def _answers(run: Run) -> None:
     st.download_button(
         t("cross_validation.each"),
-        lambda: runs.out_of_fold(shell.workspace(), run).to_csv(index=False),
+        lambda: as_csv(runs.out_of_fold(shell.workspace(), run)),
         file_name=f"{run.id}-cross-validation.csv",
         mime="text/csv",
         icon=":material/download:",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core import csv_tables
 from pages.components.text import t
-
-# A spreadsheet takes a cell that begins so for a formula, and names of files and classes may be anything.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_button(table: pd.DataFrame, name: str, key: str, label: str = "") -> None:
@@ -33,11 +31,5 @@ def csv_button(table: pd.DataFrame, name: str, key: str, label: str = "") -> Non
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
-    """Return a table as CSV; texts that spreadsheets would take for formulas begin with an apostrophe."""
-    texts = table.select_dtypes(exclude="number").columns
-    harmless = table.assign(**{column: table[column].map(_harmless) for column in texts})
-    return harmless.to_csv(index=False).encode("utf-8-sig")
-
-
-def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """Return a table as CSV in UTF-8, with the mark by which spreadsheets know that; see :mod:`core.csv_tables`."""
+    return csv_tables.to_csv(table).encode("utf-8-sig")

@@ -1,4 +1,4 @@
-"""What the Data page shows of an audited dataset: computed once per audit and split, then taken from the cache."""
+"""What the Data page shows of an audited dataset: computed once per audit, then taken from the cache."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
-from core import audit, charts, datasets, images, splits, words
+from core import audit, datasets, images, words
 from core.audit import Check, Thresholds
 from core.datasets import Dataset
 from core.errors import DataError, NotFound, UnreadableImage
@@ -28,8 +27,6 @@ SIDE_STEPS = (0, 32, 64, 128, 224, 512, 1024, 2048)
 
 MAX_COMMON_SIZES = 8
 _IDENTITY = ["path", "size", "mtime_ns", "inode"]
-
-Fractions = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -67,25 +64,6 @@ class Facts:
     def flagged(self) -> list[Check]:
         """The checks that found something."""
         return [check for check in self.checks if check.num_flagged]
-
-
-@dataclass(frozen=True)
-class SplitFacts:
-    """How the pictures are split.
-
-    Args:
-        counts: Pictures per class (index) and ``train``, ``val``, ``test`` and ``total``.
-        totals: The sums of the columns.
-        notes: What the split leaves out, and which classes it judges by too few pictures or none.
-        refusal: Why no training is possible, or ``""``.
-        given: The splits that are as the folder brings them.
-    """
-
-    counts: pd.DataFrame
-    totals: dict[str, int]
-    notes: tuple[words.Sentence, ...]
-    refusal: str
-    given: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -172,58 +150,9 @@ def _num_usable(home: Path, dataset_id: str, version: str) -> int | None:
     return None if table is None else int(table["usable"].sum())
 
 
-def split(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> SplitFacts:
-    """Return how the pictures are split for these shares of train, val and test."""
-    return _split(*key(facts), fractions, seed, keep_given, facts)
-
-
 def key(facts: Facts) -> tuple[Path, str, str]:
     """Return what the cache knows these facts by."""
     return shell.workspace().home, facts.dataset.id, facts.version
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _split(
-    home: Path,
-    dataset_id: str,
-    version: str,
-    fractions: Fractions,
-    seed: int,
-    keep_given: bool,
-    _facts: Facts,
-) -> SplitFacts:
-    table, refusal = _split_table(_facts, fractions, seed, keep_given)
-    used = table[table["usable"]]
-    counts = used.groupby(["label", "split"]).size().unstack(fill_value=0)
-    counts = counts.reindex(index=list(_facts.class_names), columns=list(splits.SPLITS), fill_value=0)
-    counts["total"] = used["label"].value_counts().reindex(counts.index, fill_value=0)
-    totals = {str(name): int(total) for name, total in counts.sum().items()}
-    notes = [] if refusal else splits.notes(table, table["split"])
-    return SplitFacts(counts, totals, tuple(notes), refusal, _facts.given if keep_given else frozenset())
-
-
-def _split_table(facts: Facts, fractions: Fractions, seed: int, keep_given: bool) -> tuple[pd.DataFrame, str]:
-    """Return the table with a column ``split``, all ``""`` where splitting is refused, and the reason."""
-    assigned, refusal = _assigned(*key(facts), fractions, seed, keep_given, facts)
-    table = splits.without_given(table_of(facts.dataset), keep=keep_given)
-    return table.assign(split=assigned), refusal
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _assigned(
-    home: Path,
-    dataset_id: str,
-    version: str,
-    fractions: Fractions,
-    seed: int,
-    keep_given: bool,
-    _facts: Facts,
-) -> tuple[list[str], str]:
-    table, choice = table_of(_facts.dataset), dataset_view.SplitChoice(fractions, seed, keep_given)
-    try:
-        return dataset_view.assigned(_facts.dataset, table, choice).tolist(), ""
-    except DataError as error:
-        return [""] * len(table), str(error)
 
 
 def table_of(dataset: Dataset) -> pd.DataFrame:
@@ -234,60 +163,6 @@ def table_of(dataset: Dataset) -> pd.DataFrame:
             f'The files of "{dataset.name}" have not been looked at. Press "Look at the files" on the Data page.'
         )
     return table
-
-
-def class_figure(facts: Facts, fractions: Fractions, seed: int, keep_given: bool, language: str) -> go.Figure:
-    """Return the bars of pictures per class and split."""
-    return _class_figure(*key(facts), fractions, seed, keep_given, language, facts)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _class_figure(
-    home: Path,
-    dataset_id: str,
-    version: str,
-    fractions: Fractions,
-    seed: int,
-    keep_given: bool,
-    language: str,
-    _facts: Facts,
-) -> go.Figure:
-    table, _ = _split_table(_facts, fractions, seed, keep_given)
-    return charts.class_counts(table[["label", "split"]], _facts.class_names, language)
-
-
-def class_pictures(
-    facts: Facts, label: str, fractions: Fractions, seed: int, keep_given: bool
-) -> pd.DataFrame:
-    """Return the usable pictures of a class in the order of their paths, or of all (``""``) by turns.
-
-    Returns:
-        ``path``, ``sha256``, ``label``, ``split``, ``width``, ``height``, ``format`` and ``size`` (bytes).
-    """
-    return _class_pictures(*key(facts), label, fractions, seed, keep_given, facts)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _class_pictures(
-    home: Path,
-    dataset_id: str,
-    version: str,
-    label: str,
-    fractions: Fractions,
-    seed: int,
-    keep_given: bool,
-    _facts: Facts,
-) -> pd.DataFrame:
-    table, _ = _split_table(_facts, fractions, seed, keep_given)
-    chosen = table["usable"] & (table["label"] == label) if label else table["usable"]
-    columns = ["path", "sha256", "label", "split", "width", "height", "format", "size"]
-    pictures = table.loc[chosen, columns]
-    if not label:
-        turn = pictures.groupby("label").cumcount()
-        pictures = (
-            pictures.assign(turn=turn).sort_values(["turn", "label"], kind="stable").drop(columns="turn")
-        )
-    return pictures.reset_index(drop=True)
 
 
 def thumbnails(dataset: Dataset, pictures: pd.DataFrame) -> list[bytes]:

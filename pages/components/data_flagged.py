@@ -12,6 +12,7 @@ from core import audit, curation
 from core.audit import Thresholds
 from core.datasets import Dataset
 from pages.components import shell
+from pages.components.csv_file import as_csv
 from pages.components.data_facts import Facts, key, table_of
 
 
@@ -58,8 +59,7 @@ def _standing(home: Path, dataset_id: str, version: str, _facts: Facts) -> pd.Da
 
 def manifest_csv(facts: Facts) -> bytes:
     """Return the manifest as CSV, UTF-8."""
-    data: bytes = _manifest(facts).to_csv(index=False).encode()
-    return data
+    return as_csv(_manifest(facts))
 
 
 def manifest_parquet(facts: Facts) -> bytes:

@@ -15,8 +15,9 @@ from core.recipes import Recipe
 from pages.components import dataset as dataset_view
 from pages.components import job as job_view
 from pages.components import shell
-from pages.components.data_facts import Facts, SplitFacts
+from pages.components.data_facts import Facts
 from pages.components.dataset import SplitChoice
+from pages.components.split_facts import SplitFacts
 from pages.components.text import percent, t
 
 

@@ -12,8 +12,9 @@ from core import datasets, images
 from core.errors import UnreadableImage
 from pages.components import data_metadata, photo_decisions, photos, shell
 from pages.components import dataset as dataset_view
-from pages.components.data_facts import Facts, SplitFacts, class_pictures, file_name, thumbnails
+from pages.components.data_facts import Facts, file_name, thumbnails
 from pages.components.gallery import Item, gallery, pager
+from pages.components.split_facts import SplitFacts, class_pictures
 from pages.components.text import code, plain, t
 
 PER_PAGE = 48
@@ -39,7 +40,7 @@ def show(facts: Facts, found: SplitFacts) -> None:
             key=f"data_class_{facts.dataset.id}",
             width=360,
         )
-        pictures = class_pictures(facts, label, *dataset_view.split_choice(facts.dataset))
+        pictures = class_pictures(facts, label, dataset_view.split_choice(facts.dataset))
         of_class, pictures = pictures, data_metadata.filtered(facts, pictures)
         num_pages = max(1, -(-len(pictures) // PER_PAGE))
         page = pager(num_pages, key=f"data_page_{facts.dataset.id}_{names.index(label)}_{len(pictures)}")

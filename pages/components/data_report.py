@@ -23,7 +23,8 @@ from pages.components import (
     shell,
 )
 from pages.components import job as job_view
-from pages.components.data_facts import Facts, SplitFacts
+from pages.components.data_facts import Facts
+from pages.components.split_facts import SplitFacts
 from pages.components.text import code, plain, t, told
 
 METRIC_WIDTH = 112

@@ -13,8 +13,11 @@ from core.datasets import Dataset
 from core.splits import SPLITS
 from pages.components import data_leak, data_means, shell, split_name
 from pages.components import dataset as dataset_view
-from pages.components.data_facts import Facts, Fractions, SplitFacts, class_figure, split
+from pages.components.csv_file import csv_button
+from pages.components.data_facts import Facts
+from pages.components.dataset import Fractions
 from pages.components.figure import figure
+from pages.components.split_facts import SplitFacts, class_figure, split
 from pages.components.text import code, language, one_line, t, told
 
 ROOMY = 18
@@ -35,7 +38,7 @@ _VAL, _TEST, _SEED, _KEEP_GIVEN = "data_val", "data_test", "data_seed", "data_ke
 
 def current_split(facts: Facts) -> SplitFacts:
     """Return the split with the shares and the seed that are chosen now."""
-    return split(facts, *dataset_view.split_choice(facts.dataset))
+    return split(facts, dataset_view.split_choice(facts.dataset))
 
 
 def show(facts: Facts, found: SplitFacts) -> None:
@@ -64,7 +67,7 @@ def _counts(facts: Facts, found: SplitFacts) -> None:
     scrolls = len(facts.class_names) > ROOMY
     height: int | Literal["content"] = SCROLL_HEIGHT if scrolls else "content"
     if found.refusal:
-        _table(found.counts[["total"]], height)
+        _table(facts, found.counts[["total"]], height)
         return
     if scrolls:
         st.caption(t("data.split.scrolls", n=len(facts.class_names)))
@@ -72,7 +75,7 @@ def _counts(facts: Facts, found: SplitFacts) -> None:
     with grid.container(height=height, border=scrolls):
         _chart(facts)
     with grid.container():
-        _table(found.counts, height)
+        _table(facts, found.counts, height)
 
 
 def _keep_or_make(facts: Facts) -> None:
@@ -184,11 +187,11 @@ def _balance(found: SplitFacts) -> str:
 
 
 def _chart(facts: Facts) -> None:
-    drawn = class_figure(facts, *dataset_view.split_choice(facts.dataset), language())
+    drawn = class_figure(facts, dataset_view.split_choice(facts.dataset), language())
     figure(drawn, key="data_class_counts", alt=t("data.split.chart_alt", n=len(facts.class_names)))
 
 
-def _table(counts: pd.DataFrame, height: int | Literal["content"]) -> None:
+def _table(facts: Facts, counts: pd.DataFrame, height: int | Literal["content"]) -> None:
     st.dataframe(
         counts.set_axis([shorten(one_line(name), MAX_NAME_LENGTH) for name in counts.index]),
         key="data_class_table",
@@ -200,6 +203,7 @@ def _table(counts: pd.DataFrame, height: int | Literal["content"]) -> None:
         },
         alt=t("data.split.table_alt"),
     )
+    csv_button(counts.reset_index(names="class"), f"{facts.dataset.id}-classes", key="data_classes_csv")
 
 
 def _number(title: str, name: str) -> ColumnConfig:

@@ -20,6 +20,9 @@ from pages.components.text import t
 
 DEFAULT_SAMPLE = "digits"
 
+Fractions = tuple[float, float, float]
+"""Shares of train, val and test."""
+
 
 @dataclass(frozen=True)
 class SplitSummary:
@@ -33,7 +36,7 @@ class SplitSummary:
         num_classes: Classes with training images.
     """
 
-    fractions: tuple[float, float, float]
+    fractions: Fractions
     seed: int
     keep_given: bool
     num_images: Mapping[str, int]
@@ -48,7 +51,7 @@ class SplitSummary:
 class SplitChoice(NamedTuple):
     """The shares of train, val and test, the seed, and whether a split that the folder brings is kept."""
 
-    fractions: tuple[float, float, float]
+    fractions: Fractions
     seed: int
     keep_given: bool = True
 

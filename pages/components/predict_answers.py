@@ -13,6 +13,7 @@ from core.queue import Job
 from core.runs import Run
 from pages.components import job as job_view
 from pages.components import photos, shell
+from pages.components.csv_file import as_csv
 from pages.components.figure import figure
 from pages.components.gallery import Item, Mark, gallery, pager
 from pages.components.predict_correct import show_correction
@@ -139,7 +140,7 @@ def _download(job: Job, said: Sequence[Answer], names: Mapping[str, str]) -> Non
     table = answers.to_table([{**answer, "path": names[answer["path"]]} for answer in said], run.class_names)
     st.download_button(
         t("predict.csv", run=shell.run_name(run)),
-        lambda: table.to_csv(index=False),
+        lambda: as_csv(table),
         file_name=f"{run.id}-predictions.csv",
         mime="text/csv",
         icon=":material/download:",

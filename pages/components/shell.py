@@ -54,6 +54,8 @@ STYLE = """<style>
 [data-testid="stSliderThumbValue"] { color: light-dark(#0b6b5d, #6fd2bc); }
 /* What scrolls shows that it does, not only under the mouse. */
 * { scrollbar-color: color-mix(in srgb, currentColor 40%, transparent) transparent; }
+/* Streamlit's own CSV of a table leaves names as they are, which a spreadsheet may compute; see csv_file.py. */
+[data-testid="stElementToolbarButton"]:has(button[aria-label^="Download as CSV"]) { display: none; }
 /* A name in a caption would be tiny. */
 [data-testid="stCaptionContainer"] code { font-size: 0.9em; }
 /* In dialogs Streamlit's headings are no larger than text. */

@@ -18,7 +18,7 @@ from core.augmentation import BATCH_KINDS, Augmentation
 from core.datasets import Dataset, Pictures
 from core.errors import UnreadableImage
 from core.recipes import Recipe
-from pages.components import data_facts
+from pages.components import data_facts, split_facts
 from pages.components import dataset as dataset_view
 from pages.components.text import code, t
 
@@ -49,7 +49,7 @@ def training_paths(dataset: Dataset) -> tuple[str, ...]:
     facts = data_facts.load(dataset)
     if facts is None:
         return ()
-    pictures = data_facts.class_pictures(facts, "", *dataset_view.split_choice(dataset))
+    pictures = split_facts.class_pictures(facts, "", dataset_view.split_choice(dataset))
     learnt = pictures[pictures["split"] == "train"]
     turn = learnt.groupby("label").cumcount()
     return tuple(learnt.assign(turn=turn).sort_values(["turn", "label"], kind="stable")["path"])
