@@ -47,11 +47,10 @@ def as_it_was(text: str) -> str:
 def to_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV without its index, its cells and the names of its columns :func:`harmless`."""
     written = table.copy()
-    for position, kind in enumerate(
-        table.dtypes
-    ):  # by position, since a class may be named like another column
+    # By position, since a class may be named like another column.
+    for position, kind in enumerate(table.dtypes):
         if not is_numeric_dtype(kind):
-            written.isetitem(position, table.iloc[:, position].map(harmless))
+            written.isetitem(position, table.iloc[:, position].map(harmless).to_numpy(dtype=object))
     written.columns = pd.Index([harmless(str(name)) for name in table.columns])
     # With both signs at the ends of lines, a cell that has one of them is put in quotes.
     text: str = written.to_csv(index=False, lineterminator="\r\n")

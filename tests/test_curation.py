@@ -337,7 +337,7 @@ def test_a_table_written_by_hand_needs_a_path_and_a_decision() -> None:
     ("text", "message"),
     [
         (b"path,decision,path\na,exclude,b\n", "each once"),
-        (b"path,decision" + b",x" * 999 + b"\n", '"x" and 993 more. Expected'),
+        (b"path,decision" + b",x" * 999 + b"\n", '"x" and 996 more. Expected'),
         (b"path,decision\n" + b"x" * 4097 + b",exclude\n", "4,097 characters. Expected at most 4,096"),
         (b"path,decision\n" + b"x" * 200_000 + b",exclude\n", "Save it as CSV in UTF-8"),
         (b"path,decision,value,sha256\nowl/0.png,exclude,,beef\n", 'Received "beef" as the hash'),
