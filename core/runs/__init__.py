@@ -17,6 +17,7 @@ runs/<run_id>/
 
 from __future__ import annotations
 
+from core.runs.against import Reference, references
 from core.runs.artefacts import load_arrays, load_split, save_arrays, save_split
 from core.runs.compared import Compared, compare, confusion_changes, differing_settings, match
 from core.runs.course import (
@@ -29,15 +30,7 @@ from core.runs.course import (
     head_chosen,
     remove_checkpoints,
 )
-from core.runs.judging import (
-    Reference,
-    groups_of,
-    judged,
-    note_look,
-    num_looks,
-    references,
-    save_judgement,
-)
+from core.runs.judging import groups_of, judged, note_look, num_looks, save_judgement
 from core.runs.lists import LISTS, ORDERS, SURE, UNSURE, chosen, listed
 from core.runs.naming import Labels, labels, set_labels
 from core.runs.overview import filtered, reached

@@ -19,6 +19,7 @@ from core.evaluation import (
     mcnemar,
     paired_difference,
 )
+from core.runs.judging import groups_of, judged
 from core.runs.record import Run, get
 from core.runs.said import Predictions, answers, predictions
 from core.workspace import Workspace
@@ -33,12 +34,13 @@ class Compared:
         num_images: Images that all have judged, under the same label.
         num_left_out: Per run, images of its split that not all have, or that have other labels elsewhere.
         class_names: All classes that a run knows, sorted.
-        scores: Per run, on these images.
+        scores: Per run, on these images, with intervals by its groups of near-duplicates.
         answers: Per run, one row per image in the same order, as of :func:`core.runs.answers` (sorted by the worst of
             the first run); ``row`` is the row in the run's own predictions.
         said: Per run, its own predictions.
-        differences: Of the accuracy of each further run from the first.
-        p_values: Of McNemar's exact test of each further run against the first, after Holm.
+        differences: Of the accuracy of each further run from the first; each interval stands for itself.
+        p_values: Of McNemar's exact test of each further run against the first, after Holm. Both of these by the
+            groups of the further run.
         confusions: Per run, counts over ``class_names``, int64, shape (classes, classes).
     """
 
@@ -106,21 +108,30 @@ def compare(workspace: Workspace, run_ids: Sequence[str], split: str) -> Compare
     tables = [_answers(run, one, at) for run, one, at in zip(found, said, rows, strict=True)]
     order = tables[0]["true_probability"].argsort(kind="stable")
     tables = [table.iloc[order].reset_index(drop=True) for table in tables]
-    right = [~table["wrong"].to_numpy() for table in tables]
+    right = [one.y_prob[at].argmax(axis=1) == one.y_true[at] for one, at in zip(said, rows, strict=True)]
+    groups = [groups_of(one.images)[at] for one, at in zip(said, rows, strict=True)]
+    held = list(zip(right[1:], groups[1:], strict=True))
     return Compared(
         runs=tuple(found),
         num_images=len(rows[0]),
         num_left_out=tuple(len(one.y_true) - len(rows[0]) for one in said),
         class_names=class_names,
         scores=tuple(
-            evaluate(one.y_true[at], one.y_prob[at], run.class_names)
-            for run, one, at in zip(found, said, rows, strict=True)
+            _scores(workspace, run, split, one, at) for run, one, at in zip(found, said, rows, strict=True)
         ),
         answers=tuple(tables),
         said=tuple(said),
-        differences=tuple(paired_difference(right[0], other) for other in right[1:]),
-        p_values=tuple(holm([mcnemar(right[0], other) for other in right[1:]])),
+        differences=tuple(paired_difference(right[0], other, together) for other, together in held),
+        p_values=tuple(holm([mcnemar(right[0], other, together) for other, together in held])),
         confusions=tuple(_confusion(table, class_names) for table in tables),
+    )
+
+
+def _scores(workspace: Workspace, run: Run, split: str, said: Predictions, rows: np.ndarray) -> Evaluation:
+    if len(rows) == len(said.y_true):  # as the run was judged, which is kept
+        return judged(workspace, run, split).scores
+    return evaluate(
+        said.y_true[rows], said.y_prob[rows], run.class_names, groups=groups_of(said.images)[rows]
     )
 
 
