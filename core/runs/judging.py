@@ -1,9 +1,8 @@
-"""How a run was judged: its scores on a split, computed once; what they are held against; how often test was seen."""
+"""How a run was judged: its scores on a split, computed once; what they are held against."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,28 +124,3 @@ def _before(workspace: Workspace, run: Run, split: str) -> Run | None:
         and (other.created, other.id) < (run.created, run.id)
     )
     return next(earlier, None)
-
-
-def note_look(workspace: Workspace, run_id: str) -> None:
-    """Note that somebody looked at what a run says about test."""
-    with (folder(workspace, run_id) / "looks.txt").open("a", encoding="ascii") as file:
-        file.write(f"{time.time():.0f}\n")
-
-
-def num_looks(workspace: Workspace, run: Run) -> tuple[int, int]:
-    """Return how often the test images of a run's split were looked at, and by how many runs.
-
-    Every look leads to choices, and what is chosen by test fits test.
-    """
-    counts = [
-        _looks(workspace, other.id)
-        for other in list_runs(workspace, run.dataset_id)
-        if other.split_fingerprint == run.split_fingerprint
-    ]
-    return sum(counts), sum(count > 0 for count in counts)
-
-
-def _looks(workspace: Workspace, run_id: str) -> int:
-    with contextlib.suppress(OSError):
-        return len((folder(workspace, run_id) / "looks.txt").read_bytes().splitlines())
-    return 0
