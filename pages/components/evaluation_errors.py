@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core import datasets, metadata, runs
 from core.datasets import Dataset, Pictures
@@ -19,8 +18,6 @@ from pages.components.text import t
 
 WHERE = "where"
 """Name in the URL of the filters by metadata, as :func:`core.metadata.to_text` writes them."""
-FLAG, FLAG_WIDTH = "errors_flag", 220
-"""Name of the filter by the audit in the URL, and its pixels."""
 EVERY_CONFIDENCE = (0, 100)
 """Percentages."""
 
@@ -39,26 +36,22 @@ def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> p
         if num_wrong:
             st.caption(t("errors.none"))
         return listed
-    dataset = _audited(run)
-    shown, place = _filtered(dataset, listed)
+    shown = _filtered(run, listed)
     if shown.empty:
         st.caption(t("errors.none"))
-    else:
-        put_into_url(photo_gallery(pictures, shown, "error_photos", t("evaluation.worst"), "errors_page"))
-        csv_button(
-            shown.drop(columns=["row", "true_index", "predicted_index"]),
-            f"photos-{run.id}-{kind}",
-            key="errors_csv",
-        )
-    if dataset is not None:
-        with place:
-            _offer_flags(dataset)
+        return shown
+    put_into_url(photo_gallery(pictures, shown, "error_photos", t("evaluation.worst"), "errors_page"))
+    csv_button(
+        shown.drop(columns=["row", "true_index", "predicted_index"]),
+        f"photos-{run.id}-{kind}",
+        key="errors_csv",
+    )
     return shown
 
 
-def _filtered(dataset: Dataset | None, listed: pd.DataFrame) -> tuple[pd.DataFrame, DeltaGenerator]:
-    """Ask what to show; return its rows in order, and the place of the question for flags."""
+def _filtered(run: Run, listed: pd.DataFrame) -> pd.DataFrame:
     everything = t("evaluation.all_classes")
+    dataset = _audited(run)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         order = pick(
             "errors_order", t("errors.order"), runs.ORDERS, lambda name: t(f"errors.order_{name}"), width=200
@@ -72,16 +65,14 @@ def _filtered(dataset: Dataset | None, listed: pd.DataFrame) -> tuple[pd.DataFra
         said = pick(
             "errors_said", t("errors.said"), sorted(listed["predicted"].unique()), placeholder=everything
         )
-        place = st.container(width=FLAG_WIDTH)
         paths = None if dataset is None else _flagged(dataset)
         confidence = _confidence()
         passing = None if dataset is None else _passing(dataset)
     if passing is not None:
         paths = passing if paths is None else passing & paths
-    rows = runs.chosen(
+    return runs.chosen(
         listed, order, true=label or None, predicted=said or None, confidence=confidence, paths=paths
     )
-    return rows, place
 
 
 def _confidence() -> tuple[float, float]:
@@ -109,22 +100,16 @@ def _audited(run: Run) -> Dataset | None:
 
 
 def _flagged(dataset: Dataset) -> frozenset[str] | None:
-    """Return the files that the chosen check of the audit flags; None where all are wanted."""
-    follow(FLAG, lambda text: text)
-    chosen = st.session_state[FLAG]
-    return dataset_view.flags(dataset).get(chosen) if chosen else None
-
-
-def _offer_flags(dataset: Dataset) -> None:
-    """Ask for a check of the audit, once the photos are there: what each flags takes longest to find the first time."""
-    pick(
-        FLAG,
+    """Ask for a check of the audit and return the files that it flags; None where all are wanted."""
+    flags = dataset_view.flags(dataset)
+    flag = pick(
+        "errors_flag",
         t("errors.flag"),
-        list(dataset_view.flags(dataset)),
+        list(flags),
         lambda name: t(f"audit.title.{name}"),
         placeholder=t("errors.any_flag"),
-        width=FLAG_WIDTH,
     )
+    return flags[flag] if flag else None
 
 
 def _passing(dataset: Dataset) -> frozenset[str] | None:

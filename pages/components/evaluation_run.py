@@ -32,17 +32,12 @@ SPLITS = ("test", "val", "train")
 @st.cache_resource(max_entries=4, show_spinner=False)
 def judged(
     home: Path, run_id: str, split: str, temperature: float
-) -> tuple[Predictions, Judgement, pd.DataFrame]:
-    """Return what a run says about a split, how it was judged, and one row per image, worst first."""
+) -> tuple[Predictions, Judgement, pd.DataFrame, list[Reference]]:
+    """Return what a run says about a split, how it was judged, one row per image, worst first, and its references."""
     run = runs.get(shell.workspace(), run_id)
     said = runs.predictions(shell.workspace(), run_id, split)
     judgement = runs.judged(shell.workspace(), run, split)
-    return said, judgement, runs.answers(run, said)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _references(home: Path, run_id: str, split: str, temperature: float) -> list[Reference]:
-    return runs.references(shell.workspace(), runs.get(shell.workspace(), run_id), split)
+    return said, judgement, runs.answers(run, said), runs.references(shell.workspace(), run, split)
 
 
 def show_evaluation(run: Run) -> None:
@@ -56,8 +51,7 @@ def show_evaluation(run: Run) -> None:
         ),
         help_text=t("evaluation.split_help"),
     )
-    about = (shell.workspace().home, run.id, split, run.temperature)
-    said, judgement, answers = judged(*about)
+    said, judgement, answers, references = judged(shell.workspace().home, run.id, split, run.temperature)
     pictures = pictures_of(run)
     if pictures is None:
         st.warning(_why_no_pictures(run), icon=":material/folder_off:")
@@ -71,7 +65,7 @@ def show_evaluation(run: Run) -> None:
     draw_bars = show_classes(judgement.scores.per_class, run.id)
     show_slices(run, said, split)
     of_list = show_errors(run, pictures, answers)
-    show_references(run, judgement.scores.accuracy, _references(*about), split)
+    show_references(run, judgement.scores.accuracy, references, split)
     draw_bars()
     show_reliability(run, judgement, split)
     show_chosen(run, pictures, answers, said, [answers[:0] if of_cell is None else of_cell, of_list])

@@ -32,7 +32,7 @@ def show_slices(run: Run, said: Predictions, split: str) -> None:
         return
     known = metadata_filters.of(dataset)
     offered = [] if known is None else metadata_filters.fields(dataset, known)
-    names = [] if dataset_view.files(dataset) is None else [AUDIT]
+    names = [AUDIT] if dataset_view.flags(dataset) else []
     names += [field.name for field in offered if field.kind != "text"]
     if not names:
         return
