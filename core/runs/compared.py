@@ -22,6 +22,7 @@ from core.evaluation import (
 from core.runs.judging import groups_of, judged
 from core.runs.record import Run, get
 from core.runs.said import Predictions, answers, predictions
+from core.splits import SPLIT_WORDS
 from core.workspace import Workspace
 
 
@@ -100,10 +101,7 @@ def compare(workspace: Workspace, run_ids: Sequence[str], split: str) -> Compare
     said = [predictions(workspace, run_id, split) for run_id in run_ids]
     rows = match([one.images for one in said])
     if not len(rows[0]):
-        raise NotFound(
-            f"These runs have no picture of {split} in common, so they cannot be compared. Choose runs on the same "
-            "dataset and split."
-        )
+        raise _nothing_in_common(found, said, split)
     class_names = tuple(sorted({name for run in found for name in run.class_names}))
     tables = [_answers(run, one, at) for run, one, at in zip(found, said, rows, strict=True)]
     order = tables[0]["true_probability"].argsort(kind="stable")
@@ -132,6 +130,24 @@ def _scores(workspace: Workspace, run: Run, split: str, said: Predictions, rows:
         return judged(workspace, run, split).scores
     return evaluate(
         said.y_true[rows], said.y_prob[rows], run.class_names, groups=groups_of(said.images)[rows]
+    )
+
+
+def _nothing_in_common(found: Sequence[Run], said: Sequence[Predictions], split: str) -> NotFound:
+    """Return why there is nothing to compare by: other pictures, or the same under other labels."""
+    name = SPLIT_WORDS.get(split, "training")
+    rows = match([one.images.assign(label="") for one in said])
+    if not len(rows[0]):
+        return NotFound(
+            f"These runs have no {name} picture in common, so they cannot be compared. Choose runs on the same dataset "
+            "and split."
+        )
+    labels = [str(one.images["label"].iloc[at[0]]) for one, at in zip(said, rows, strict=True)]
+    first = ", ".join(f'"{label}" in the run {run.id}' for run, label in zip(found, labels, strict=True))
+    return NotFound(
+        f"These runs have {len(rows[0])} {name} pictures in common, but under other labels: the first of them is "
+        f"{first}. Only a picture that all know by the same label is compared. Call the classes the same, then train "
+        "again."
     )
 
 

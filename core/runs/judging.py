@@ -1,9 +1,8 @@
-"""How a run was judged: its scores on a split, computed once; how often test was seen."""
+"""How a run was judged: its scores on a split, computed once."""
 
 from __future__ import annotations
 
 import contextlib
-import time
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ import pandas as pd
 from core.errors import WorkspaceError
 from core.evaluation import Judgement, judge
 from core.runs.artefacts import load_arrays
-from core.runs.record import Run, folder, list_runs
+from core.runs.record import Run, folder
 from core.runs.said import predictions
 from core.workspace import Workspace, read_json, write_json
 
@@ -45,28 +44,3 @@ def judged(workspace: Workspace, run: Run, split: str) -> Judgement:
 def save_judgement(workspace: Workspace, run_id: str, split: str, judgement: Judgement) -> None:
     """Keep how a run was judged on a split."""
     write_json(folder(workspace, run_id) / f"scores-{split}.json", judgement.to_json())
-
-
-def note_look(workspace: Workspace, run_id: str) -> None:
-    """Note that somebody looked at what a run says about test."""
-    with (folder(workspace, run_id) / "looks.txt").open("a", encoding="ascii") as file:
-        file.write(f"{time.time():.0f}\n")
-
-
-def num_looks(workspace: Workspace, run: Run) -> tuple[int, int]:
-    """Return how often the test images of a run's split were looked at, and by how many runs.
-
-    Every look leads to choices, and what is chosen by test fits test.
-    """
-    counts = [
-        _looks(workspace, other.id)
-        for other in list_runs(workspace, run.dataset_id)
-        if other.split_fingerprint == run.split_fingerprint
-    ]
-    return sum(counts), sum(count > 0 for count in counts)
-
-
-def _looks(workspace: Workspace, run_id: str) -> int:
-    with contextlib.suppress(OSError):
-        return len((folder(workspace, run_id) / "looks.txt").read_bytes().splitlines())
-    return 0

@@ -12,7 +12,7 @@ from core import evaluation
 from core.evaluation import Confusion, Evaluation
 from core.runs import Run
 from pages.components import address
-from pages.components.choice import choice
+from pages.components.choice import choice, keep
 from pages.components.csv_file import csv_button
 from pages.components.matrix import Shows, choose, choose_none, confusion_matrix
 from pages.components.text import code, percent, t
@@ -153,17 +153,13 @@ def _cell_of(key: str) -> tuple[int, ...]:
 def _restore_cell(key: str, num_classes: int) -> None:
     """Choose the cell that the URL names, unless this page wrote it there: then the matrix knows it already."""
     named = st.query_params.get(CELL, "")
-    wanted = named.split("-")
     followed = key in st.session_state and named == st.session_state.get(f"_written_{CELL}", "")
     if not followed and not named:
         choose_none(key)
-    elif not followed and len(wanted) == 2 and all(part.isdecimal() for part in wanted):
-        true, predicted = map(int, wanted)
-        if max(true, predicted) < num_classes:
-            choose(key, true, predicted)
+    elif not followed and (wanted := address.pair(named)) and max(wanted) < num_classes:
+        choose(key, *wanted)
 
 
 def _keep_cell(cell: tuple[int, int] | None) -> None:
     named = "" if cell is None else f"{cell[0]}-{cell[1]}"
-    st.session_state[f"_written_{CELL}"] = named
-    address.write({CELL: named})
+    keep(CELL, named)

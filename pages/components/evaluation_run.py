@@ -96,5 +96,5 @@ def _cell(run: Run, pictures: Pictures | None, cell: tuple[int, int], answers: p
         t("evaluation.cell_right" if true == predicted else "evaluation.cell_wrong", n=len(shown), **names)
     )
     if len(shown):
-        put_into_url(photo_gallery(pictures, shown, key="cell_photos", label=t("evaluation.cell_photos")))
+        put_into_url(photo_gallery(pictures, shown, "cell_photos", t("evaluation.cell_photos"), "cell_page"))
     return shown

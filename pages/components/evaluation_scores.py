@@ -28,15 +28,24 @@ def show_scores(run: Run, judgement: Judgement, split: str) -> None:
     right = round(scores.accuracy.value * scores.num_images)
     st.markdown(t(f"evaluation.verdict_{split}", right=f"{right:,}", total=f"{scores.num_images:,}"))
     with st.container(horizontal=True, gap="medium"):
-        _metric(t("evaluation.accuracy"), scores.accuracy, percent, t("term.accuracy"))
-        _metric(t("evaluation.macro_f1"), scores.macro_f1, "{:.3f}".format, t("term.macro_f1"))
+        _metric(after_review("evaluation.accuracy", run, split), scores.accuracy, percent, t("term.accuracy"))
+        _by_original("accuracy", run, split, percent)
+        _metric(
+            after_review("evaluation.macro_f1", run, split),
+            scores.macro_f1,
+            "{:.3f}".format,
+            t("term.macro_f1"),
+        )
+        _by_original("macro_f1", run, split, "{:.3f}".format)
         st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
     st.caption(t("evaluation.interval"))
+    for note in runs.review_notes(run, split):
+        st.warning(told(note), icon=":material/balance:")
     split_name.of_run(run)
     if left_out := [row.name for row in scores.per_class if not row.support]:
         st.caption(told(sentence("evaluation.left_out", n=len(left_out), names=quoted(left_out))))
     if split == "test":
-        _looked(run)
+        show_looks(run)
     else:
         st.info(t(f"evaluation.not_test_{split}"), icon=":material/info:")
     with st.expander(t("measures.title"), icon=":material/table_rows:"):
@@ -60,15 +69,26 @@ def between(estimate: Estimate, write: Callable[[float], str]) -> str:
     return t("evaluation.between", low=write(estimate.low), high=write(estimate.high))
 
 
-def _looked(run: Run) -> None:
-    """Count this look at test, once per visitor and run, and say how many there were."""
-    key = f"_looked_{run.id}"
-    if key not in st.session_state:
-        st.session_state[key] = True
-        with shell.errors():
-            runs.note_look(shell.workspace(), run.id)
+def after_review(key: str, run: Run, split: str) -> str:
+    """Return the name of a measure, marked where it is by labels that were changed before the training."""
+    original = run.metrics[split].get("original", {})
+    return t("review.after_review", measure=t(key)) if original.get("num_relabelled") else t(key)
+
+
+def _by_original(measure: str, run: Run, split: str, write: Callable[[float], str]) -> None:
+    """Draw the same by the labels of the folder, where some were changed before the training."""
+    original = run.metrics[split].get("original", {})
+    if measure in original:
+        found = Estimate(original[measure], *original[f"{measure}_interval"])
+        label = t("review.by_original", measure=t(f"evaluation.{measure}"))
+        _metric(label, found, write, t("review.original_help"))
+
+
+def show_looks(run: Run) -> None:
+    """Count this look at a run's scores on test, and say how many there were at its test pictures."""
+    runs.note_look(shell.workspace(), run.id)
     times, others = runs.num_looks(shell.workspace(), run)
-    st.caption(t("evaluation.looks", n=times, runs=others))
+    st.caption(t("evaluation.looks", n=times, runs=others), help=t("evaluation.looks_help"))
 
 
 def _measures(scores: Evaluation, run: Run, split: str) -> None:
@@ -109,8 +129,9 @@ def _row(name: str, estimate: Estimate) -> dict[str, str | None]:
 def show_references(run: Run, accuracy: Estimate, references: Sequence[Reference], split: str) -> None:
     """Draw what the accuracy is held against, beside each other, each in words."""
     st.header(t("reference.title"), anchor=False)
+    judged = t("reference.accuracy", split=t(f"split.{split}"))
     lines = [
-        f"| {t('against.model')} | {t('reference.accuracy', split=t(f'split.{split}'))} | {t('reference.lead')} | |",
+        f"| {t('against.model')} | {judged} | {t('reference.lead')} | {t('reference.said')} |",
         "|:--|--:|--:|:--|",
         f"| {t('against.this')} | {percent(accuracy.value)} ({between(accuracy, percent)}) | | |",
         *(_reference_line(reference) for reference in references),
@@ -146,7 +167,7 @@ def _reference_line(reference: Reference) -> str:
     lead = reference.lead
     name = code(reference.name)
     if reference.kind == "before":
-        name = code(run_title(reference.name))
+        name = code(shell.run_name(runs.get(shell.workspace(), reference.name)))
     points = {
         "value": conclusions.points(lead.value),
         "low": conclusions.points(lead.low),
@@ -157,12 +178,6 @@ def _reference_line(reference: Reference) -> str:
         f"| {percent(reference.accuracy.value)} ({between(reference.accuracy, percent)}) "
         f"| {t('against.points', **points)} | {difference_in_words(lead.value, reference.p_value)} |"
     )
-
-
-def run_title(run_id: str) -> str:
-    """Return what a run is called: the name that people gave it, or its backbone and when it was started."""
-    name = runs.labels(shell.workspace(), run_id).name
-    return name or shell.run_name(runs.get(shell.workspace(), run_id))
 
 
 def difference_in_words(lead: float, p_value: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from core import datasets, exports, queue
+from core import datasets, exports, queue, runs
 from core.exports import Artefact, Certificate
 from core.queue import Job
 from core.runs import Run
@@ -76,6 +76,7 @@ def _draw(run: Run, job: Job) -> None:
 
 def _certificate(run: Run, certificate: Certificate) -> None:
     st.header(t("export.certificate"), anchor=False)
+    runs.note_look(shell.workspace(), run.id)
     low, high = certificate.app_interval
     failed = [artefact for artefact in certificate.artefacts if not artefact.passed]
     st.markdown(

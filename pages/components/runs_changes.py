@@ -8,7 +8,7 @@ import streamlit as st
 
 from core import evaluation, runs
 from core.runs import Compared, Run
-from pages.components import shell
+from pages.components import address, shell
 from pages.components.choice import keep, pick
 from pages.components.csv_file import csv_button
 from pages.components.errors_gallery import photo_gallery, put_into_url, show_chosen
@@ -31,7 +31,7 @@ def show_changes(found: Compared, split: str) -> None:
     number = 1
     if len(found.runs) > 2:
         ids = [run.id for run in found.runs]
-        names = {run.id: shell.run_name(run) for run in found.runs}
+        names = shell.run_names(found.runs)
         number = ids.index(pick("compare_with", t("compare.with"), ids[1:], lambda at: names[at], width=360))
     run, lists = found.runs[number], []
     for fixed in (True, False):
@@ -47,7 +47,7 @@ def show_changes(found: Compared, split: str) -> None:
 
 
 def _photos(run: Run, rows: pd.DataFrame, kind: str, label: str) -> None:
-    put_into_url(photo_gallery(pictures_of(run), rows, key=f"compare_{kind}", label=label), PHOTO)
+    put_into_url(photo_gallery(pictures_of(run), rows, f"compare_{kind}", label, f"{kind}_page"), PHOTO)
 
 
 def _matrix_difference(found: Compared, number: int, split: str) -> list[pd.DataFrame]:
@@ -87,10 +87,9 @@ def _restore(key: str, num_classes: int) -> None:
     named = st.query_params.get(CELL, "")
     if key in st.session_state and named == st.session_state.get(f"_written_{CELL}", ""):
         return
-    true, _, predicted = named.partition("-")
-    known = true.isdecimal() and predicted.isdecimal() and max(int(true), int(predicted)) < num_classes
-    if known:
-        choose(key, int(true), int(predicted))
+    wanted = address.pair(named)
+    if wanted is not None and max(wanted) < num_classes:
+        choose(key, *wanted)
     else:
         choose_none(key)
 

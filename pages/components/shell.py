@@ -6,7 +6,8 @@ import contextlib
 import html
 import runpy
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, overload
 
@@ -35,17 +36,6 @@ ICONS = {
     "runs": "history",
 }
 
-PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "evaluation": (
-        *("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo", "slices", "where"),
-        *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence", "errors_page"),
-    ),
-    "runs": (
-        *("compared", "compare_split", "compare_with", "compare_cell", "compare_photo"),
-        *("runs_search", "runs_dataset", "runs_state", "runs_archived", "runs_cost"),
-    ),
-}
-"""What a page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
 STYLE = """<style>
@@ -101,9 +91,10 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
     if not opened:
         return
     with errors():
-        _forget_other_pages(page.url_path)
+        address.begin(page.url_path)
         st.session_state[_GUARD] = True
         page.run()
+        address.end(page.url_path)
         sidebar()
 
 
@@ -115,15 +106,6 @@ def _open() -> bool:
         _follow_url()
         opened = True
     return opened
-
-
-def _forget_other_pages(shown: str) -> None:
-    """Take out of the URL what pages other than the one that is shown left behind there."""
-    others = [name for page, names in PARAMETERS.items() if page != shown for name in names]
-    written = [name for name in others if f"_written_{name}" in st.session_state]
-    address.write(dict.fromkeys(written))
-    for name in written:
-        del st.session_state[f"_written_{name}"]
 
 
 def _page(name: str) -> st.Page:
@@ -323,7 +305,19 @@ def _chips(dataset_name: str, run_name: str) -> str:
 
 
 def run_name(run: Run) -> str:
-    """Return what a run is called where people read: its backbone and when it was started."""
+    """Return what a run is called where people read: by the name they gave it, else by backbone and start."""
+    return runs.labels(workspace(), run.id).name or unnamed(run)
+
+
+def run_names(found: Iterable[Run]) -> dict[str, str]:
+    """Return, by id, what runs are called that stand beside each other; of those called the same also the id."""
+    names = {run.id: run_name(run) for run in found}
+    shared = {name for name, times in Counter(names.values()).items() if times > 1}
+    return {run_id: f"{name} · {run_id}" if name in shared else name for run_id, name in names.items()}
+
+
+def unnamed(run: Run) -> str:
+    """Return what a run is called that nobody has named: its backbone and when it was started."""
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created))
     return f"{run.recipe['backbone']} · {started}" if "backbone" in run.recipe else started
 
