@@ -115,11 +115,11 @@ def test_a_finished_run_is_judged_on_test_with_intervals(workspace: Workspace, b
     assert metrics(app) == {"Accuracy": "83.3\u00a0%", "Macro F1": "0.822", "Errors": "1"}
     assert app.metric[0].delta == "43.6\u00a0% to 97.0\u00a0%"
     assert "Most often `owl` is taken for `wren`: 1 picture" in words(app)
-    assert "The hardest class is `owl`, with an F1 of 0.67." in words(app)
+    assert "The hardest class is `owl`, with an F1 of 0.667." in words(app)
     assert "1 picture was misclassified." in words(app)
     table = _classes(app).value
     assert dict(zip(table["name"], table["support"], strict=True)) == {"kite": 2, "owl": 2, "wren": 2}
-    assert list(table["recall"]) == [1.0, 0.5, 1.0]
+    assert list(table["recall"]) == ["1.000 (0.34 – 1.00)", "0.500 (0.09 – 0.91)", "1.000 (0.34 – 1.00)"]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_at_most_5_of_the_classes_left_out_are_named(workspace: Workspace, tmp_p
     many = add_dataset(workspace, tmp_path / "many", dict.fromkeys(names, 4))
     app = visit("evaluation", run=finished_run(workspace, many, without=names[2:]).id)
     named = ", ".join(f"`{name}`" for name in names[2:7])
-    assert rf"leaves out 7 classes that have no picture in this split\: {named} and 2 more\." in words(app)
+    assert rf"leave out 7 classes that have no picture in this split\: {named} and 2 more\." in words(app)
 
 
 def test_where_nothing_was_confused_the_matrix_has_the_whole_width(
@@ -186,9 +186,10 @@ def test_a_class_without_test_images_is_left_out_of_macro_f1(workspace: Workspac
     run = finished_run(workspace, birds, [("owl", "wren")], without=["kite"])
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert r"Macro F1 leaves out 1 class that has no picture in this split\: `kite`\." in words(app)
+    assert "Means over classes, among them macro F1 and balanced accuracy, leave out 1 class" in words(app)
     table = _classes(app).value
     assert table[["precision", "recall", "f1"]].isna().all(axis=1).tolist() == [True, False, False]
+    assert "–: not defined." in words(app)
     assert _classes(app).proto.placeholder == "–"
     assert "The hardest class is `owl`" in words(app)
     _choose_cell(app, run.id, 0, 0)
@@ -482,4 +483,5 @@ def test_the_accuracy_is_held_against_the_commonest_class_and_the_run_before(
     app = visit("evaluation", run=finished_run(workspace, birds).id)
     assert "Always the commonest class, `kite`" in words(app)
     assert "on 6 pictures that both judged" in words(app)
-    assert "probably no real difference" in words(app)
+    assert "100.0\u00a0% (61.0\u00a0% to 100.0\u00a0%)" in words(app)
+    assert "cannot be told on so few pictures (p = 0.500)" in words(app)

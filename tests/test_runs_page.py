@@ -112,7 +112,7 @@ def test_two_runs_are_compared_in_words_with_what_was_fixed_and_broken(
     app.segmented_control(key="compare_split").set_value("test").run()
     assert not app.exception
     assert "All were judged by the same 6 pictures." in words(app)
-    assert "probably no real difference (p = 1.000)" in words(app)
+    assert "cannot be told on so few pictures (p = 1.000)" in words(app)
     assert "Fixed: 1 picture" in words(app)
     assert "Broken: 0 pictures" in words(app)
     (changes,) = [element.value for element in app.dataframe if "change" in element.value]

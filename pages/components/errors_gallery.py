@@ -20,7 +20,7 @@ from pages.components.explanation import show_explanation
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery, pager
 from pages.components.photo_decisions import decide
-from pages.components.text import code, language, percent, t
+from pages.components.text import code, language, one_line, percent, t
 
 PAGE_SIZE = 24
 PHOTO = "photo"
@@ -70,8 +70,8 @@ def put_into_url(row: int | None, name: str = PHOTO) -> None:
 def _item(pictures: Pictures | None, row: dict[str, Any]) -> Item:
     picture, found = photos.small(pictures or Path(), row["path"], row["sha256"])
     words = {
-        "true": row["true"],
-        "predicted": row["predicted"],
+        "true": one_line(row["true"]),
+        "predicted": one_line(row["predicted"]),
         "confidence": percent(row["probability"]),
         "true_confidence": percent(row["true_probability"]),
     }

@@ -22,7 +22,7 @@ EVERY_CONFIDENCE = (0, 100)
 """Percentages."""
 
 
-def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> pd.DataFrame:
+def show_errors(run: Run, split: str, pictures: Pictures | None, answers: pd.DataFrame) -> pd.DataFrame:
     """Draw the list that the visitor asks for; return its rows in order."""
     st.header(t("evaluation.worst"), anchor=False)
     num_wrong = int(answers["wrong"].sum())
@@ -43,7 +43,7 @@ def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> p
     put_into_url(photo_gallery(pictures, shown, "error_photos", t("evaluation.worst"), "errors_page"))
     csv_button(
         shown.drop(columns=["row", "true_index", "predicted_index"]),
-        f"photos-{run.id}-{kind}",
+        f"photos-{run.id}-{split}-{kind}",
         key="errors_csv",
     )
     return shown

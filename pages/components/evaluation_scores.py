@@ -1,24 +1,22 @@
-"""A run's scores on a split with their intervals, what they are held against, and how honest its probabilities are."""
+"""A run's scores on a split with their intervals, and how honest its probabilities are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
 
-from core import charts, conclusions, runs
-from core.evaluation import Difference, Estimate, Evaluation, Judgement
-from core.runs import Reference, Run
+from core import charts, runs
+from core.evaluation import Estimate, Evaluation, Judgement
+from core.runs import Run
 from core.words import quoted, sentence
 from pages.components import shell, split_name
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
-from pages.components.text import code, language, percent, t, told
+from pages.components.text import language, percent, t, told
 
-CLEAR_BELOW = 0.05
-"""P-values below it are called a real difference, those from it on are not."""
 IN_NATS = "log_loss"
 
 
@@ -126,83 +124,11 @@ def _row(name: str, estimate: Estimate) -> dict[str, str | None]:
     }
 
 
-def show_references(run: Run, accuracy: Estimate, references: Sequence[Reference], split: str) -> None:
-    """Draw what the accuracy is held against, beside each other, each in words."""
-    st.header(t("reference.title"), anchor=False)
-    judged = t("reference.accuracy", split=t(f"split.{split}"))
-    lines = [
-        f"| {t('against.model')} | {judged} | {t('reference.lead')} | {t('reference.said')} |",
-        "|:--|--:|--:|:--|",
-        f"| {t('against.this')} | {percent(accuracy.value)} ({between(accuracy, percent)}) | | |",
-        *(_reference_line(reference) for reference in references),
-    ]
-    st.markdown("\n".join(lines))
-    if run.controls:
-        controls = {name: percent(run.controls[name]) for name in ("pretrained", "random", "pixels")}
-        st.caption(t("reference.controls", n=run.controls["num_val"], **controls))
-    csv_button(_references_for_csv(run, accuracy, references), f"against-{run.id}-{split}", key="against_csv")
-
-
-def _references_for_csv(run: Run, accuracy: Estimate, references: Sequence[Reference]) -> pd.DataFrame:
-    rows: list[dict[str, object]] = [{"against": "this", "name": run.id, **_spread("accuracy", accuracy)}]
-    for one in references:
-        rows.append(
-            {
-                "against": one.kind,
-                "name": one.name,
-                "pictures": one.num_images,
-                **_spread("accuracy", one.accuracy),
-                **_spread("lead", one.lead),
-                "p": one.p_value,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _spread(name: str, found: Estimate | Difference) -> dict[str, object]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
-def _reference_line(reference: Reference) -> str:
-    lead = reference.lead
-    name = code(reference.name)
-    if reference.kind == "before":
-        name = code(shell.run_name(runs.get(shell.workspace(), reference.name)))
-    points = {
-        "value": conclusions.points(lead.value),
-        "low": conclusions.points(lead.low),
-        "high": conclusions.points(lead.high),
-    }
-    return (
-        f"| {t(f'reference.{reference.kind}', name=name.replace('|', ' '), n=reference.num_images)} "
-        f"| {percent(reference.accuracy.value)} ({between(reference.accuracy, percent)}) "
-        f"| {t('against.points', **points)} | {difference_in_words(lead.value, reference.p_value)} |"
-    )
-
-
-def difference_in_words(lead: float, p_value: float) -> str:
-    """Say what McNemar's test says of a lead."""
-    if p_value >= CLEAR_BELOW:
-        return t("reference.no_difference", p=_p(p_value))
-    return t("reference.better" if lead > 0 else "reference.worse", p=_p(p_value))
-
-
-def _p(p_value: float) -> str:
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-
-
 def show_reliability(run: Run, judgement: Judgement, split: str) -> None:
     """Draw whether the probabilities mean what they say, before and after calibration."""
     st.header(t("reliability.title"), anchor=False)
     before, after = judgement.before.error, judgement.after.error
-    st.markdown(
-        t(
-            "reliability.verdict",
-            before=percent(before.value),
-            after=percent(after.value),
-            t=f"{run.temperature:.2f}",
-        )
-    )
+    st.markdown(calibration_in_words(before, after, run.temperature))
     st.caption(t("reliability.text", before=between(before, percent), after=between(after, percent)))
     figure(
         charts.reliability_diagram(judgement.before, judgement.after, language()),
@@ -216,3 +142,19 @@ def show_reliability(run: Run, judgement: Judgement, split: str) -> None:
     ]
     columns = ["probabilities", "from", "to", "images", "confidence", "accuracy", "low", "high"]
     csv_button(pd.DataFrame(rows, columns=columns), f"reliability-{run.id}-{split}", key="reliability_csv")
+
+
+def calibration_in_words(before: Estimate, after: Estimate, temperature: float) -> str:
+    """Say whether the temperature made the probabilities more honest, as far as that can be told.
+
+    Args:
+        before: The expected calibration error without it.
+        after: The same with it.
+        temperature: By which the probabilities are calibrated.
+    """
+    numbers = {"before": percent(before.value), "after": percent(after.value), "t": f"{temperature:.2f}"}
+    if numbers["before"] == numbers["after"]:
+        return t("reliability.same", **numbers)
+    said = t("reliability.better" if after.value < before.value else "reliability.worse", **numbers)
+    overlap = before.low <= after.high and after.low <= before.high
+    return f"{said} {t('reliability.overlap')}" if overlap else said

@@ -41,7 +41,7 @@ def show_changes(found: Compared, split: str) -> None:
         st.subheader(t(f"compare.{kind}", n=len(rows)), anchor=False)
         if len(rows):
             _photos(run, rows, kind, t(f"compare.{kind}", n=len(rows)))
-            csv_button(rows.drop(columns=["row"]), f"{kind}-{run.id}", key=f"{kind}_csv")
+            csv_button(rows.drop(columns=["row"]), f"{kind}-{run.id}-{split}", key=f"{kind}_csv")
     lists = _matrix_difference(found, number, split) + lists
     show_chosen(run, pictures_of(run), found.answers[number], found.said[number], lists, PHOTO)
 
@@ -78,7 +78,7 @@ def _matrix_difference(found: Compared, number: int, split: str) -> list[pd.Data
     keep(CELL, "" if cell is None else f"{cell[0]}-{cell[1]}")
     lists = [] if cell is None else _cell(found, number, *cell)
     with st.expander(t("compare.matrix_list"), icon=":material/table_rows:"):
-        _list(table, found.runs[number].id)
+        _list(table, f"{found.runs[number].id}-{split}")
     return lists
 
 
@@ -114,7 +114,7 @@ def _cell(found: Compared, number: int, true: int, predicted: int) -> list[pd.Da
     return lists
 
 
-def _list(table: pd.DataFrame, run_id: str) -> None:
+def _list(table: pd.DataFrame, name: str) -> None:
     st.dataframe(
         table,
         hide_index=True,
@@ -128,4 +128,4 @@ def _list(table: pd.DataFrame, run_id: str) -> None:
         key="compare_matrix",
         alt=t("compare.matrix"),
     )
-    csv_button(table, f"matrix-change-{run_id}", key="change_csv")
+    csv_button(table, f"matrix-change-{name}", key="change_csv")

@@ -9,15 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from core import charts, runs
-from core.conclusions import points
 from core.runs import Compared, Run
 from pages.components import shell
 from pages.components.choice import choice
 from pages.components.csv_file import csv_button
-from pages.components.evaluation_scores import between, difference_in_words, show_looks
+from pages.components.evaluation_against import (
+    difference_in_words,
+    how_it_is_tested,
+    lead_in_points,
+    with_interval,
+)
+from pages.components.evaluation_scores import between, show_looks
 from pages.components.figure import figure
 from pages.components.runs_changes import show_changes
-from pages.components.text import code, language, percent, t, told
+from pages.components.text import code, language, t, told
 
 SPLITS = ("val", "test")
 MEASURES = ("accuracy", "macro_f1", "log_loss", "matthews")
@@ -55,7 +60,7 @@ def comparison(chosen: Sequence[Run]) -> None:
                 runs.note_look(shell.workspace(), run.id)
             show_looks(done[0])
         names = shell.run_names(done)
-        _scores(found, names)
+        _scores(found, split, names)
         for run in done:
             for note in runs.review_notes(run, split):
                 st.warning(f"{code(names[run.id])}: {told(note)}", icon=":material/balance:")
@@ -68,7 +73,7 @@ def _named(found: Sequence[Run]) -> str:
     return ", ".join(code(name) for name in shell.run_names(found).values())
 
 
-def _scores(found: Compared, names: Mapping[str, str]) -> None:
+def _scores(found: Compared, split: str, names: Mapping[str, str]) -> None:
     if any(found.num_left_out):
         st.warning(_common(found, names), icon=":material/filter_alt:")
     else:
@@ -80,7 +85,15 @@ def _scores(found: Compared, names: Mapping[str, str]) -> None:
     ]
     lines += [_line(found, number, names) for number in range(len(found.runs))]
     st.markdown("\n".join(lines))
-    csv_button(_for_csv(found, names), "compared", key="compared_csv")
+    st.caption(how_it_is_tested())
+    if _adjusted(found):
+        st.caption(t("compare.holm", n=len(found.p_values)))
+    csv_button(_for_csv(found, split, names), f"compared-{split}", key="compared_csv")
+
+
+def _adjusted(found: Compared) -> bool:
+    """Tell whether Holm's method changes anything: one comparison stands for itself."""
+    return len(found.p_values) > 1
 
 
 def _common(found: Compared, names: Mapping[str, str]) -> str:
@@ -100,10 +113,11 @@ def _common(found: Compared, names: Mapping[str, str]) -> str:
     return "\n".join([t("compare.common", n=found.num_images), "", *(f"- {line}" for line in lines)])
 
 
-def _for_csv(found: Compared, names: Mapping[str, str]) -> pd.DataFrame:
+def _for_csv(found: Compared, split: str, names: Mapping[str, str]) -> pd.DataFrame:
     rows = []
     for number, run in enumerate(found.runs):
-        row: dict[str, object] = {"run": run.id, "name": names[run.id], "pictures": found.num_images}
+        row: dict[str, object] = {"run": run.id, "name": names[run.id], "split": split}
+        row |= {"pictures": found.num_images}
         for name in MEASURES:
             value, low, high = found.scores[number].measures[name]
             row |= {name: value, f"{name}_low": low, f"{name}_high": high}
@@ -118,7 +132,7 @@ def _for_csv(found: Compared, names: Mapping[str, str]) -> pd.DataFrame:
 def _line(found: Compared, number: int, names: Mapping[str, str]) -> str:
     estimates = found.scores[number].measures
     cells = [
-        f"{percent(estimates[name].value)} ({between(estimates[name], percent)})"
+        with_interval(estimates[name])
         if name == "accuracy"
         else f"{estimates[name].value:.3f} ({between(estimates[name], '{:.3f}'.format)})"
         for name in MEASURES
@@ -126,10 +140,8 @@ def _line(found: Compared, number: int, names: Mapping[str, str]) -> str:
     said = ""
     if number:
         lead = found.differences[number - 1]
-        numbers = {"value": points(lead.value), "low": points(lead.low), "high": points(lead.high)}
-        said = (
-            f"{t('against.points', **numbers)}: {difference_in_words(lead.value, found.p_values[number - 1])}"
-        )
+        in_words = difference_in_words(lead, found.p_values[number - 1], adjusted=_adjusted(found))
+        said = f"{lead_in_points(lead)}: {in_words}"
     return f"| {code(names[found.runs[number].id]).replace('|', ' ')} | {' | '.join(cells)} | {said} |"
 
 

@@ -53,11 +53,12 @@ div[data-testid="stDialog"] [data-testid="stHeading"] :is(h2, h3) { font-size: 1
 /* The steps stand side by side or one below the other, never two and one. */
 .st-key-steps { grid-template-columns:
   repeat(auto-fit, minmax(clamp((100% - 2rem) / 3, (42rem - 100%) * 999, 100%), 1fr)) !important; }
-/* Pairs of classes, one a row: their number, and the two names in columns. */
+/* Pairs of classes: their number with the true class, below it an arrow with the predicted one; no name breaks. */
 .st-key-pairs button, .st-key-pairs button :is(div, span) { width: 100%; text-align: start; }
-.st-key-pairs button p { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr) 1rem minmax(0, 1fr);
-  gap: 0.25rem; align-items: baseline; max-width: 20rem; }
-.st-key-pairs button code { justify-self: start; white-space: normal; overflow-wrap: anywhere; }
+.st-key-pairs button p { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr);
+  gap: 0.125rem 0.5rem; align-items: baseline; justify-items: end; max-width: 20rem; }
+.st-key-pairs button code { justify-self: start; max-width: 100%; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis; }
 .graft-chips { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; font-size: 0.875rem; line-height: 1.5; }
 .graft-chips span { max-width: 100%; padding: 0.125rem 0.75rem; border-radius: 1rem; overflow-wrap: anywhere;
   background: color-mix(in srgb, currentColor 7%, transparent); }
