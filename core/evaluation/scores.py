@@ -94,7 +94,8 @@ class Evaluation:
     @property
     def num_predicted(self) -> IntArray:
         """Images that were given each class, shape (classes,)."""
-        return self.confusion_matrix.sum(axis=0)
+        found: IntArray = self.confusion_matrix.sum(axis=0)
+        return found
 
     def of_class(self, number: int, measure: str) -> Estimate:
         """Return one of :data:`CLASS_MEASURES` of a class with its interval; NaN where only convention makes it 0.

@@ -10,6 +10,7 @@ from math import ceil
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from core import charts
 from core.charts import shorten
@@ -95,16 +96,13 @@ def _table(scores: Evaluation, name: str) -> None:
     csv_button(classes_as_table(scores), f"classes-{name}", key="classes_csv")
 
 
-def _column(measure: str) -> dict[str, object]:
+def _column(measure: str) -> ColumnConfig:
     """Return how a column of scores looks; as text of equal length, which sorts like the numbers."""
     if measure in ("f1", "precision", "recall"):
         title, means = t(f"term.{measure}_name"), t(f"term.{measure}")
     else:
         title, means = t(f"measure.{measure}.name"), t(f"measure.{measure}.means")
-    found: dict[str, object] = st.column_config.TextColumn(
-        title, help=means, width=SCORE_WIDTH, alignment="right"
-    )
-    return found
+    return st.column_config.TextColumn(title, help=means, width=SCORE_WIDTH, alignment="right")
 
 
 def _cell(found: Estimate) -> str | None:
