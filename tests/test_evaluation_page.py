@@ -15,9 +15,10 @@ from streamlit.testing.v1 import AppTest
 
 from core import audit, curation, datasets, queue, runs
 from core.datasets import Dataset
+from core.errors import GraftError
 from core.progress import no_progress
 from core.workspace import Workspace
-from pages.components import photos
+from pages.components import address, photos
 from tests.pictures import write_classes
 from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, metrics, visit, words
 
@@ -418,6 +419,56 @@ def test_a_photo_in_the_url_is_open_and_one_that_cannot_be_is_not(
         assert "photo" not in current(app)
 
 
+def test_numbers_too_long_to_be_read_and_choices_that_have_no_place_are_ignored_and_leave_the_url(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    long = "9" * 5000
+    query = {"cell": f"{long}-1", "photo": long, "errors_page": long, "errors_confidence": f"{long}-{long}"}
+    query |= {"zoom": "x", "slices": "x", "where": "x", "cell_page": "2", "explain": "x"}
+    app = visit("evaluation", run=run.id, split="val", **query)
+    assert not app.exception
+    assert current(app) == {"dataset": birds.id, "run": run.id, "split": "val"}
+
+
+def test_the_wish_to_see_where_it_looked_stands_in_the_url_and_leaves_the_arrow_keys_alone(
+    workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise GraftError("Not now.")
+
+    monkeypatch.setattr(queue, "submit_explanation", refuse)
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    row = str(_row_of_mistake(workspace, run.id)["row"])
+    app = visit("evaluation", run=run.id, photo=row)
+    assert not app.toggle  # while the focus is in an input, no arrow key is heard
+    app.button(key="explain_wanted").click().run()
+    assert current(app)["explain"] == "shown"
+    app = visit("evaluation", run=run.id, photo=row, explain="shown")
+    assert "Not now" in app.error[0].value
+    app.button(key="explain_wanted").click().run()
+    assert not app.error
+    assert "explain" not in current(app)
+
+
+def test_the_way_back_to_a_page_brings_back_what_it_showed(
+    workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    view = {"split": "val", "cell": "0-0"}
+    app = visit("evaluation", run=run.id, **view)
+    app.switch_page("pages/runs.py").run()
+    assert not view.keys() & current(app).keys()
+    monkeypatch.setattr(address, "_is_way_back", lambda: True)
+    app.switch_page("pages/evaluation.py").run()
+    assert not app.exception
+    assert current(app) == {"dataset": birds.id, "run": run.id, **view}
+    app.switch_page("pages/runs.py").run()
+    monkeypatch.setattr(address, "_is_way_back", lambda: False)  # by a link
+    app.switch_page("pages/evaluation.py").run()
+    assert not view.keys() & current(app).keys()
+
+
 def test_a_decision_about_a_photo_is_kept_and_tells_that_the_run_is_older(
     workspace: Workspace, birds: Dataset
 ) -> None:
@@ -465,15 +516,28 @@ def test_lists_show_the_surest_errors_and_what_was_right_by_a_hair(
     assert len(_components(app, "graft_gallery")[0]["items"]) == 6
 
 
-def test_how_often_test_was_looked_at_is_counted_once_per_visitor_and_said(
+def test_how_often_test_was_looked_at_is_counted_once_an_hour_and_said(
     workspace: Workspace, birds: Dataset
 ) -> None:
     run = finished_run(workspace, birds)
+    assert "looked at" not in words(visit("runs"))
+    assert runs.num_looks(workspace, run) == (0, 0)
     app = visit("evaluation", run=run.id)
-    app.segmented_control(key="order").set_value("frequency").run()
     assert "Test was looked at 1 time" in words(app)
+    looks = runs.folder(workspace, run.id) / "looks.txt"
+    looks.write_text(f"{float(looks.read_text()) - 3600:.0f}\n")
     assert "Test was looked at 2 times" in words(visit("evaluation", run=run.id))
+    assert "Test was looked at 2 times" in words(visit("evaluation", run=run.id))  # loaded again
     assert "looked at" not in words(visit("evaluation", run=run.id, split="val"))
+
+
+@pytest.mark.parametrize("page", ["home", "training"])
+def test_other_pages_that_show_a_score_on_test_count_as_a_look_at_it(
+    workspace: Workspace, birds: Dataset, page: str
+) -> None:
+    run = finished_run(workspace, birds)
+    visit(page, run=run.id)
+    assert runs.num_looks(workspace, run) == (1, 1)
 
 
 def test_the_accuracy_is_held_against_the_commonest_class_and_the_run_before(
@@ -485,3 +549,4 @@ def test_the_accuracy_is_held_against_the_commonest_class_and_the_run_before(
     assert "on 6 pictures that both judged" in words(app)
     assert "100.0\u00a0% (61.0\u00a0% to 100.0\u00a0%)" in words(app)
     assert "cannot be told on so few pictures (p = 0.500)" in words(app)
+    assert "| In words |" in words(app)  # a column without a heading is told to nobody who cannot see it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,11 @@ class Material:
         rows = self.rows(split)
         paths = [self.pictures / path for path in self.table["path"][rows]]
         return training.Images(paths, self.y_true[rows], self.targets if split == "train" else None)
+
+    def original_scores(self, split: str, logits: np.ndarray) -> dict[str, Any]:
+        """Return :func:`core.runs.original_scores` of answers about a split: float, shape (images, classes)."""
+        said = runs.Predictions(self.table[self.rows(split)], self.y_true[self.rows(split)], logits)
+        return runs.original_scores(said, self.class_names, self.num_excluded.get(split, 0))
 
     def fingerprint(self) -> str:
         """Return the hash of which image is in which split under which label."""

@@ -165,9 +165,7 @@ def _evaluated(context: Context, run: runs.Run, recipe: Recipe, material: Materi
         left_out = ("per_class", "confusion_matrix", "class_names")
         scores = judgement.scores.to_json()
         metrics[split] = {name: value for name, value in scores.items() if name not in left_out}
-        said = runs.Predictions(images, truth, logits)
-        original = runs.original_scores(said, material.class_names, material.num_excluded.get(split, 0))
-        if original:
+        if original := material.original_scores(split, logits):
             metrics[split]["original"] = original
     return replace(
         run,
