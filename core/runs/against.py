@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from core.evaluation import Difference, Estimate, Groups, mcnemar, paired_difference
 from core.runs.artefacts import load_split
@@ -76,7 +77,7 @@ def _reference(
         rows: Which of its images these are, shape (images,).
         name: Of :class:`Reference`.
     """
-    ours, groups = _right(said)[rows], groups_of(said.images)[rows]
+    ours, groups = _right(said)[rows], pd.factorize(groups_of(said.images)[rows])[0]
     together = Groups(groups, said.y_true[rows])
     return Reference(
         kind,

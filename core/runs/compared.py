@@ -107,7 +107,7 @@ def compare(workspace: Workspace, run_ids: Sequence[str], split: str) -> Compare
     order = tables[0]["true_probability"].argsort(kind="stable")
     tables = [table.iloc[order].reset_index(drop=True) for table in tables]
     right = [one.y_prob[at].argmax(axis=1) == one.y_true[at] for one, at in zip(said, rows, strict=True)]
-    groups = [groups_of(one.images)[at] for one, at in zip(said, rows, strict=True)]
+    groups = [pd.factorize(groups_of(one.images)[at])[0] for one, at in zip(said, rows, strict=True)]
     held = list(zip(right[1:], groups[1:], strict=True))
     return Compared(
         runs=tuple(found),

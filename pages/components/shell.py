@@ -56,7 +56,8 @@ div[data-testid="stDialog"] [data-testid="stHeading"] :is(h2, h3) { font-size: 1
 /* Pairs of classes: their number with the true class, below it an arrow with the predicted one; no name breaks. */
 .st-key-pairs button, .st-key-pairs button :is(div, span) { width: 100%; text-align: start; }
 .st-key-pairs button p { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr);
-  gap: 0.125rem 0.5rem; align-items: baseline; justify-items: end; max-width: 20rem; }
+  gap: 0.125rem 0.5rem; align-items: baseline; justify-items: end; max-width: 20rem;
+  padding-block-end: 0.375rem; }
 .st-key-pairs button code { justify-self: start; max-width: 100%; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; }
 .graft-chips { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; font-size: 0.875rem; line-height: 1.5; }
