@@ -225,7 +225,7 @@ def test_a_training_after_a_review_of_test_keeps_what_the_original_labels_say_of
     decide(workspace, birds, excluded, "exclude")
     after = material(workspace, birds)
     left = after.table[after.rows("test")]
-    assert after.num_excluded == {"test": 1}
+    assert after.num_excluded == {"train": 0, "val": 0, "test": 1}
     found = after.original_scores("test", np.eye(2)[[names.index(says[path]) for path in left["path"]]])
     assert (found["num_relabelled"], found["num_excluded"], found["accuracy"]) == (1, 1, 1.0)
     assert found["accuracy_interval"] == list(wilson_interval(len(left), len(left)))[1:]

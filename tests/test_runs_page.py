@@ -96,9 +96,8 @@ def test_another_filter_chooses_no_other_run(workspace: Workspace, birds: Datase
         runs.set_labels(workspace, run.id, name=f"The {tags}", tags=tags.split())
     app = visit("runs", runs_search="ppp", compared=f"{first.id}")
     assert list(table(app)["id"]) == [newest.id, first.id]
-    app.text_input(key="runs_search").set_value(
-        "the b"
-    ).run()  # as long a list, which begins with the same run
+    # As long a list, which begins with the same run.
+    app.text_input(key="runs_search").set_value("qqq").run()
     assert list(table(app)["id"]) == [newest.id, second.id]
     assert "compared" not in current(app)
     assert not has_button(app, "delete_run")
@@ -111,11 +110,14 @@ def test_a_run_is_called_by_its_name_wherever_it_is_named(workspace: Workspace, 
     app = visit("runs", compared=first.id)
     app.button(key="delete_run").click().run()
     assert "The run `Base *line*` with its model" in words(app)
-    app = visit("runs", compared=f"{first.id},{second.id}")
+    app.query_params["compared"] = f"{first.id},{second.id}"
+    app.run()
     (facts,) = [element for element in app.dataframe if "fact" in element.value]
     assert "Base *line*" in facts.proto.columns
     assert "| `Base *line*` |" in words(app)
-    assert visit("training", run=first.id).header[0].value == "Run `Base *line*`"
+    app.query_params["run"] = first.id
+    app.switch_page("pages/training.py").run()
+    assert app.header[0].value == "Run `Base *line*`"
     runs.set_labels(workspace, second.id, name="Base *line*")
     assert shell.run_names([first, second]) == {run.id: f"Base *line* · {run.id}" for run in (first, second)}
 

@@ -30,7 +30,7 @@ def note_look(workspace: Workspace, run_id: str, now: float | None = None) -> No
     if times and 0 <= now - times[-1] < ONE_LOOK_S:
         return
     with contextlib.suppress(OSError), (folder(workspace, run_id) / "looks.txt").open("a") as file:
-        file.write(f"{now:.0f}\n")
+        file.write(f"{int(now)}\n")  # never rounded up, or the next look would be before this one
 
 
 def num_looks(workspace: Workspace, run: Run) -> tuple[int, int]:

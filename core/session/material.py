@@ -117,7 +117,7 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
         class_names,
         [*_notes(table, dataset), *told],
         decided,
-        num_excluded={str(side): int(n) for side, n in excluded.value_counts().items() if side},
+        num_excluded={split: int((excluded == split).sum()) for split in runs.SPLITS},
     )
 
 
