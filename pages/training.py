@@ -8,7 +8,7 @@ from core.runs import FINAL_STATES
 from pages.components import dataset as dataset_view
 from pages.components import shell
 from pages.components.features_kept import features_kept
-from pages.components.text import t
+from pages.components.text import code, t
 from pages.components.training_run import show_run
 from pages.components.training_setup import setup
 
@@ -30,7 +30,7 @@ if dataset is not None:
 elif run is None or run.state in FINAL_STATES:
     dataset_view.ask_for_one(t("training.empty"))
 if run is not None and not unfinished:
-    st.header(t("training.this_run", run=shell.run_name(run)), anchor=False)
+    st.header(t("training.this_run", run=code(shell.run_name(run))), anchor=False)
     show_run(run)
 st.page_link("pages/runs.py", label=t("training.runs"), icon=":material/history:")
 features_kept()

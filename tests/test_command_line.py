@@ -21,6 +21,7 @@ from core.errors import JobError
 from core.recipes import Recipe
 from core.workspace import Workspace
 from tests.pictures import write_classes
+from tests.worlds import add_dataset, finished_run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -273,6 +274,22 @@ def test_a_run_left_without_a_job_is_told_as_interrupted(workspace: Workspace, c
     assert main(["runs", "--json"]) == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert told["state"] == "interrupted" and "Start it again" in told["error"]
+
+
+def test_the_list_of_runs_tells_scores_on_validation_and_looking_at_test_is_counted(
+    workspace: Workspace, tmp_path: Path, capsys: Capture
+) -> None:
+    run = finished_run(workspace, add_dataset(workspace, tmp_path / "zoo"), [("owl", "wren")])
+    assert main(["runs"]) == 0
+    said = capsys.readouterr().out
+    assert "  val accuracy 100.0 %" in said and "83.3 %" not in said
+    assert main(["runs", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert told["metrics"].keys() == {"train", "val"}
+    assert main(["evaluate", run.id, "--split", "val"]) == 0
+    assert runs.num_looks(workspace, run) == (0, 0)
+    assert main(["evaluate", run.id]) == 0
+    assert runs.num_looks(workspace, run) == (1, 1)
 
 
 def test_an_audit_tells_what_a_training_would_leave_out(tmp_path: Path, capsys: Capture) -> None:

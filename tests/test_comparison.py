@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import itertools
+import math
 
 import numpy as np
 import pytest
@@ -80,3 +82,48 @@ def test_holm_never_makes_a_difference_clearer_and_keeps_the_order(p_values: lis
     assert (np.diff(np.array(adjusted)[order]) >= 0).all()
     if p_values:
         assert min(adjusted) == pytest.approx(min(1.0, len(p_values) * min(p_values)))
+
+
+grouped = st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 5)), min_size=1, max_size=24)
+
+
+@given(grouped)
+def test_by_groups_the_test_is_that_of_all_signs_of_their_sums(drawn: list[tuple[bool, bool, int]]) -> None:
+    first, second, groups = (np.array(column) for column in zip(*drawn, strict=True))
+    sums = np.bincount(groups, weights=second.astype(int) - first.astype(int), minlength=6)
+    totals = np.array(list(itertools.product((-1, 1), repeat=6))) @ sums
+    assert mcnemar(first, second, groups) == pytest.approx((abs(totals) >= abs(sums.sum())).mean())
+
+
+@given(answers)
+def test_groups_of_one_change_nothing(drawn: list[tuple[bool, bool]]) -> None:
+    first, second = np.array(drawn).T
+    alone = np.arange(len(drawn))[::-1]
+    assert mcnemar(first, second, alone) == mcnemar(first, second)
+    assert paired_difference(first, second, alone) == paired_difference(first, second)
+
+
+def test_copies_make_no_difference_clearer() -> None:
+    rng = np.random.default_rng(4)
+    first, second = rng.random(60) < 0.7, rng.random(60) < 0.8
+    copied = [np.tile(right, 4) for right in (first, second)]
+    groups = np.tile(np.arange(60), 4)
+    once, by_group, naive = (
+        paired_difference(first, second),
+        paired_difference(*copied, groups),
+        paired_difference(*copied),
+    )
+    assert by_group == pytest.approx(once, abs=0.01)
+    assert naive.high - naive.low < 0.6 * (by_group.high - by_group.low)
+    assert mcnemar(*copied, groups) == pytest.approx(mcnemar(first, second))
+    everything = np.zeros(240)
+    assert paired_difference(*copied, everything).high - paired_difference(*copied, everything).low > 1
+
+
+def test_many_groups_of_many_sizes_are_tested_without_overflow() -> None:
+    rng = np.random.default_rng(5)
+    groups = rng.integers(4000, size=20_000)
+    first, second = rng.random((2, 20_000)) < 0.5
+    sums = np.bincount(groups, weights=second.astype(int) - first.astype(int))
+    z = abs(sums.sum()) / np.sqrt((sums**2).sum())
+    assert mcnemar(first, second, groups) == pytest.approx(math.erfc(z / math.sqrt(2)), abs=0.02)

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,6 +16,7 @@ from core.audit import Check, Thresholds
 from core.audit.checks import _imbalance, _missing_in_split
 from core.command_line import main
 from core.datasets import Dataset
+from core.evaluation import wilson_interval
 from core.queue import Job
 from core.recipes import Recipe
 from core.session.context import Context
@@ -208,6 +210,25 @@ def test_a_training_obeys_decisions_and_says_by_which_it_was_made(
     told = " ".join(map(str, after.notes))
     assert "Left out 1 picture that you excluded." in told
     assert "1 picture counts for the class that you gave it." in told
+
+
+def test_a_training_after_a_review_of_test_keeps_what_the_original_labels_say_of_it(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    before = material(workspace, birds)
+    tested = before.table[before.rows("test")]
+    names = ["owl", "wren"]
+    says = dict(zip(tested["path"], tested["label"], strict=True))  # all right, by the folder's labels
+    assert before.original_scores("test", np.eye(2)[[names.index(label) for label in says.values()]]) == {}
+    relabelled, excluded = (next(path for path in says if path.startswith(name)) for name in names)
+    decide(workspace, birds, relabelled, "relabel", "wren")
+    decide(workspace, birds, excluded, "exclude")
+    after = material(workspace, birds)
+    left = after.table[after.rows("test")]
+    assert after.num_excluded == {"train": 0, "val": 0, "test": 1}
+    found = after.original_scores("test", np.eye(2)[[names.index(says[path]) for path in left["path"]]])
+    assert (found["num_relabelled"], found["num_excluded"], found["accuracy"]) == (1, 1, 1.0)
+    assert found["accuracy_interval"] == list(wilson_interval(len(left), len(left)))[1:]
 
 
 def test_a_training_learns_from_added_photos_and_says_so(

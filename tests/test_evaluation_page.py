@@ -15,9 +15,10 @@ from streamlit.testing.v1 import AppTest
 
 from core import audit, curation, datasets, queue, runs
 from core.datasets import Dataset
+from core.errors import GraftError
 from core.progress import no_progress
 from core.workspace import Workspace
-from pages.components import photos
+from pages.components import address, photos
 from tests.pictures import write_classes
 from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, metrics, visit, words
 
@@ -115,11 +116,11 @@ def test_a_finished_run_is_judged_on_test_with_intervals(workspace: Workspace, b
     assert metrics(app) == {"Accuracy": "83.3\u00a0%", "Macro F1": "0.822", "Errors": "1"}
     assert app.metric[0].delta == "43.6\u00a0% to 97.0\u00a0%"
     assert "Most often `owl` is taken for `wren`: 1 picture" in words(app)
-    assert "The hardest class is `owl`, with an F1 of 0.67." in words(app)
+    assert "The hardest class is `owl`, with an F1 of 0.667." in words(app)
     assert "1 picture was misclassified." in words(app)
     table = _classes(app).value
     assert dict(zip(table["name"], table["support"], strict=True)) == {"kite": 2, "owl": 2, "wren": 2}
-    assert list(table["recall"]) == [1.0, 0.5, 1.0]
+    assert list(table["recall"]) == ["1.000 (0.34 – 1.00)", "0.500 (0.09 – 0.91)", "1.000 (0.34 – 1.00)"]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_at_most_5_of_the_classes_left_out_are_named(workspace: Workspace, tmp_p
     many = add_dataset(workspace, tmp_path / "many", dict.fromkeys(names, 4))
     app = visit("evaluation", run=finished_run(workspace, many, without=names[2:]).id)
     named = ", ".join(f"`{name}`" for name in names[2:7])
-    assert rf"leaves out 7 classes that have no picture in this split\: {named} and 2 more\." in words(app)
+    assert rf"leave out 7 classes that have no picture in this split\: {named} and 2 more\." in words(app)
 
 
 def test_where_nothing_was_confused_the_matrix_has_the_whole_width(
@@ -186,9 +187,10 @@ def test_a_class_without_test_images_is_left_out_of_macro_f1(workspace: Workspac
     run = finished_run(workspace, birds, [("owl", "wren")], without=["kite"])
     app = visit("evaluation", run=run.id)
     assert not app.exception
-    assert r"Macro F1 leaves out 1 class that has no picture in this split\: `kite`\." in words(app)
+    assert "Means over classes, among them macro F1 and balanced accuracy, leave out 1 class" in words(app)
     table = _classes(app).value
     assert table[["precision", "recall", "f1"]].isna().all(axis=1).tolist() == [True, False, False]
+    assert "–: not defined." in words(app)
     assert _classes(app).proto.placeholder == "–"
     assert "The hardest class is `owl`" in words(app)
     _choose_cell(app, run.id, 0, 0)
@@ -302,7 +304,7 @@ def test_40_classes_are_drawn(workspace: Workspace, tmp_path: Path) -> None:
     assert matrix["names"] == names
     assert np.shape(matrix["counts"]) == (40, 40)
     assert matrix["scrolls"].startswith("There are 40 classes")
-    assert "F1 of all 40 classes, the lowest first; the chart scrolls." in words(app)
+    assert "F1 of the 14 classes with the lowest, of 40; the table has them all." in words(app)
     assert len([button for button in app.button if str(button.key).startswith("pair_")]) == 10
     assert len(app.get("pagination")) == 1
     app.query_params["errors_page"] = "2"
@@ -417,6 +419,56 @@ def test_a_photo_in_the_url_is_open_and_one_that_cannot_be_is_not(
         assert "photo" not in current(app)
 
 
+def test_numbers_too_long_to_be_read_and_choices_that_have_no_place_are_ignored_and_leave_the_url(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    long = "9" * 5000
+    query = {"cell": f"{long}-1", "photo": long, "errors_page": long, "errors_confidence": f"{long}-{long}"}
+    query |= {"zoom": "x", "slices": "x", "where": "x", "cell_page": "2", "explain": "x"}
+    app = visit("evaluation", run=run.id, split="val", **query)
+    assert not app.exception
+    assert current(app) == {"dataset": birds.id, "run": run.id, "split": "val"}
+
+
+def test_the_wish_to_see_where_it_looked_stands_in_the_url_and_leaves_the_arrow_keys_alone(
+    workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise GraftError("Not now.")
+
+    monkeypatch.setattr(queue, "submit_explanation", refuse)
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    row = str(_row_of_mistake(workspace, run.id)["row"])
+    app = visit("evaluation", run=run.id, photo=row)
+    assert not app.toggle  # while the focus is in an input, no arrow key is heard
+    app.button(key="explain_wanted").click().run()
+    assert current(app)["explain"] == "shown"
+    app = visit("evaluation", run=run.id, photo=row, explain="shown")
+    assert "Not now" in app.error[0].value
+    app.button(key="explain_wanted").click().run()
+    assert not app.error
+    assert "explain" not in current(app)
+
+
+def test_the_way_back_to_a_page_brings_back_what_it_showed(
+    workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished_run(workspace, birds, [("owl", "wren")])
+    view = {"split": "val", "cell": "0-0"}
+    app = visit("evaluation", run=run.id, **view)
+    app.switch_page("pages/runs.py").run()
+    assert not view.keys() & current(app).keys()
+    monkeypatch.setattr(address, "_is_way_back", lambda: True)
+    app.switch_page("pages/evaluation.py").run()
+    assert not app.exception
+    assert current(app) == {"dataset": birds.id, "run": run.id, **view}
+    app.switch_page("pages/runs.py").run()
+    monkeypatch.setattr(address, "_is_way_back", lambda: False)  # by a link
+    app.switch_page("pages/evaluation.py").run()
+    assert not view.keys() & current(app).keys()
+
+
 def test_a_decision_about_a_photo_is_kept_and_tells_that_the_run_is_older(
     workspace: Workspace, birds: Dataset
 ) -> None:
@@ -464,15 +516,28 @@ def test_lists_show_the_surest_errors_and_what_was_right_by_a_hair(
     assert len(_components(app, "graft_gallery")[0]["items"]) == 6
 
 
-def test_how_often_test_was_looked_at_is_counted_once_per_visitor_and_said(
+def test_how_often_test_was_looked_at_is_counted_once_an_hour_and_said(
     workspace: Workspace, birds: Dataset
 ) -> None:
     run = finished_run(workspace, birds)
     app = visit("evaluation", run=run.id)
-    app.segmented_control(key="order").set_value("frequency").run()
     assert "Test was looked at 1 time" in words(app)
+    looks = runs.folder(workspace, run.id) / "looks.txt"
+    looks.write_text(f"{float(looks.read_text()) - 3600:.0f}\n")
     assert "Test was looked at 2 times" in words(visit("evaluation", run=run.id))
+    assert "Test was looked at 2 times" in words(visit("evaluation", run=run.id))  # loaded again
     assert "looked at" not in words(visit("evaluation", run=run.id, split="val"))
+
+
+@pytest.mark.parametrize("page", ["home", "training"])
+def test_other_pages_that_show_a_score_on_test_count_as_a_look_at_it(
+    workspace: Workspace, birds: Dataset, page: str
+) -> None:
+    run = finished_run(workspace, birds)
+    app = visit(page, run=run.id)
+    (runs.folder(workspace, run.id) / "looks.txt").unlink()
+    app.run()
+    assert runs.num_looks(workspace, run) == (1, 1)
 
 
 def test_the_accuracy_is_held_against_the_commonest_class_and_the_run_before(
@@ -482,4 +547,6 @@ def test_the_accuracy_is_held_against_the_commonest_class_and_the_run_before(
     app = visit("evaluation", run=finished_run(workspace, birds).id)
     assert "Always the commonest class, `kite`" in words(app)
     assert "on 6 pictures that both judged" in words(app)
-    assert "probably no real difference" in words(app)
+    assert "100.0\u00a0% (61.0\u00a0% to 100.0\u00a0%)" in words(app)
+    assert "cannot be told on so few pictures (p = 0.500)" in words(app)
+    assert "| In words |" in words(app)  # a column without a heading is told to nobody who cannot see it

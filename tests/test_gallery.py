@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 
+import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.components import cards, gallery, picker
+from pages.components import address, cards, gallery, picker
 from pages.components.gallery import Item
 
 HOSTILE = "</script><img src=https://evil.example/x.png> ![x](https://evil.example/y.png)"
@@ -30,6 +32,48 @@ def script(num_items: int) -> None:
         for i in range(num_items)
     ]
     st.session_state["told"] = gallery(items, "photos", "Photos")
+
+
+def paged(num_items: int) -> None:
+    import pandas as pd
+    import streamlit as st
+
+    from pages.components import address
+    from pages.components.errors_gallery import photo_gallery
+
+    address.begin("evaluation")
+    first = st.session_state.get("first", 0)
+    row = {"path": "x.png", "sha256": "", "true": "a", "predicted": "b", "wrong": True}
+    table = pd.DataFrame([row | {"probability": 1.0, "true_probability": 0.0}] * num_items)
+    photo_gallery(None, table.assign(row=range(first, first + num_items)), "photos", "Photos", "cell_page")
+    address.end("evaluation")
+
+
+def test_the_page_of_a_gallery_stands_in_the_url_and_another_list_begins_with_its_first() -> None:
+    app = AppTest.from_function(paged, args=(60,), default_timeout=20)
+    app.query_params["cell_page"] = "3"
+    app.run()
+    assert not app.exception
+    (sent,) = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    assert [item["id"] for item in sent["items"]] == [str(row) for row in range(48, 60)]
+    app.session_state["first"] = 100  # as many others
+    app.run()
+    (sent,) = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    assert sent["items"][0]["id"] == "100"
+    assert "cell_page" not in app.query_params
+    app.session_state["first"] = 0
+    app.query_params["cell_page"] = "2"  # a link leads to another list and its second page at once
+    app.run()
+    (sent,) = [json.loads(element.proto.json) for element in app.get("bidi_component")]
+    assert sent["items"][0]["id"] == "24"
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.0", "²", "٣", " 1", "9" * 5000])
+def test_what_is_no_small_whole_number_is_none(text: str) -> None:
+    assert address.number(text) is None
+    assert address.pair(f"{text}-1") is None
+    assert address.pair(f"1-{text}") is None
+    assert (address.number("012"), address.pair("3-0")) == (12, (3, 0))
 
 
 def test_until_a_picture_is_opened_nothing_is_told() -> None:

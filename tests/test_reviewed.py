@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from core import audit, curation, evaluation, runs
+from core.command_line import main
 from core.curation import Decision
 from core.datasets import Dataset
 from core.runs import Predictions, Reviewed, Run
@@ -120,6 +122,52 @@ def test_the_two_scores_are_those_of_all_measures() -> None:
         scores = evaluation.evaluate(y_true, y_prob, list("abcde"), groups=given)
         found = evaluation.headline(y_true, y_prob.argmax(axis=1), 5, groups=given)
         assert (found.num_images, found.accuracy, found.macro_f1) == (60, scores.accuracy, scores.macro_f1)
+
+
+ORIGINAL = {"num_relabelled": 2, "num_excluded": 1, "accuracy": 0.5, "accuracy_interval": [0.2, 0.8]}
+ORIGINAL |= {"macro_f1": 0.45, "macro_f1_interval": [0.1, 0.7]}
+
+
+def reviewed_before(workspace: Workspace, birds: Dataset) -> Run:
+    """A run before whose training labels of test and of validation were changed."""
+    run = finished_run(workspace, birds)
+    metrics = {split: {**run.metrics[split], "original": ORIGINAL} for split in ("val", "test")}
+    run = replace(run, metrics={**run.metrics, **metrics})
+    runs.save(workspace, run)
+    return run
+
+
+@pytest.mark.usefixtures("served")
+def test_a_run_trained_after_a_review_has_the_original_score_beside_every_headline(
+    workspace: Workspace, birds: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = reviewed_before(workspace, birds)
+    app, pages = visit("home", run=run.id), []
+    pages.append(words(app))
+    for page in ("training", "evaluation"):
+        app.switch_page(f"pages/{page}.py").run()
+        pages.append(words(app))
+    assert not app.exception
+    shown = {metric.label: (metric.value, metric.delta) for metric in app.metric}
+    assert shown["Accuracy, after review"][0] == "100.0\u00a0%"
+    assert shown["Accuracy, original labels"] == ("50.0\u00a0%", "20.0\u00a0% to 80.0\u00a0%")
+    assert shown["Macro F1, original labels"] == ("0.450", "0.100 to 0.700")
+    plainly = "by labels after review, which flatters: the labels of 2 test pictures were changed"
+    for page in pages:
+        said = page.replace("\\", "")
+        assert plainly in said
+        assert "By the original labels accuracy is 50.0 % (95 % interval 20.0 to 80.0 %)" in said
+        assert "1 test picture was excluded before this training" in said
+    other = finished_run(workspace, birds)
+    app.query_params["compared"], app.query_params["compare_split"] = f"{run.id},{other.id}", "test"
+    app.switch_page("pages/runs.py").run()
+    assert plainly in words(app).replace("\\", "")
+    listed = app.dataframe[0].value.set_index("id")
+    assert listed.loc[run.id, "original"] == 50.0 and np.isnan(listed.loc[other.id, "original"])
+    assert main(["evaluate", run.id]) == 0
+    assert plainly in capsys.readouterr().out
+    assert main(["evaluate", run.id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"]["test"]["original"] == ORIGINAL
 
 
 @pytest.mark.usefixtures("served")

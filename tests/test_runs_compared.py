@@ -61,8 +61,17 @@ def test_runs_without_an_image_in_common_are_not_compared(
     table = runs.load_split(workspace, finished_run(workspace, cars).id)
     other = finished_run(workspace, cars)
     runs.save_split(workspace, other.id, table.assign(sha256=table["sha256"] + "x"))
-    with pytest.raises(NotFound, match="no picture of test in common"):
-        runs.compare(workspace, [finished_run(workspace, birds).id, other.id], "test")
+    run = finished_run(workspace, birds)
+    with pytest.raises(NotFound, match="no test picture in common"):
+        runs.compare(workspace, [run.id, other.id], "test")
+    capitals = finished_run(workspace, birds)
+    images = runs.load_split(workspace, capitals.id)
+    runs.save_split(workspace, capitals.id, images.assign(label=images["label"].str.title()))
+    names = tuple(name.title() for name in capitals.class_names)
+    runs.save(workspace, replace(capitals, class_names=names))
+    said = f'6 validation pictures in common, but under other labels: .*"kite" in the run {run.id}, "Kite" in'
+    with pytest.raises(NotFound, match=said):
+        runs.compare(workspace, [run.id, capitals.id], "val")
 
 
 def test_the_facts_in_which_runs_differ_are_named(workspace: Workspace, birds: Dataset) -> None:
@@ -118,11 +127,39 @@ def test_a_run_is_held_against_the_commonest_class_and_the_run_before(
 def test_looks_at_test_are_counted_over_the_runs_of_a_split(workspace: Workspace, birds: Dataset) -> None:
     first, second = finished_run(workspace, birds), finished_run(workspace, birds)
     assert runs.num_looks(workspace, first) == (0, 0)
-    for run in (first, first, second):
-        runs.note_look(workspace, run.id)
+    for run, minute in ((first, 0), (first, 59), (first, 60), (second, 60), (second, 61)):
+        runs.note_look(
+            workspace, run.id, now=1e9 + 60 * minute
+        )  # one look an hour, so that reloading adds none
     assert runs.num_looks(workspace, second) == (3, 2)
-    other = replace(finished_run(workspace, birds), split_fingerprint="another")
-    assert runs.num_looks(workspace, other) == (0, 0)
+    (runs.folder(workspace, second.id) / "looks.txt").write_text("not a time\n1000000000\n")
+    assert runs.num_looks(workspace, second) == (3, 2)
+
+
+def test_looks_at_almost_the_same_test_pictures_go_on_counting_after_a_decision(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    before, after = finished_run(workspace, birds), finished_run(workspace, birds)
+    images = runs.load_split(workspace, after.id)
+    tested = images["split"] == "test"
+    relabelled = images.assign(
+        label=images["label"].where(~tested | (images.index != tested.idxmax()), "wren")
+    )
+    runs.save_split(workspace, after.id, relabelled)
+    apart = finished_run(workspace, birds)
+    runs.save_split(
+        workspace, apart.id, images.assign(split=images["split"].map({"train": "test", "test": "train"}))
+    )
+    runs.note_look(workspace, before.id)
+    for run, expected in ((replace(after, split_fingerprint="a"), (1, 1)), (apart, (0, 0))):
+        assert runs.num_looks(workspace, replace(run, split_fingerprint=f"of {run.id}")) == expected
+
+
+def test_a_look_that_cannot_be_noted_stops_nothing(workspace: Workspace, birds: Dataset) -> None:
+    run = finished_run(workspace, birds)
+    (runs.folder(workspace, run.id) / "looks.txt").mkdir()
+    runs.note_look(workspace, run.id)
+    assert runs.num_looks(workspace, run) == (0, 0)
 
 
 def test_what_people_call_a_run_comes_back_on_one_line(workspace: Workspace, birds: Dataset) -> None:

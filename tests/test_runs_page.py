@@ -14,6 +14,7 @@ from core import runs
 from core.datasets import Dataset
 from core.runs import Run
 from core.workspace import Workspace
+from pages.components import shell
 from pages.components.csv_file import as_csv
 from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, visit, words
 
@@ -88,6 +89,60 @@ def test_the_list_is_filtered_by_words_dataset_and_state(workspace: Workspace, b
     assert list(table(app)["id"]) == [second.id, first.id]
 
 
+def test_another_filter_chooses_no_other_run(workspace: Workspace, birds: Dataset) -> None:
+    newest, first, second = (finished_run(workspace, birds) for _ in range(3))
+    for number, (run, tags) in enumerate(((second, "qqq"), (first, "ppp"), (newest, "ppp qqq"))):
+        runs.save(workspace, replace(run, created=run.created + 60 * number))
+        runs.set_labels(workspace, run.id, name=f"The {tags}", tags=tags.split())
+    app = visit("runs", runs_search="ppp", compared=f"{first.id}")
+    assert list(table(app)["id"]) == [newest.id, first.id]
+    # As long a list, which begins with the same run.
+    app.text_input(key="runs_search").set_value("qqq").run()
+    assert list(table(app)["id"]) == [newest.id, second.id]
+    assert "compared" not in current(app)
+    assert not has_button(app, "delete_run")
+
+
+def test_a_run_is_called_by_its_name_wherever_it_is_named(workspace: Workspace, birds: Dataset) -> None:
+    first, second = two(workspace, birds)
+    runs.save(workspace, replace(second, recipe={**second.recipe, "seed": 5}))
+    runs.set_labels(workspace, first.id, name="Base *line*")
+    app = visit("runs", compared=first.id)
+    app.button(key="delete_run").click().run()
+    assert "The run `Base *line*` with its model" in words(app)
+    app.query_params["compared"] = f"{first.id},{second.id}"
+    app.run()
+    (facts,) = [element for element in app.dataframe if "fact" in element.value]
+    assert "Base *line*" in facts.proto.columns
+    assert "| `Base *line*` |" in words(app)
+    app.query_params["run"] = first.id
+    app.switch_page("pages/training.py").run()
+    assert app.header[0].value == "Run `Base *line*`"
+    runs.set_labels(workspace, second.id, name="Base *line*")
+    assert shell.run_names([first, second]) == {run.id: f"Base *line* · {run.id}" for run in (first, second)}
+
+
+def test_what_a_comparison_leaves_out_is_named(workspace: Workspace, birds: Dataset) -> None:
+    found = [finished_run(workspace, birds, without=["kite"] if number == 6 else []) for number in range(7)]
+    for number, run in enumerate(found):
+        runs.save(workspace, replace(run, created=run.created + number))
+        runs.set_labels(workspace, run.id, name=f"Number {number}")
+    running = begin_training(workspace, birds)
+    ids = [*(run.id for run in found), running.run_id]
+    app = visit("runs", compared=",".join(ids), compare_split="test")
+    assert not app.exception
+    said = words(app)
+    assert "At most 6 runs are compared: left out are the older ones, `Number 0`." in said
+    assert (
+        f"Not compared, because they are not done: `{shell.run_name(runs.get(workspace, running.run_id))}`."
+        in said
+    )
+    assert "`Number 1`: 2 of its 6 pictures are left out." in said
+    assert "`Number 6`:" not in said
+    assert "Without `Number 6` the others have 6 pictures in common." in said
+    assert [runs.num_looks(workspace, run)[1] for run in found[1:]] == [6] * 6
+
+
 def test_a_chosen_run_can_be_put_aside_and_deleted_after_a_question(
     workspace: Workspace, birds: Dataset
 ) -> None:
@@ -112,7 +167,7 @@ def test_two_runs_are_compared_in_words_with_what_was_fixed_and_broken(
     app.segmented_control(key="compare_split").set_value("test").run()
     assert not app.exception
     assert "All were judged by the same 6 pictures." in words(app)
-    assert "probably no real difference (p = 1.000)" in words(app)
+    assert "cannot be told on so few pictures (p = 1.000)" in words(app)
     assert "Fixed: 1 picture" in words(app)
     assert "Broken: 0 pictures" in words(app)
     (changes,) = [element.value for element in app.dataframe if "change" in element.value]
@@ -194,10 +249,13 @@ def test_a_photo_that_is_open_in_a_comparison_stands_in_the_url_among_those_of_i
 def test_what_a_link_to_runs_says_that_cannot_be_is_ignored(workspace: Workspace, birds: Dataset) -> None:
     first, second = two(workspace, birds)
     link = {"compared": f"../x,{first.id},{second.id}", "compare_cell": "7-7", "compare_with": first.id}
+    link |= {"compare_photo": "9" * 5000, "fixed_page": "9" * 5000}
     app = visit("runs", **link, runs_state="asleep", runs_dataset="x", compare_split="train")
     assert not app.exception
     assert "Fixed: 0 pictures" in words(app)
-    assert {"compare_cell", "compare_split", "runs_state", "runs_dataset"} & current(app).keys() == set()
+    assert current(app).keys() == {"dataset", "run", "compared"}
+    app = visit("runs", **{**link, "compare_cell": f"{'9' * 5000}-1"})
+    assert not app.exception
 
 
 def test_the_difference_of_the_matrices_is_a_picture_with_signs_and_colours(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_a_session_above_its_limit_ends_its_job_and_leaves_the_next_to_another(
     monkeypatch.setattr(executor, "HANDLERS", {"audit": f"{__name__}:do_grow"})
     monkeypatch.setattr(executor, "STATUS_EVERY_S", 0.0)
     monkeypatch.setattr(program, "Session", _Known)
-    monkeypatch.setattr(program.signal, "signal", lambda *values: None)
+    monkeypatch.setattr(signal, "signal", lambda *values: None)
     monkeypatch.setattr(sys, "argv", ["session", "--home", str(workspace.home), "--device", "cpu"])
     with queue.hold_device(workspace, "cpu") as held:  # so that no process is started
         assert held

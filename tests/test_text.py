@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import words
-from pages.components.text import code, plain
+from pages.components.text import code, one_line, plain
 
 HOSTILE = [
     "![x](https://evil.example/x.png)",
@@ -86,3 +86,14 @@ def test_plain_shows_quoted_names_as_code_and_escapes_the_rest() -> None:
 def test_plain_leaves_no_markdown_outside_of_code_spans(name: str) -> None:
     outside = re.sub(r"\\.", "", plain(f"It is {name} here"))
     assert not set(outside) & set("`*_[]()<>$~:#!|")
+
+
+@pytest.mark.parametrize("sign", ["\u202e", "\u202b", "\u2067", "\u200f", "\u061c"])
+def test_a_name_does_not_turn_the_sentence_around_it(sign: str) -> None:
+    assert code(f"a{sign}b") == "`ab`"
+    assert code(sign) == "` `"
+
+
+def test_a_name_from_right_to_left_is_set_apart() -> None:
+    assert code("ינשוף") == "`\u2068ינשוף\u2069`"
+    assert one_line("owl 3") == "owl 3"

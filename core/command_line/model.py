@@ -20,6 +20,8 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
     run = runs.get(workspace, arguments.run_id)
     said = runs.predictions(workspace, run.id, arguments.split)
     scores = evaluate(said.y_true, said.y_prob, run.class_names, groups=runs.groups_of(said.images))
+    if arguments.split == "test":
+        runs.note_look(workspace, run.id)
     y_pred = said.y_prob.argmax(axis=1)
     answers = [
         {
@@ -37,6 +39,8 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
         per_class = values.pop("per_class")
         confusion_matrix = values.pop("confusion_matrix")
         class_names = values.pop("class_names")
+        original = run.metrics[arguments.split].get("original")
+        values |= {"original": original} if original else {}
         tell_json(
             {
                 "run_id": run.id,
@@ -50,6 +54,8 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
         )
         return 0
     tell(f"Run {run.id} on {arguments.split}: {scores_line(scores.to_json())}")
+    for note in runs.review_notes(run, arguments.split):
+        tell(str(note))
     width = max(len(printable(name)) for name in run.class_names)
     tell(f"\n{'class':<{width}}  precision  recall      F1  pictures")
     for row in scores.per_class:

@@ -48,7 +48,7 @@ def run_train(workspace: Workspace, arguments: argparse.Namespace) -> int:
     forecast_s = _forecast_s(workspace, dataset, recipe)
     job = queue.submit_training(workspace, dataset.id, dataset.name, recipe, forecast_s=forecast_s)
     follow(workspace, job)
-    _tell_trained(runs.get(workspace, job.run_id), arguments, {"recipe": preset})
+    _tell_trained(workspace, runs.get(workspace, job.run_id), arguments, {"recipe": preset})
     return 0
 
 
@@ -60,7 +60,7 @@ def run_go_on(workspace: Workspace, arguments: argparse.Namespace) -> int:
     if before is None or not before.args.get("sample"):  # a sample is made again where it is missing
         datasets.get(workspace, run.dataset_id)
     follow(workspace, queue.retry_training(workspace, run.id))
-    _tell_trained(runs.get(workspace, run.id), arguments, {})
+    _tell_trained(workspace, runs.get(workspace, run.id), arguments, {})
     return 0
 
 
@@ -77,7 +77,9 @@ def _forecast_s(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> float
     return forecast(recipe, num_train, len(labels) - num_train, labels.nunique(), device, past).total_s
 
 
-def _tell_trained(run: Run, arguments: argparse.Namespace, more: dict[str, str]) -> None:
+def _tell_trained(
+    workspace: Workspace, run: Run, arguments: argparse.Namespace, more: dict[str, str]
+) -> None:
     """Say what a training came to; as JSON with ``more`` beside it."""
     report = {
         "run_id": run.id,
@@ -92,20 +94,21 @@ def _tell_trained(run: Run, arguments: argparse.Namespace, more: dict[str, str])
         "fine_tuned": run.fine_tuned,
         "notes": [str(note) for note in run.notes],
     }
+    runs.note_look(workspace, run.id)
     if arguments.json:
         tell_json(report)
         return
     tell(f"Run {run.id} on {printable(run.dataset_name)} with {run.recipe['backbone']}")
     for split in ("val", "test"):
         tell(f"  {split:<5} {scores_line(run.metrics[split])}")
-    for note in run.notes:
+    for note in (*runs.review_notes(run, "test"), *run.notes):
         tell(f"  {printable(note)}")
     tell("  " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.seconds.items()))
     tell(f"Look at its errors: python -m core evaluate {run.id}")
 
 
 def run_runs(workspace: Workspace, arguments: argparse.Namespace) -> int:
-    """``runs``."""
+    """``runs``: by their scores on validation, by which one may choose; those on test are asked for run by run."""
     queue.tend(workspace)
     found = runs.list_runs(workspace)
     if arguments.json:
@@ -116,7 +119,7 @@ def run_runs(workspace: Workspace, arguments: argparse.Namespace) -> int:
                     "state": run.state,
                     "dataset": run.dataset_name,
                     "backbone": run.recipe.get("backbone", ""),
-                    "metrics": run.metrics,
+                    "metrics": {split: run.metrics[split] for split in run.metrics if split != "test"},
                     "seconds": run.seconds,
                     "error": run.error,
                 }
@@ -127,7 +130,7 @@ def run_runs(workspace: Workspace, arguments: argparse.Namespace) -> int:
     if not found:
         tell("No runs yet. Train one: python -m core train DIR")
     for run in found:
-        scores = scores_line(run.metrics["test"]) if "test" in run.metrics else printable(run.error)
+        scores = f"val {scores_line(run.metrics['val'])}" if "val" in run.metrics else printable(run.error)
         backbone = run.recipe.get("backbone", "")
         tell(f"{run.id}  {run.state:<11}  {printable(run.dataset_name)}  {backbone}  {scores}")
     return 0

@@ -91,6 +91,23 @@ class Evaluation:
         """The classes, in the order of rows and columns of the confusion matrix."""
         return tuple(scores.name for scores in self.per_class)
 
+    @property
+    def num_predicted(self) -> IntArray:
+        """Images that were given each class, shape (classes,)."""
+        found: IntArray = self.confusion_matrix.sum(axis=0)
+        return found
+
+    def of_class(self, number: int, measure: str) -> Estimate:
+        """Return one of :data:`CLASS_MEASURES` of a class with its interval; NaN where only convention makes it 0.
+
+        Precision is not defined where no image was given the class; recall and F1 are not where it has none.
+        """
+        scores = self.per_class[number]
+        among = self.num_predicted[number] if measure == "precision" else scores.support
+        if measure in ("precision", "recall", "f1") and not among:
+            return UNDEFINED
+        return scores.estimate(measure)
+
     def to_json(self) -> dict[str, Any]:
         """The same as plain values for ``json.dumps``; intervals are ``[low, high]`` beside their measure."""
         stored: dict[str, Any] = {"num_images": self.num_images, "num_groups": self.num_groups}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from core import catalog
+from core import catalog, runs
 from core.exports import Artefact, Certificate
 from core.recipes import Recipe
 from core.runs import SPLITS, Run
@@ -102,6 +102,7 @@ def _scores(run: Run, certificate: Certificate) -> str:
         f"{test['macro_f1']:.3f}, log loss {test['log_loss']:.3f}. How each exported file does on the same pictures "
         f"stands in [CERTIFICATE.md](CERTIFICATE.md): {len(certificate.passed)} of "
         f"{len(certificate.artefacts)} passed."
+        + "".join(f" {note}" for note in runs.review_notes(run, "test"))
     )
 
 

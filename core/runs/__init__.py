@@ -12,11 +12,12 @@ runs/<run_id>/
 ├── head-alone.npz           the same of the head of stage 1, where the run's model is the fine-tuned one
 ├── scores-<split>.json      how it was judged (:func:`judged`), computed once
 ├── labels.json              what people call it (:class:`Labels`)
-└── looks.txt                when somebody looked at test, a line each
+└── looks.txt                when its scores on test were shown, a line each (:func:`note_look`)
 """
 
 from __future__ import annotations
 
+from core.runs.against import Reference, references
 from core.runs.artefacts import load_arrays, load_split, save_arrays, save_split
 from core.runs.compared import DATA_FACTS, Compared, compare, confusion_changes, differing_settings, match
 from core.runs.course import (
@@ -29,16 +30,9 @@ from core.runs.course import (
     head_chosen,
     remove_checkpoints,
 )
-from core.runs.judging import (
-    Reference,
-    groups_of,
-    judged,
-    note_look,
-    num_looks,
-    references,
-    save_judgement,
-)
+from core.runs.judging import groups_of, judged, save_judgement
 from core.runs.lists import LISTS, ORDERS, SURE, UNSURE, chosen, listed
+from core.runs.looks import note_look, num_looks
 from core.runs.naming import Labels, labels, set_labels
 from core.runs.overview import filtered, reached
 from core.runs.record import (
@@ -58,7 +52,7 @@ from core.runs.record import (
     save,
     set_state,
 )
-from core.runs.reviewed import Reviewed, reviewed
+from core.runs.reviewed import Reviewed, original_scores, review_notes, reviewed
 from core.runs.said import (
     Predictions,
     answers,
@@ -125,11 +119,13 @@ __all__ = [
     "match",
     "note_look",
     "num_looks",
+    "original_scores",
     "out_of_fold",
     "predictions",
     "reached",
     "references",
     "remove_checkpoints",
+    "review_notes",
     "reviewed",
     "save",
     "save_arrays",

@@ -19,8 +19,10 @@ from core.evaluation import (
     mcnemar,
     paired_difference,
 )
+from core.runs.judging import groups_of, judged
 from core.runs.record import SPLITS, Run, get
 from core.runs.said import Predictions, answers, predictions
+from core.splits import SPLIT_WORDS
 from core.workspace import Workspace
 
 
@@ -33,12 +35,13 @@ class Compared:
         num_images: Images that all have judged, under the same label.
         num_left_out: Per run, images of its split that not all have, or that have other labels elsewhere.
         class_names: All classes that a run knows, sorted.
-        scores: Per run, on these images.
+        scores: Per run, on these images, with intervals by its groups of near-duplicates.
         answers: Per run, one row per image in the same order, as of :func:`core.runs.answers` (sorted by the worst of
             the first run); ``row`` is the row in the run's own predictions.
         said: Per run, its own predictions.
-        differences: Of the accuracy of each further run from the first.
-        p_values: Of McNemar's exact test of each further run against the first, after Holm.
+        differences: Of the accuracy of each further run from the first; each interval stands for itself.
+        p_values: Of McNemar's exact test of each further run against the first, after Holm. Both of these by the
+            groups of the further run.
         confusions: Per run, counts over ``class_names``, int64, shape (classes, classes).
     """
 
@@ -98,29 +101,53 @@ def compare(workspace: Workspace, run_ids: Sequence[str], split: str) -> Compare
     said = [predictions(workspace, run_id, split) for run_id in run_ids]
     rows = match([one.images for one in said])
     if not len(rows[0]):
-        raise NotFound(
-            f"These runs have no picture of {split} in common, so they cannot be compared. Choose runs on the same "
-            "dataset and split."
-        )
+        raise _nothing_in_common(found, said, split)
     class_names = tuple(sorted({name for run in found for name in run.class_names}))
     tables = [_answers(run, one, at) for run, one, at in zip(found, said, rows, strict=True)]
     order = tables[0]["true_probability"].argsort(kind="stable")
     tables = [table.iloc[order].reset_index(drop=True) for table in tables]
-    right = [~table["wrong"].to_numpy() for table in tables]
+    right = [one.y_prob[at].argmax(axis=1) == one.y_true[at] for one, at in zip(said, rows, strict=True)]
+    groups = [pd.factorize(groups_of(one.images)[at])[0] for one, at in zip(said, rows, strict=True)]
+    held = list(zip(right[1:], groups[1:], strict=True))
     return Compared(
         runs=tuple(found),
         num_images=len(rows[0]),
         num_left_out=tuple(len(one.y_true) - len(rows[0]) for one in said),
         class_names=class_names,
         scores=tuple(
-            evaluate(one.y_true[at], one.y_prob[at], run.class_names)
-            for run, one, at in zip(found, said, rows, strict=True)
+            _scores(workspace, run, split, one, at) for run, one, at in zip(found, said, rows, strict=True)
         ),
         answers=tuple(tables),
         said=tuple(said),
-        differences=tuple(paired_difference(right[0], other) for other in right[1:]),
-        p_values=tuple(holm([mcnemar(right[0], other) for other in right[1:]])),
+        differences=tuple(paired_difference(right[0], other, together) for other, together in held),
+        p_values=tuple(holm([mcnemar(right[0], other, together) for other, together in held])),
         confusions=tuple(_confusion(table, class_names) for table in tables),
+    )
+
+
+def _scores(workspace: Workspace, run: Run, split: str, said: Predictions, rows: np.ndarray) -> Evaluation:
+    if len(rows) == len(said.y_true):  # as the run was judged, which is kept
+        return judged(workspace, run, split).scores
+    return evaluate(
+        said.y_true[rows], said.y_prob[rows], run.class_names, groups=groups_of(said.images)[rows]
+    )
+
+
+def _nothing_in_common(found: Sequence[Run], said: Sequence[Predictions], split: str) -> NotFound:
+    """Return why there is nothing to compare by: other pictures, or the same under other labels."""
+    name = SPLIT_WORDS.get(split, "training")
+    rows = match([one.images.assign(label="") for one in said])
+    if not len(rows[0]):
+        return NotFound(
+            f"These runs have no {name} picture in common, so they cannot be compared. Choose runs on the same dataset "
+            "and split."
+        )
+    labels = [str(one.images["label"].iloc[at[0]]) for one, at in zip(said, rows, strict=True)]
+    first = ", ".join(f'"{label}" in the run {run.id}' for run, label in zip(found, labels, strict=True))
+    return NotFound(
+        f"These runs have {len(rows[0])} {name} pictures in common, but under other labels: the first of them is "
+        f"{first}. Only a picture that all know by the same label is compared. Call the classes the same, then train "
+        "again."
     )
 
 

@@ -1,51 +1,18 @@
-"""How a run was judged: its scores on a split, computed once; what they are held against; how often test was seen."""
+"""How a run was judged: its scores on a split, computed once."""
 
 from __future__ import annotations
 
 import contextlib
-import time
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from core.errors import WorkspaceError
-from core.evaluation import (
-    Difference,
-    Estimate,
-    Judgement,
-    judge,
-    mcnemar,
-    paired_difference,
-    wilson_interval,
-)
-from core.runs.artefacts import load_arrays, load_split
-from core.runs.compared import match
-from core.runs.record import Run, folder, list_runs
-from core.runs.said import head_alone, predictions
+from core.evaluation import Judgement, judge
+from core.runs.artefacts import load_arrays
+from core.runs.record import Run, folder
+from core.runs.said import predictions
 from core.workspace import Workspace, read_json, write_json
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Something that a run is held against, on the same images of a split.
-
-    Args:
-        kind: ``"majority"`` (always the commonest class of train), ``"head_alone"`` (before fine-tuning) or
-            ``"before"`` (the run before on the same dataset).
-        accuracy: Its accuracy on these images.
-        num_images: Images that both have judged.
-        lead: Accuracy of the run minus its accuracy.
-        p_value: Of McNemar's exact test.
-        name: The class, or the id of the run.
-    """
-
-    kind: str
-    accuracy: Estimate
-    num_images: int
-    lead: Difference
-    p_value: float
-    name: str = ""
 
 
 def groups_of(images: pd.DataFrame) -> np.ndarray:
@@ -77,76 +44,3 @@ def judged(workspace: Workspace, run: Run, split: str) -> Judgement:
 def save_judgement(workspace: Workspace, run_id: str, split: str, judgement: Judgement) -> None:
     """Keep how a run was judged on a split."""
     write_json(folder(workspace, run_id) / f"scores-{split}.json", judgement.to_json())
-
-
-def references(workspace: Workspace, run: Run, split: str) -> list[Reference]:
-    """Return what a run's accuracy on a split is held against, the simplest first.
-
-    Raises:
-        NotFound: There is no such split, or its training is not done.
-        WorkspaceError: Its files are damaged.
-    """
-    said = predictions(workspace, run.id, split)
-    right = said.y_prob.argmax(axis=1) == said.y_true
-    images = load_split(workspace, run.id)
-    commonest = str(images["label"][images["split"] == "train"].value_counts().sort_index().idxmax())
-    is_commonest = (said.images["label"] == commonest).to_numpy()
-    found = [_reference("majority", is_commonest, right, commonest)]
-    alone = head_alone(workspace, run, split)
-    if alone is not None:
-        found.append(_reference("head_alone", alone.y_prob.argmax(axis=1) == alone.y_true, right))
-    earlier = _before(workspace, run, split)
-    if earlier is not None:
-        others = predictions(workspace, earlier.id, split)
-        ours, theirs = match([said.images, others.images])
-        if len(ours):
-            was_right = others.y_prob.argmax(axis=1) == others.y_true
-            found.append(_reference("before", was_right[theirs], right[ours], earlier.id))
-    return found
-
-
-def _reference(kind: str, theirs: np.ndarray, ours: np.ndarray, name: str = "") -> Reference:
-    return Reference(
-        kind,
-        wilson_interval(int(theirs.sum()), len(theirs)),
-        len(theirs),
-        paired_difference(theirs, ours),
-        mcnemar(theirs, ours),
-        name,
-    )
-
-
-def _before(workspace: Workspace, run: Run, split: str) -> Run | None:
-    earlier = (
-        other
-        for other in list_runs(workspace, run.dataset_id)
-        if other.state == "done"
-        and split in other.metrics
-        and (other.created, other.id) < (run.created, run.id)
-    )
-    return next(earlier, None)
-
-
-def note_look(workspace: Workspace, run_id: str) -> None:
-    """Note that somebody looked at what a run says about test."""
-    with (folder(workspace, run_id) / "looks.txt").open("a", encoding="ascii") as file:
-        file.write(f"{time.time():.0f}\n")
-
-
-def num_looks(workspace: Workspace, run: Run) -> tuple[int, int]:
-    """Return how often the test images of a run's split were looked at, and by how many runs.
-
-    Every look leads to choices, and what is chosen by test fits test.
-    """
-    counts = [
-        _looks(workspace, other.id)
-        for other in list_runs(workspace, run.dataset_id)
-        if other.split_fingerprint == run.split_fingerprint
-    ]
-    return sum(counts), sum(count > 0 for count in counts)
-
-
-def _looks(workspace: Workspace, run_id: str) -> int:
-    with contextlib.suppress(OSError):
-        return len((folder(workspace, run_id) / "looks.txt").read_bytes().splitlines())
-    return 0

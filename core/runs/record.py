@@ -39,7 +39,9 @@ class Run:
         num_images: Images per split.
         seconds: Wall time per stage.
         images_per_s: Speed of ``features`` and ``fine_tune`` where images went through the network.
-        metrics: Per split: ``accuracy``, ``macro_f1``, their intervals, ``log_loss``.
+        metrics: Per split: ``accuracy``, ``macro_f1``, their intervals, ``log_loss``. Where decisions changed labels of
+            the split or excluded pictures of it before the training, also ``original``
+            (:func:`core.runs.original_scores`).
         split_fingerprint: Hash of which image is in which split under which label.
         curation_fingerprint: Hash of the decisions that were obeyed (:func:`core.curation.fingerprint`); ``""`` where
             there were none.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ from core.evaluation import Headline, headline
 from core.runs.judging import groups_of
 from core.runs.record import Run
 from core.runs.said import Predictions
+from core.splits import SPLIT_WORDS
+from core.words import Sentence, sentence
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,57 @@ def reviewed(run: Run, said: Predictions, files: pd.DataFrame) -> Reviewed | Non
         in_favour=int((changed & ~was_right & (is_right | excluded)).sum()),
         against=int((changed & was_right & ~is_right).sum()),
     )
+
+
+def original_scores(said: Predictions, class_names: Sequence[str], num_excluded: int = 0) -> dict[str, Any]:
+    """Return how a new run does by the original labels, for its record; empty where no decision changed its split.
+
+    Args:
+        said: What it says about a split; ``given_label`` in its images is the label of the folder.
+        class_names: What the run tells apart.
+        num_excluded: Pictures that were excluded before and would have been in the split.
+
+    Returns:
+        ``num_relabelled``, ``num_excluded`` and, where a label was changed, ``accuracy`` and ``macro_f1`` with their
+        intervals, all on the pictures that are left.
+    """
+    given, now = (said.images.get(name, said.images["label"]).to_numpy() for name in ("given_label", "label"))
+    num_relabelled = int((given != now).sum())
+    if not num_relabelled:
+        return {"num_relabelled": 0, "num_excluded": num_excluded} if num_excluded else {}
+    names = [*class_names, *sorted({*given} - {*class_names})]
+    y_given = np.array([names.index(label) for label in given], dtype=np.int64)
+    found = headline(y_given, said.y_prob.argmax(axis=1), len(names), groups=groups_of(said.images))
+    return {
+        "num_relabelled": num_relabelled,
+        "num_excluded": num_excluded,
+        "accuracy": found.accuracy.value,
+        "accuracy_interval": [found.accuracy.low, found.accuracy.high],
+        "macro_f1": found.macro_f1.value,
+        "macro_f1_interval": [found.macro_f1.low, found.macro_f1.high],
+    }
+
+
+def review_notes(run: Run, split: str) -> list[Sentence]:
+    """Return what is to be said beside the scores of a run whose split was reviewed before it was trained."""
+    original = run.metrics.get(split, {}).get("original", {})
+    notes = []
+    if original.get("num_relabelled"):
+        low, high = original["accuracy_interval"]
+        scores = {"accuracy": 100 * original["accuracy"], "low": 100 * low, "high": 100 * high}
+        notes.append(
+            sentence(
+                "review.relabelled_before",
+                n=original["num_relabelled"],
+                split=SPLIT_WORDS.get(split, "training"),
+                macro_f1=original["macro_f1"],
+                **scores,
+            )
+        )
+    if original.get("num_excluded"):
+        words = {"n": original["num_excluded"], "split": SPLIT_WORDS.get(split, "training")}
+        notes.append(sentence("review.excluded_before", **words))
+    return notes
 
 
 def _labels(images: pd.DataFrame, files: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

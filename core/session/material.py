@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,12 +29,14 @@ class Material:
     Args:
         dataset_id: Where they come from.
         pictures: Where the dataset's pictures are.
-        table: One row per image: ``path`` (in the dataset's table), ``sha256``, ``label``, ``split``, ``group``.
+        table: One row per image: ``path`` (in the dataset's table), ``sha256``, ``label``, ``split``, ``group`` and
+            ``given_label``, that of the folder.
         class_names: What the model learns to tell apart; the labels of all rows are among them.
         notes: What was left out and what bears on the scores.
         targets: What the training images are told to be, where it is something else than their labels: float32, shape
             (training images, classes), in their order.
         curation_fingerprint: Hash of the decisions that were obeyed; ``""`` where there were none.
+        num_excluded: Pictures that a decision took out, by the split that they would be in.
     """
 
     dataset_id: str
@@ -42,6 +46,7 @@ class Material:
     notes: list[Sentence] = field(default_factory=list)
     curation_fingerprint: str = ""
     targets: np.ndarray | None = None
+    num_excluded: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def paths(self) -> list[Path]:
@@ -69,6 +74,11 @@ class Material:
         paths = [self.pictures / path for path in self.table["path"][rows]]
         return training.Images(paths, self.y_true[rows], self.targets if split == "train" else None)
 
+    def original_scores(self, split: str, logits: np.ndarray) -> dict[str, Any]:
+        """Return :func:`core.runs.original_scores` of answers about a split: float, shape (images, classes)."""
+        said = runs.Predictions(self.table[self.rows(split)], self.y_true[self.rows(split)], logits)
+        return runs.original_scores(said, self.class_names, self.num_excluded.get(split, 0))
+
     def fingerprint(self) -> str:
         """Return the hash of which image is in which split under which label."""
         return splits.fingerprint(self.table, self.table["split"])
@@ -91,15 +101,23 @@ def gather(context: Context, job: Job, recipe: Recipe) -> Material:
     if table is None:
         raise NotFound(f'The dataset "{dataset.name}" has not been audited. Open it on the Data page first.')
     table = splits.without_given(table, keep=recipe.keep_given)
-    table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed))
+    sides = splits.sides(table, recipe.fractions, recipe.seed)
+    table = table.assign(split=splits.assign(table, recipe.fractions, recipe.seed, sides))
+    excluded = pd.Series(sides, index=table.index)[table["excluded"] & table["found_usable"]]
     learnt = learnt_before(context.workspace, dataset.id, recipe)
     table, told = _judged_fairly(table, learnt)
-    columns = ["path", "sha256", "label", "split", "group"]
+    columns = ["path", "sha256", "label", "split", "group", "given_label"]
     used = table.loc[table["split"] != "", columns].sort_values("path", ignore_index=True)
     class_names = sorted(used["label"].unique())
     decided = curation.fingerprint(curation.made(table))
     return Material(
-        dataset.id, dataset.pictures, used, class_names, [*_notes(table, dataset), *told], decided
+        dataset.id,
+        dataset.pictures,
+        used,
+        class_names,
+        [*_notes(table, dataset), *told],
+        decided,
+        num_excluded={split: int((excluded == split).sum()) for split in runs.SPLITS},
     )
 
 

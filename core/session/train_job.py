@@ -190,6 +190,8 @@ def _evaluated(context: Context, run: runs.Run, recipe: Recipe, material: Materi
         left_out = ("per_class", "confusion_matrix", "class_names")
         scores = judgement.scores.to_json()
         metrics[split] = {name: value for name, value in scores.items() if name not in left_out}
+        if original := material.original_scores(split, logits):
+            metrics[split]["original"] = original
     return replace(
         run,
         recipe=recipe.to_json(),

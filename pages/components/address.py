@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "evaluation": (
+        *("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo", "slices", "where"),
+        *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence", "errors_page"),
+        *("cell_page", "explain"),
+    ),
+    "runs": (
+        *("compared", "compare_split", "compare_with", "compare_cell", "compare_photo", "explain"),
+        *("fixed_page", "broken_page", "came_page", "left_page"),
+        *("runs_search", "runs_dataset", "runs_state", "runs_archived", "runs_cost"),
+    ),
+}
+"""What a page keeps in the URL; elsewhere it means nothing."""
+MAX_DIGITS = 9
+"""Of a number in the URL. Beyond some thousand digits Python refuses to read one, and nothing here is as large."""
+_KEPT = "_kept_in_url"
 
 
 def write(values: Mapping[str, str | None]) -> None:
@@ -17,3 +35,62 @@ def write(values: Mapping[str, str | None]) -> None:
     after = {name: value for name, value in {**before, **values}.items() if value}
     if after != before:
         st.query_params.from_dict(after)
+
+
+def keep(name: str, text: str) -> None:
+    """Write what a part of the page says now, ``""`` to take it out; what no part keeps while a page is drawn goes."""
+    st.session_state[f"_written_{name}"] = text
+    st.session_state.setdefault(_KEPT, set()).add(name)
+    write({name: text})
+
+
+def begin(page: str) -> None:
+    """Prepare the URL for a page that is drawn now: what other pages kept in it goes.
+
+    Args:
+        page: Its name in the URL.
+    """
+    st.session_state[_KEPT] = set()
+    own = PARAMETERS.get(page, ())
+    others = {name for names in PARAMETERS.values() for name in names} - {*own}
+    written = [name for name in others if f"_written_{name}" in st.session_state]
+    write(dict.fromkeys(written))
+    for name in written:
+        st.session_state[f"_left_{name}"] = st.session_state.pop(f"_written_{name}")
+    _come_back(own)
+
+
+def _come_back(own: Iterable[str]) -> None:
+    """Bring back what a page kept in the URL when it was left, if the browser's way back leads to it without that.
+
+    Whoever goes to another page by its link in the sidebar leaves one more entry in the browser's history, which names
+    only dataset and run: Streamlit gives the page that is left the query of the one that is shown next.
+    """
+    left = {name: st.session_state.pop(f"_left_{name}", "") for name in own}
+    if _is_way_back() and not any(name in st.query_params for name in own):
+        write(left)
+
+
+def _is_way_back() -> bool:
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def end(page: str) -> None:
+    """Take out of the URL what this page could keep there and had no place for, now that it is drawn."""
+    unused = [name for name in PARAMETERS.get(page, ()) if name not in st.session_state[_KEPT]]
+    for name in unused:
+        st.session_state.pop(f"_written_{name}", None)
+    write(dict.fromkeys(unused))
+
+
+def number(text: str) -> int | None:
+    """Read a whole number, 0 or more; None where the text is no such thing or too long."""
+    return int(text) if len(text) <= MAX_DIGITS and text.isascii() and text.isdigit() else None
+
+
+def pair(text: str) -> tuple[int, int] | None:
+    """Read two such numbers with a hyphen between them, such as a cell of a matrix; None where it is no such thing."""
+    first, _, second = text.partition("-")
+    low, high = number(first), number(second)
+    return None if low is None or high is None else (low, high)

@@ -37,6 +37,8 @@ def show_beside_teacher(run: Run) -> None:
         return
     with shell.errors():
         found = _compared(workspace.home, (teacher, run.id))
+        for one in found.runs:
+            runs.note_look(workspace, one.id)
         lines = exports.beside_teacher(
             found, exports.certificate(workspace, teacher), exports.certificate(workspace, run.id)
         )

@@ -64,19 +64,23 @@ def pick(
     return chosen or ""
 
 
-def follow(name: str, read: Callable[[str], Any]) -> None:
+def follow(name: str, read: Callable[[str], Any]) -> bool:
     """Set a widget to what the URL says, unless it stands there because the widget says so.
 
     Args:
         name: Of the parameter in the URL, and of the widget, which is drawn afterwards.
         read: Makes the widget's value of what the URL says, ``""`` where it says nothing.
+
+    Returns:
+        Whether it was set: on a first visit, and where a link or the way back was followed.
     """
     in_url = st.query_params.get(name, "")
-    if name not in st.session_state or in_url != st.session_state.get(f"_written_{name}", ""):
+    is_new = name not in st.session_state or in_url != st.session_state.get(f"_written_{name}", "")
+    if is_new:
         st.session_state[name] = read(in_url)
+    return is_new
 
 
 def keep(name: str, text: str) -> None:
     """Write in the URL what a widget says now; ``""`` takes it out."""
-    st.session_state[f"_written_{name}"] = text
-    address.write({name: text or None})
+    address.keep(name, text)

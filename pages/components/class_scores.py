@@ -1,7 +1,8 @@
-"""Precision, recall and F1 of every class: a sentence, a table, bars."""
+"""Precision, recall and F1 of every class: a sentence, a table with intervals, bars."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import ceil
@@ -9,46 +10,45 @@ from math import ceil
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.column_types import ColumnConfig
 
 from core import charts
 from core.charts import shorten
-from core.evaluation import CLASS_MEASURES, ClassScores
+from core.evaluation import CLASS_MEASURES, ClassScores, Estimate, Evaluation
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
 from pages.components.text import code, language, one_line, t
 
 ROOMY, WORST = 18, 14
-"""Classes beyond which only the worst have bars, and how many of them: about as high as the table beside them."""
+"""Classes beyond which only the worst have bars, and how many of them."""
 SLACK = 16
 """Pixels that the place of the bars has more than they take, so that it never scrolls."""
-NAME_WIDTHS, LETTER_WIDTH = (90, 200), 7.2
+NAME_WIDTHS, LETTER_WIDTH = (90, 172), 7.2
 """Pixels of the narrowest and the widest column of class names, and of an average letter."""
-MAX_NAME_LENGTH = 26
+MAX_NAME_LENGTH = 21
 """Characters of a name that fit into the widest; longer ones are shortened in their middle."""
-FURTHER = ("specificity", "average_precision", "roc_auc")
-"""Measures of the table that stand to the right of those most people look for."""
-MIN_TABLE_WIDTH = 400
-"""Pixels; where less is left, the bars stand below the table."""
+SCORE_WIDTH = 132
+"""Pixels of a score with its interval: with the widest names all columns fit a window of 1,440 pixels."""
+COLUMNS = ("f1", "precision", "recall", "specificity", "average_precision", "roc_auc")
+"""Measures from left to right: those that most people look for stand first."""
 
 
-def show_classes(per_class: Sequence[ClassScores], run_id: str) -> Callable[[], None]:
-    """Draw the scores of a run's classes; those without a picture in the split have none.
+def show_classes(scores: Evaluation, run_id: str, split: str) -> Callable[[], None]:
+    """Draw the scores of a run's classes on a split.
 
     Returns:
         What draws the bars, whose place is kept free. It is to be called once the page's photos are drawn: browsers
         take longest for the first figure.
     """
     st.header(t("evaluation.classes"), anchor=False)
-    st.markdown(_verdict([row for row in per_class if row.support]))
-    grid = st.grid(2, min_column_width=MIN_TABLE_WIDTH, gap="medium")
-    with grid.container():
-        _table(per_class, run_id)
+    per_class = scores.per_class
+    st.markdown(verdict_in_words([row for row in per_class if row.support]))
+    _table(scores, f"{run_id}-{split}")
     many = len(per_class) > ROOMY
     shown = WORST if many else len(per_class)
     said = t("evaluation.f1_worst", n=WORST, total=len(per_class)) if many else t("evaluation.f1_alt")
-    with grid.container():
-        st.caption(said)
-        place = st.container(height=charts.bars_height(shown) + SLACK, border=False)
+    st.caption(said)
+    place = st.container(height=charts.bars_height(shown) + SLACK, border=False)
     return partial(_bars, place, per_class, shown, f"f1_{run_id}", said)
 
 
@@ -57,82 +57,72 @@ def _bars(place: DeltaGenerator, per_class: Sequence[ClassScores], most: int, ke
         figure(charts.f1_bars(per_class, language(), most), key=key, alt=alt)
 
 
-def _verdict(judged: Sequence[ClassScores]) -> str:
+def verdict_in_words(judged: Sequence[ClassScores]) -> str:
+    """Say which class is the hardest, of those with pictures, at least 1."""
     worst = min(judged, key=lambda row: row.f1)
     ties = sum(row.f1 == worst.f1 for row in judged)
+    f1 = f"{worst.f1:.3f}"
+    if len(judged) == 1:
+        return t("evaluation.worst_only", name=code(worst.name), f1=f1)
+    if ties == len(judged):
+        return t("evaluation.worst_all", total=ties, f1=f1)
     if ties > 1:
-        return t("evaluation.worst_classes", count=ties, total=len(judged), f1=f"{worst.f1:.2f}")
-    return t("evaluation.worst_class", name=code(worst.name), f1=f"{worst.f1:.2f}")
+        return t("evaluation.worst_classes", count=ties, total=len(judged), f1=f1)
+    return t("evaluation.worst_class", name=code(worst.name), f1=f1)
 
 
-def _table(per_class: Sequence[ClassScores], run_id: str) -> None:
-    names = [shorten(one_line(row.name), MAX_NAME_LENGTH) for row in per_class]
-    scores = pd.DataFrame(
-        [
-            (
-                name,
-                row.f1,
-                _interval(row, "f1"),
-                row.precision,
-                row.recall,
-                row.support,
-                row.specificity,
-                row.average_precision,
-                row.roc_auc,
-            )
-            for name, row in zip(names, per_class, strict=True)
-        ],
-        columns=["name", "f1", "interval", "precision", "recall", "support", *FURTHER],
-    )
-    scores.loc[scores["support"] == 0, ["precision", "recall", "f1", "interval"]] = None
+def _table(scores: Evaluation, name: str) -> None:
+    names = [shorten(one_line(row.name), MAX_NAME_LENGTH) for row in scores.per_class]
+    shown = pd.DataFrame({"name": names, "support": [row.support for row in scores.per_class]})
+    for measure in COLUMNS:
+        shown[measure] = [_cell(scores.of_class(number, measure)) for number in range(len(names))]
     st.dataframe(
-        scores,
+        shown,
         hide_index=True,
         column_config={
             "name": st.column_config.TextColumn(t("evaluation.class"), width=_name_width(names)),
-            "f1": st.column_config.ProgressColumn(
-                "F1", help=t("term.f1"), format="%.3f", min_value=0.0, max_value=1.0, width=120
-            ),
-            "precision": st.column_config.NumberColumn(
-                t("term.precision_name"), help=t("term.precision"), format="%.3f", width=84
-            ),
-            "recall": st.column_config.NumberColumn(
-                t("term.recall_name"), help=t("term.recall"), format="%.3f", width=76
-            ),
             "support": st.column_config.NumberColumn(
                 t("evaluation.support"), help=t("term.support"), width=76
             ),
-            "interval": st.column_config.TextColumn(
-                t("measures.interval"), help=t("evaluation.interval"), width=112
-            ),
-            **{
-                name: st.column_config.NumberColumn(
-                    t(f"measure.{name}.name"), help=t(f"measure.{name}.means"), format="%.3f", width=92
-                )
-                for name in FURTHER
-            },
+            **{measure: _column(measure) for measure in COLUMNS},
         },
         placeholder=t("evaluation.no_score"),
-        key=f"classes_{run_id}",
+        key=f"classes_{name}",
         alt=t("evaluation.classes"),
     )
-    csv_button(_with_intervals(per_class), f"classes-{run_id}", key="classes_csv")
+    st.caption(t("evaluation.class_intervals"))
+    if shown[["f1", "precision", "recall"]].isna().any(axis=None):
+        st.caption(t("evaluation.undefined"))
+    csv_button(classes_as_table(scores), f"classes-{name}", key="classes_csv")
 
 
-def _with_intervals(per_class: Sequence[ClassScores]) -> pd.DataFrame:
+def _column(measure: str) -> ColumnConfig:
+    """Return how a column of scores looks; as text of equal length, which sorts like the numbers."""
+    if measure in ("f1", "precision", "recall"):
+        title, means = t(f"term.{measure}_name"), t(f"term.{measure}")
+    else:
+        title, means = t(f"measure.{measure}.name"), t(f"measure.{measure}.means")
+    return st.column_config.TextColumn(title, help=means, width=SCORE_WIDTH, alignment="right")
+
+
+def _cell(found: Estimate) -> str | None:
+    """Return a score and its interval, or nothing where it is not defined."""
+    if math.isnan(found.value):
+        return None
+    return f"{found.value:.3f} ({found.low:.2f} – {found.high:.2f})"
+
+
+def classes_as_table(scores: Evaluation) -> pd.DataFrame:
+    """Return one row per class: its images, those given it, and each measure with its interval where it is defined."""
     rows = []
-    for scores in per_class:
-        row: dict[str, object] = {"class": scores.name, "images": scores.support}
+    for number, one in enumerate(scores.per_class):
+        row: dict[str, object] = {"class": one.name, "images": one.support}
+        row |= {"predicted": int(scores.num_predicted[number])}
         for measure in CLASS_MEASURES:
-            value, low, high = scores.estimate(measure)
+            value, low, high = scores.of_class(number, measure)
             row |= {measure: value, f"{measure}_low": low, f"{measure}_high": high}
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _interval(scores: ClassScores, measure: str) -> str:
-    low, high = scores.intervals.get(measure, (0.0, 1.0))
-    return f"{low:.2f} – {high:.2f}"
 
 
 def _name_width(names: Sequence[str]) -> int:

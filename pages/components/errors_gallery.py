@@ -20,7 +20,7 @@ from pages.components.explanation import show_explanation
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery, pager
 from pages.components.photo_decisions import decide
-from pages.components.text import code, language, percent, t
+from pages.components.text import code, language, one_line, percent, t
 
 PAGE_SIZE = 24
 PHOTO = "photo"
@@ -28,7 +28,7 @@ PHOTO = "photo"
 
 
 def photo_gallery(
-    pictures: Pictures | None, table: pd.DataFrame, key: str, label: str, page_in_url: str = ""
+    pictures: Pictures | None, table: pd.DataFrame, key: str, label: str, page_in_url: str
 ) -> int | None:
     """Show rows of :func:`core.runs.answers` as pictures, a page of them at a time.
 
@@ -37,27 +37,24 @@ def photo_gallery(
         table: The rows to show, in order.
         key: Of the widgets.
         label: What a screen reader says the pictures are.
-        page_in_url: Name in the URL of the page that is shown; in no URL where it is not given.
+        page_in_url: Name in the URL of the page that is shown.
 
     Returns:
         The ``row`` of the picture that was opened just now, else None.
     """
     num_pages = max(1, -(-len(table) // PAGE_SIZE))
-    if page_in_url:
-        page = _kept_page(page_in_url, num_pages, len(table))
-    else:
-        page = pager(num_pages, key=f"{key}_page_{len(table)}")
+    page = _kept_page(page_in_url, num_pages, hash(table["row"].to_numpy().tobytes()))
     rows = table.iloc[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     shown = [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
     opened = gallery([_item(pictures, row) for row in shown], key=key, label=label)
     return None if opened is None else int(opened)
 
 
-def _kept_page(name: str, num_pages: int, num_rows: int) -> int:
+def _kept_page(name: str, num_pages: int, listed: int) -> int:
     """Let the visitor choose a page that stands in the URL; another list begins with its first."""
-    follow(name, lambda text: int(text) if text.isdecimal() else 1)
-    is_another = st.session_state.get(f"_rows_of_{name}", num_rows) != num_rows
-    st.session_state[f"_rows_of_{name}"] = num_rows
+    is_followed = follow(name, lambda text: address.number(text) or 1)
+    is_another = st.session_state.get(f"_listed_{name}", listed) != listed and not is_followed
+    st.session_state[f"_listed_{name}"] = listed
     st.session_state[name] = 1 if is_another else min(max(1, st.session_state[name]), num_pages)
     page = pager(num_pages, key=name)
     keep(name, str(page) if page > 1 else "")
@@ -73,8 +70,8 @@ def put_into_url(row: int | None, name: str = PHOTO) -> None:
 def _item(pictures: Pictures | None, row: dict[str, Any]) -> Item:
     picture, found = photos.small(pictures or Path(), row["path"], row["sha256"])
     words = {
-        "true": row["true"],
-        "predicted": row["predicted"],
+        "true": one_line(row["true"]),
+        "predicted": one_line(row["predicted"]),
         "confidence": percent(row["probability"]),
         "true_confidence": percent(row["true_probability"]),
     }
@@ -107,12 +104,12 @@ def show_chosen(
         lists: The lists on the page.
         name: Of the photo in the URL.
     """
-    st.session_state[f"_written_{name}"] = True  # so that other pages take it out of the URL
-    named = st.query_params.get(name, "")
-    if not named.isdecimal() or not (answers["row"] == int(named)).any():
-        address.write({name: None})
+    opened = address.number(st.query_params.get(name, ""))
+    if opened is None or not (answers["row"] == opened).any():
+        keep(name, "")
         return
-    rows = next((table for table in lists if (table["row"] == int(named)).any()), answers)
+    keep(name, str(opened))
+    rows = next((table for table in lists if (table["row"] == opened).any()), answers)
     close = partial(address.write, {name: None})
     st.dialog(t("photo.title"), width="large", on_dismiss=close)(_large)(
         run, pictures, answers, said, [int(row) for row in rows["row"]], name
@@ -127,8 +124,8 @@ def _large(
     rows: Sequence[int],
     name: str,
 ) -> None:
-    named = st.query_params.get(name, "")
-    place = rows.index(int(named)) if named.isdecimal() and int(named) in rows else 0
+    opened = address.number(st.query_params.get(name, ""))
+    place = rows.index(opened) if opened in rows else 0
     found = answers[answers["row"] == rows[place]].iloc[0]
     row = {str(column): value for column, value in found.items()}
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):

@@ -10,8 +10,8 @@ from core import datasets, metadata, runs
 from core.datasets import Dataset, Pictures
 from core.errors import NotFound
 from core.runs import Run
+from pages.components import address, metadata_filters, shell
 from pages.components import dataset as dataset_view
-from pages.components import metadata_filters, shell
 from pages.components.choice import choice, follow, keep, pick
 from pages.components.csv_file import csv_button
 from pages.components.errors_gallery import photo_gallery, put_into_url
@@ -25,7 +25,7 @@ EVERY_CONFIDENCE = (0, 100)
 """Percentages."""
 
 
-def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> pd.DataFrame:
+def show_errors(run: Run, split: str, pictures: Pictures | None, answers: pd.DataFrame) -> pd.DataFrame:
     """Draw the list that the visitor asks for; return its rows in order."""
     st.header(t("evaluation.worst"), anchor=False)
     num_wrong = int(answers["wrong"].sum())
@@ -47,7 +47,7 @@ def show_errors(run: Run, pictures: Pictures | None, answers: pd.DataFrame) -> p
         put_into_url(photo_gallery(pictures, shown, "error_photos", t("evaluation.worst"), "errors_page"))
         csv_button(
             shown.drop(columns=["row", "true_index", "predicted_index"]),
-            f"photos-{run.id}-{kind}",
+            f"photos-{run.id}-{split}-{kind}",
             key="errors_csv",
         )
     if dataset is not None:
@@ -97,10 +97,8 @@ def _confidence() -> tuple[float, float]:
 
 def _range(text: str) -> tuple[int, int]:
     """Read two percentages; all of them where it is no such thing."""
-    low, _, high = text.partition("-")
-    if not (low.isdecimal() and high.isdecimal() and int(low) <= int(high) <= EVERY_CONFIDENCE[1]):
-        return EVERY_CONFIDENCE
-    return int(low), int(high)
+    found = address.pair(text)
+    return found if found and found[0] <= found[1] <= EVERY_CONFIDENCE[1] else EVERY_CONFIDENCE
 
 
 def _audited(run: Run) -> Dataset | None:

@@ -9,18 +9,21 @@ import pandas as pd
 import streamlit as st
 
 from core import evaluation
+from core.charts import shorten
 from core.evaluation import Confusion, Evaluation
 from core.runs import Run
 from pages.components import address
-from pages.components.choice import choice
+from pages.components.choice import choice, keep
 from pages.components.csv_file import csv_button
 from pages.components.matrix import Shows, choose, choose_none, confusion_matrix
-from pages.components.text import code, percent, t
+from pages.components.text import code, one_line, percent, t
 
 CELL = "cell"
 """Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""
 MAX_PAIRS = 10
 """Most confused pairs listed beside the matrix."""
+MAX_NAME_LENGTH = 20
+"""Characters of a name that fit into their list; longer ones are shortened in their middle."""
 MIN_COLUMN_WIDTH = 190
 """Pixels; where less is left, the most confused pairs stand below the matrix."""
 MANY_CLASSES = 30
@@ -114,17 +117,19 @@ def _pairs(confused: Sequence[Confusion], class_names: Sequence[str], key: str) 
     """Draw a button for each pair, which chooses its cell of the matrix ``key``."""
     st.markdown(t("evaluation.pairs"))
     for number, pair in enumerate(confused):
+        long = max(len(one_line(name)) for name in (pair.true, pair.predicted)) > MAX_NAME_LENGTH
         st.button(
             t(
                 "evaluation.pair",
-                true=code(pair.true),
-                predicted=code(pair.predicted),
+                true=code(shorten(one_line(pair.true), MAX_NAME_LENGTH)),
+                predicted=code(shorten(one_line(pair.predicted), MAX_NAME_LENGTH)),
                 n=pair.num_images,
                 share=percent(pair.share, 0),
             ),
             key=f"pair_{number}",
             type="tertiary",
             width="stretch",
+            help=f"{code(pair.true)} → {code(pair.predicted)}" if long else None,
             on_click=choose,
             args=(key, class_names.index(pair.true), class_names.index(pair.predicted)),
         )
@@ -153,17 +158,13 @@ def _cell_of(key: str) -> tuple[int, ...]:
 def _restore_cell(key: str, num_classes: int) -> None:
     """Choose the cell that the URL names, unless this page wrote it there: then the matrix knows it already."""
     named = st.query_params.get(CELL, "")
-    wanted = named.split("-")
     followed = key in st.session_state and named == st.session_state.get(f"_written_{CELL}", "")
     if not followed and not named:
         choose_none(key)
-    elif not followed and len(wanted) == 2 and all(part.isdecimal() for part in wanted):
-        true, predicted = map(int, wanted)
-        if max(true, predicted) < num_classes:
-            choose(key, true, predicted)
+    elif not followed and (wanted := address.pair(named)) and max(wanted) < num_classes:
+        choose(key, *wanted)
 
 
 def _keep_cell(cell: tuple[int, int] | None) -> None:
     named = "" if cell is None else f"{cell[0]}-{cell[1]}"
-    st.session_state[f"_written_{CELL}"] = named
-    address.write({CELL: named})
+    keep(CELL, named)

@@ -16,10 +16,11 @@ from pages.components import shell
 from pages.components.choice import choice
 from pages.components.class_scores import show_classes
 from pages.components.errors_gallery import photo_gallery, put_into_url, show_chosen
+from pages.components.evaluation_against import show_references
 from pages.components.evaluation_errors import show_errors
 from pages.components.evaluation_matrix import show_matrix
 from pages.components.evaluation_review import show_review
-from pages.components.evaluation_scores import show_references, show_reliability, show_scores
+from pages.components.evaluation_scores import show_reliability, show_scores
 from pages.components.evaluation_slices import show_slices
 from pages.components.photo_decisions import tell_if_outdated
 from pages.components.text import code, t
@@ -68,10 +69,10 @@ def show_evaluation(run: Run) -> None:
         with shell.errors():
             show_review(run, said, split)
     of_cell = show_matrix(run, judgement.scores, split, lambda cell: _cell(run, pictures, cell, answers))
-    draw_bars = show_classes(judgement.scores.per_class, run.id)
+    draw_bars = show_classes(judgement.scores, run.id, split)
     show_slices(run, said, split)
-    of_list = show_errors(run, pictures, answers)
-    show_references(run, judgement.scores.accuracy, _references(*about), split)
+    of_list = show_errors(run, split, pictures, answers)
+    show_references(run, _references(*about), split)
     draw_bars()
     show_reliability(run, judgement, split)
     show_chosen(run, pictures, answers, said, [answers[:0] if of_cell is None else of_cell, of_list])
@@ -102,5 +103,5 @@ def _cell(run: Run, pictures: Pictures | None, cell: tuple[int, int], answers: p
         t("evaluation.cell_right" if true == predicted else "evaluation.cell_wrong", n=len(shown), **names)
     )
     if len(shown):
-        put_into_url(photo_gallery(pictures, shown, key="cell_photos", label=t("evaluation.cell_photos")))
+        put_into_url(photo_gallery(pictures, shown, "cell_photos", t("evaluation.cell_photos"), "cell_page"))
     return shown

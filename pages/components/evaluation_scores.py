@@ -1,24 +1,22 @@
-"""A run's scores on a split with their intervals, what they are held against, and how honest its probabilities are."""
+"""A run's scores on a split with their intervals, and how honest its probabilities are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pandas as pd
 import streamlit as st
 
-from core import charts, conclusions, runs
-from core.evaluation import Difference, Estimate, Evaluation, Judgement
-from core.runs import Reference, Run
+from core import charts, runs
+from core.evaluation import Estimate, Evaluation, Judgement
+from core.runs import Run
 from core.words import quoted, sentence
 from pages.components import shell, split_name
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
-from pages.components.text import code, language, percent, t, told
+from pages.components.text import language, percent, t, told
 
-CLEAR_BELOW = 0.05
-"""P-values below it are called a real difference, those from it on are not."""
 IN_NATS = "log_loss"
 
 
@@ -28,15 +26,24 @@ def show_scores(run: Run, judgement: Judgement, split: str) -> None:
     right = round(scores.accuracy.value * scores.num_images)
     st.markdown(t(f"evaluation.verdict_{split}", right=f"{right:,}", total=f"{scores.num_images:,}"))
     with st.container(horizontal=True, gap="medium"):
-        _metric(t("evaluation.accuracy"), scores.accuracy, percent, t("term.accuracy"))
-        _metric(t("evaluation.macro_f1"), scores.macro_f1, "{:.3f}".format, t("term.macro_f1"))
+        _metric(after_review("evaluation.accuracy", run, split), scores.accuracy, percent, t("term.accuracy"))
+        _by_original("accuracy", run, split, percent)
+        _metric(
+            after_review("evaluation.macro_f1", run, split),
+            scores.macro_f1,
+            "{:.3f}".format,
+            t("term.macro_f1"),
+        )
+        _by_original("macro_f1", run, split, "{:.3f}".format)
         st.metric(t("evaluation.errors"), f"{scores.num_images - right:,}", width="content")
     st.caption(t("evaluation.interval"))
+    for note in runs.review_notes(run, split):
+        st.warning(told(note), icon=":material/balance:")
     split_name.of_run(run)
     if left_out := [row.name for row in scores.per_class if not row.support]:
         st.caption(told(sentence("evaluation.left_out", n=len(left_out), names=quoted(left_out))))
     if split == "test":
-        _looked(run)
+        show_looks(run)
     else:
         st.info(t(f"evaluation.not_test_{split}"), icon=":material/info:")
     with st.expander(t("measures.title"), icon=":material/table_rows:"):
@@ -60,15 +67,26 @@ def between(estimate: Estimate, write: Callable[[float], str]) -> str:
     return t("evaluation.between", low=write(estimate.low), high=write(estimate.high))
 
 
-def _looked(run: Run) -> None:
-    """Count this look at test, once per visitor and run, and say how many there were."""
-    key = f"_looked_{run.id}"
-    if key not in st.session_state:
-        st.session_state[key] = True
-        with shell.errors():
-            runs.note_look(shell.workspace(), run.id)
+def after_review(key: str, run: Run, split: str) -> str:
+    """Return the name of a measure, marked where it is by labels that were changed before the training."""
+    original = run.metrics[split].get("original", {})
+    return t("review.after_review", measure=t(key)) if original.get("num_relabelled") else t(key)
+
+
+def _by_original(measure: str, run: Run, split: str, write: Callable[[float], str]) -> None:
+    """Draw the same by the labels of the folder, where some were changed before the training."""
+    original = run.metrics[split].get("original", {})
+    if measure in original:
+        found = Estimate(original[measure], *original[f"{measure}_interval"])
+        label = t("review.by_original", measure=t(f"evaluation.{measure}"))
+        _metric(label, found, write, t("review.original_help"))
+
+
+def show_looks(run: Run) -> None:
+    """Count this look at a run's scores on test, and say how many there were at its test pictures."""
+    runs.note_look(shell.workspace(), run.id)
     times, others = runs.num_looks(shell.workspace(), run)
-    st.caption(t("evaluation.looks", n=times, runs=others))
+    st.caption(t("evaluation.looks", n=times, runs=others), help=t("evaluation.looks_help"))
 
 
 def _measures(scores: Evaluation, run: Run, split: str) -> None:
@@ -106,88 +124,11 @@ def _row(name: str, estimate: Estimate) -> dict[str, str | None]:
     }
 
 
-def show_references(run: Run, accuracy: Estimate, references: Sequence[Reference], split: str) -> None:
-    """Draw what the accuracy is held against, beside each other, each in words."""
-    st.header(t("reference.title"), anchor=False)
-    lines = [
-        f"| {t('against.model')} | {t('reference.accuracy', split=t(f'split.{split}'))} | {t('reference.lead')} | |",
-        "|:--|--:|--:|:--|",
-        f"| {t('against.this')} | {percent(accuracy.value)} ({between(accuracy, percent)}) | | |",
-        *(_reference_line(reference) for reference in references),
-    ]
-    st.markdown("\n".join(lines))
-    if run.controls:
-        controls = {name: percent(run.controls[name]) for name in ("pretrained", "random", "pixels")}
-        st.caption(t("reference.controls", n=run.controls["num_val"], **controls))
-    csv_button(_references_for_csv(run, accuracy, references), f"against-{run.id}-{split}", key="against_csv")
-
-
-def _references_for_csv(run: Run, accuracy: Estimate, references: Sequence[Reference]) -> pd.DataFrame:
-    rows: list[dict[str, object]] = [{"against": "this", "name": run.id, **_spread("accuracy", accuracy)}]
-    for one in references:
-        rows.append(
-            {
-                "against": one.kind,
-                "name": one.name,
-                "pictures": one.num_images,
-                **_spread("accuracy", one.accuracy),
-                **_spread("lead", one.lead),
-                "p": one.p_value,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _spread(name: str, found: Estimate | Difference) -> dict[str, object]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
-def _reference_line(reference: Reference) -> str:
-    lead = reference.lead
-    name = code(reference.name)
-    if reference.kind == "before":
-        name = code(run_title(reference.name))
-    points = {
-        "value": conclusions.points(lead.value),
-        "low": conclusions.points(lead.low),
-        "high": conclusions.points(lead.high),
-    }
-    return (
-        f"| {t(f'reference.{reference.kind}', name=name.replace('|', ' '), n=reference.num_images)} "
-        f"| {percent(reference.accuracy.value)} ({between(reference.accuracy, percent)}) "
-        f"| {t('against.points', **points)} | {difference_in_words(lead.value, reference.p_value)} |"
-    )
-
-
-def run_title(run_id: str) -> str:
-    """Return what a run is called: the name that people gave it, or its backbone and when it was started."""
-    name = runs.labels(shell.workspace(), run_id).name
-    return name or shell.run_name(runs.get(shell.workspace(), run_id))
-
-
-def difference_in_words(lead: float, p_value: float) -> str:
-    """Say what McNemar's test says of a lead."""
-    if p_value >= CLEAR_BELOW:
-        return t("reference.no_difference", p=_p(p_value))
-    return t("reference.better" if lead > 0 else "reference.worse", p=_p(p_value))
-
-
-def _p(p_value: float) -> str:
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-
-
 def show_reliability(run: Run, judgement: Judgement, split: str) -> None:
     """Draw whether the probabilities mean what they say, before and after calibration."""
     st.header(t("reliability.title"), anchor=False)
     before, after = judgement.before.error, judgement.after.error
-    st.markdown(
-        t(
-            "reliability.verdict",
-            before=percent(before.value),
-            after=percent(after.value),
-            t=f"{run.temperature:.2f}",
-        )
-    )
+    st.markdown(calibration_in_words(before, after, run.temperature))
     st.caption(t("reliability.text", before=between(before, percent), after=between(after, percent)))
     figure(
         charts.reliability_diagram(judgement.before, judgement.after, language()),
@@ -201,3 +142,19 @@ def show_reliability(run: Run, judgement: Judgement, split: str) -> None:
     ]
     columns = ["probabilities", "from", "to", "images", "confidence", "accuracy", "low", "high"]
     csv_button(pd.DataFrame(rows, columns=columns), f"reliability-{run.id}-{split}", key="reliability_csv")
+
+
+def calibration_in_words(before: Estimate, after: Estimate, temperature: float) -> str:
+    """Say whether the temperature made the probabilities more honest, as far as that can be told.
+
+    Args:
+        before: The expected calibration error without it.
+        after: The same with it.
+        temperature: By which the probabilities are calibrated.
+    """
+    numbers = {"before": percent(before.value), "after": percent(after.value), "t": f"{temperature:.2f}"}
+    if numbers["before"] == numbers["after"]:
+        return t("reliability.same", **numbers)
+    said = t("reliability.better" if after.value < before.value else "reliability.worse", **numbers)
+    overlap = before.low <= after.high and after.low <= before.high
+    return f"{said} {t('reliability.overlap')}" if overlap else said

@@ -16,9 +16,11 @@ from core.queue import Job
 from core.runs import Run
 from pages.components import job as job_view
 from pages.components import photos, shell
+from pages.components.choice import follow, keep
 from pages.components.text import code, percent, plain, t
 
-WANTED = "explain_wanted"
+WANTED = "explain"
+"""Name in the URL of the wish to see where it looked."""
 PATIENCE_S = 1.2
 """How long a page waits for the answer; a warm session takes less, also while it trains."""
 POLL_S = 0.5
@@ -32,16 +34,28 @@ def show_explanation(run: Run, pictures: Pictures, row: Mapping[str, Any]) -> No
         pictures: Where the dataset's pictures are.
         row: Of :func:`core.runs.answers`.
     """
-    st.session_state.setdefault(f"_{WANTED}", False)
-    wanted = st.toggle(
-        t("explain.wanted"), st.session_state[f"_{WANTED}"], key=WANTED, help=t("explain.help")
+    follow(WANTED, lambda text: text == "shown")
+    wanted = bool(st.session_state[WANTED])
+    keep(WANTED, "shown" if wanted else "")
+    # No toggle: where the focus is on one, Streamlit does not hear the arrow keys that lead to the next photo.
+    st.button(
+        t("explain.unwanted" if wanted else "explain.wanted"),
+        key="explain_wanted",
+        icon=":material/center_focus_strong:",
+        help=t("explain.help"),
+        on_click=_want,
+        args=(not wanted,),
     )
-    st.session_state[f"_{WANTED}"] = wanted
     if not wanted:
         return
     with shell.errors():
         job = _asked(run, pictures, row)
         st.fragment(_answer, run_every=POLL_S if job.active else None)(run, pictures, job.id)
+
+
+def _want(wanted: bool) -> None:
+    st.session_state[WANTED] = wanted
+    keep(WANTED, "shown" if wanted else "")
 
 
 def _asked(run: Run, pictures: Pictures, row: Mapping[str, Any]) -> Job:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from core import datasets, exports, queue
+from core import datasets, exports, queue, runs
 from core.exports import Artefact, Certificate
 from core.queue import Job
 from core.runs import Run
@@ -82,6 +82,7 @@ def _certificate(run: Run, certificate: Certificate, *, is_earlier: bool) -> Non
     if is_earlier:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(certificate.created))
         st.caption(t("export.earlier", when=made))
+    runs.note_look(shell.workspace(), run.id)
     low, high = certificate.app_interval
     failed = [artefact for artefact in certificate.artefacts if not artefact.passed]
     st.markdown(

@@ -15,7 +15,7 @@ from core.workspace import directory_size
 from pages.components import dataset as dataset_view
 from pages.components import job as job_view
 from pages.components import shell
-from pages.components.text import code, percent, plain, t
+from pages.components.text import code, percent, plain, t, told
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ def _evaluation(run: Run | None) -> Step:
         high=percent(high, 0),
         n=scores["num_images"],
     )
+    runs.note_look(shell.workspace(), run.id)
+    text = " ".join([text, *(told(note) for note in runs.review_notes(run, "test"))])
     return Step("evaluation", text, done=False)
 
 

@@ -139,7 +139,7 @@ def _download(job: Job, said: Sequence[Answer], names: Mapping[str, str]) -> Non
     run = runs.get(shell.workspace(), job.args["run_id"])
     table = answers.to_table([{**answer, "path": names[answer["path"]]} for answer in said], run.class_names)
     st.download_button(
-        t("predict.csv", run=shell.run_name(run)),
+        t("predict.csv", run=code(shell.run_name(run))),
         lambda: as_csv(table),
         file_name=f"{run.id}-predictions.csv",
         mime="text/csv",

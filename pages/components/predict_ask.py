@@ -75,7 +75,8 @@ def _other(run: Run) -> Run | None:
     done = [one for one in runs.list_runs(shell.workspace()) if one.state == "done" and one.id != run.id]
     if not done:
         return None
-    names = {one.id: f"{shell.run_name(one)} · {one.dataset_name}" for one in done}
+    called = shell.run_names(done)
+    names = {one.id: f"{called[one.id]} · {one.dataset_name}" for one in done}
     chosen = st.selectbox(
         t("predict.compare"),
         list(names),

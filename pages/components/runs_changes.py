@@ -8,7 +8,7 @@ import streamlit as st
 
 from core import evaluation, runs
 from core.runs import Compared, Run
-from pages.components import shell
+from pages.components import address, shell
 from pages.components.choice import keep, pick
 from pages.components.csv_file import csv_button
 from pages.components.errors_gallery import photo_gallery, put_into_url, show_chosen
@@ -31,7 +31,7 @@ def show_changes(found: Compared, split: str) -> None:
     number = 1
     if len(found.runs) > 2:
         ids = [run.id for run in found.runs]
-        names = {run.id: shell.run_name(run) for run in found.runs}
+        names = shell.run_names(found.runs)
         number = ids.index(pick("compare_with", t("compare.with"), ids[1:], lambda at: names[at], width=360))
     run, lists = found.runs[number], []
     for fixed in (True, False):
@@ -41,13 +41,13 @@ def show_changes(found: Compared, split: str) -> None:
         st.subheader(t(f"compare.{kind}", n=len(rows)), anchor=False)
         if len(rows):
             _photos(run, rows, kind, t(f"compare.{kind}", n=len(rows)))
-            csv_button(rows.drop(columns=["row"]), f"{kind}-{run.id}", key=f"{kind}_csv")
+            csv_button(rows.drop(columns=["row"]), f"{kind}-{run.id}-{split}", key=f"{kind}_csv")
     lists = _matrix_difference(found, number, split) + lists
     show_chosen(run, pictures_of(run), found.answers[number], found.said[number], lists, PHOTO)
 
 
 def _photos(run: Run, rows: pd.DataFrame, kind: str, label: str) -> None:
-    put_into_url(photo_gallery(pictures_of(run), rows, key=f"compare_{kind}", label=label), PHOTO)
+    put_into_url(photo_gallery(pictures_of(run), rows, f"compare_{kind}", label, f"{kind}_page"), PHOTO)
 
 
 def _matrix_difference(found: Compared, number: int, split: str) -> list[pd.DataFrame]:
@@ -78,7 +78,7 @@ def _matrix_difference(found: Compared, number: int, split: str) -> list[pd.Data
     keep(CELL, "" if cell is None else f"{cell[0]}-{cell[1]}")
     lists = [] if cell is None else _cell(found, number, *cell)
     with st.expander(t("compare.matrix_list"), icon=":material/table_rows:"):
-        _list(table, found.runs[number].id)
+        _list(table, f"{found.runs[number].id}-{split}")
     return lists
 
 
@@ -87,10 +87,9 @@ def _restore(key: str, num_classes: int) -> None:
     named = st.query_params.get(CELL, "")
     if key in st.session_state and named == st.session_state.get(f"_written_{CELL}", ""):
         return
-    true, _, predicted = named.partition("-")
-    known = true.isdecimal() and predicted.isdecimal() and max(int(true), int(predicted)) < num_classes
-    if known:
-        choose(key, int(true), int(predicted))
+    wanted = address.pair(named)
+    if wanted is not None and max(wanted) < num_classes:
+        choose(key, *wanted)
     else:
         choose_none(key)
 
@@ -115,7 +114,7 @@ def _cell(found: Compared, number: int, true: int, predicted: int) -> list[pd.Da
     return lists
 
 
-def _list(table: pd.DataFrame, run_id: str) -> None:
+def _list(table: pd.DataFrame, name: str) -> None:
     st.dataframe(
         table,
         hide_index=True,
@@ -129,4 +128,4 @@ def _list(table: pd.DataFrame, run_id: str) -> None:
         key="compare_matrix",
         alt=t("compare.matrix"),
     )
-    csv_button(table, f"matrix-change-{run_id}", key="change_csv")
+    csv_button(table, f"matrix-change-{name}", key="change_csv")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,7 +18,7 @@ from pages.components.choice import choice, follow, keep, pick
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
 from pages.components.run_facts import delete_button, recipe_name, state_name
-from pages.components.text import code, language, plain, t
+from pages.components.text import language, plain, t
 
 COSTS = ("training", "latency")
 COMPARED = "compared"
@@ -30,23 +32,32 @@ def run_list() -> list[Run]:
         dataset_view.ask_for_one(t("runs.empty"))
         return []
     labels = {run.id: runs.labels(shell.workspace(), run.id) for run in everything}
+    names = shell.run_names(everything)
     shown = _filtered(everything, labels)
     if not shown:
         st.caption(t("runs.none"))
         return []
     samples = {dataset.id: dataset.sample for dataset in datasets.list_datasets(shell.workspace())}
-    table = pd.DataFrame([_row(run, labels[run.id], samples.get(run.dataset_id, "")) for run in shown])
+    table = pd.DataFrame(
+        [_row(run, names[run.id], labels[run.id].tags, samples.get(run.dataset_id, "")) for run in shown]
+    )
+    if table["original"].isna().all():
+        table = table.drop(columns=["original"])
     st.caption(t("runs.choose"))
     chosen = _chosen(table, shown)
     csv_button(table, "runs", key="runs_csv")
     if len(chosen) == 1:
         _actions(chosen[0], labels[chosen[0].id])
-    _scatter(shown, labels)
+    _scatter(shown, names)
     return chosen
 
 
 def _chosen(table: pd.DataFrame, shown: list[Run]) -> list[Run]:
-    """Draw the table; return the runs that are chosen in it, which stand in the URL."""
+    """Draw the table; return the runs that are chosen in it, which stand in the URL by their ids.
+
+    Streamlit keeps a choice by the places of the rows. So a list of other runs, or in another order, is another table,
+    which begins with those of the runs in the URL that are in it.
+    """
     in_url = st.query_params.get(COMPARED, "")
     if in_url != st.session_state.get(f"_written_{COMPARED}", ""):  # a link, or the way back, was followed
         st.session_state["_links_to_runs"] = st.session_state.get("_links_to_runs", 0) + 1
@@ -54,8 +65,7 @@ def _chosen(table: pd.DataFrame, shown: list[Run]) -> list[Run]:
     picked = st.dataframe(
         table,
         hide_index=True,
-        # Of another list, or by another link, other rows are chosen.
-        key=f"all_runs_{len(shown)}_{shown[0].id}_{st.session_state.get('_links_to_runs', 0)}",
+        key=f"all_runs_{_fingerprint(shown)}_{st.session_state.get('_links_to_runs', 0)}",
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": wanted}},
@@ -66,6 +76,10 @@ def _chosen(table: pd.DataFrame, shown: list[Run]) -> list[Run]:
     chosen = [shown[row] for row in picked["selection"]["rows"] if row < len(shown)]
     keep(COMPARED, ",".join(run.id for run in chosen))
     return chosen
+
+
+def _fingerprint(shown: Sequence[Run]) -> str:
+    return hashlib.sha256(",".join(run.id for run in shown).encode()).hexdigest()[:16]
 
 
 def _filtered(everything: list[Run], labels: dict[str, Labels]) -> list[Run]:
@@ -95,16 +109,18 @@ def _filtered(everything: list[Run], labels: dict[str, Labels]) -> list[Run]:
     )
 
 
-def _row(run: Run, labels: Labels, sample: str) -> dict[str, Any]:
+def _row(run: Run, name: str, tags: Sequence[str], sample: str) -> dict[str, Any]:
     val = run.metrics.get("val", {})
     low, high = val.get("accuracy_interval", (None, None))
+    original = val.get("original", {})
     return {
-        "name": labels.name or shell.run_name(run),
-        "tags": list(labels.tags),
+        "name": name,
+        "tags": list(tags),
         "dataset": run.dataset_name,
         "state": state_name(run),
         "val": 100 * val["accuracy"] if val else None,
         "interval": f"{100 * low:.1f} – {100 * high:.1f}" if val else None,
+        "original": 100 * original["accuracy"] if "accuracy" in original else None,
         "macro_f1": val.get("macro_f1"),
         "recipe": recipe_name(run, sample),
         "backbone": run.recipe.get("backbone", ""),
@@ -127,6 +143,7 @@ def _columns() -> dict[str, Any]:
         "state": text(t("runs.state"), width=112),
         "val": number(t("runs.val"), width=84, format="%.1f %%", help=t("runs.val_help")),
         "interval": text(t("measures.interval"), width=104, help=t("evaluation.interval")),
+        "original": number(t("runs.original"), width=84, format="%.1f %%", help=t("runs.original_help")),
         "macro_f1": number(t("evaluation.macro_f1"), width=84, format="%.3f", help=t("term.macro_f1")),
         "recipe": text(t("runs.recipe"), width=216),
         "backbone": text(t("runs.backbone"), width=124),
@@ -167,7 +184,7 @@ def _actions(run: Run, labels: Labels) -> None:
 
 def _rename(run: Run, labels: Labels) -> None:
     with st.form(f"rename_{run.id}", border=False):
-        name = st.text_input(t("runs.name"), labels.name, max_chars=80, placeholder=shell.run_name(run))
+        name = st.text_input(t("runs.name"), labels.name, max_chars=80, placeholder=shell.unnamed(run))
         tags = st.text_input(t("runs.tags"), ", ".join(labels.tags), help=t("runs.tags_help"))
         if st.form_submit_button(t("runs.save"), type="primary"):
             with shell.errors():
@@ -180,8 +197,7 @@ def _archive(run_id: str, archived: bool) -> None:
         runs.set_labels(shell.workspace(), run_id, archived=archived)
 
 
-def _scatter(shown: list[Run], labels: dict[str, Labels]) -> None:
-    names = {run.id: labels[run.id].name or shell.run_name(run) for run in shown}
+def _scatter(shown: list[Run], names: dict[str, str]) -> None:
     st.header(t("runs.scatter"), anchor=False)
     cost = choice("runs_cost", t("runs.cost"), COSTS, lambda name: t(f"runs.cost_{name}"))
     table = runs.reached(shown, names, cost)
@@ -192,13 +208,3 @@ def _scatter(shown: list[Run], labels: dict[str, Labels]) -> None:
     figure(drawn, key="runs_scatter", alt=t("runs.scatter_alt"))
     if len({run.dataset_id for run in shown}) > 1:
         st.caption(t("runs.several_datasets"))
-
-
-def name_of(run: Run) -> str:
-    """Return what a run is called, as a code span."""
-    return code(title_of(run))
-
-
-def title_of(run: Run) -> str:
-    """Return what a run is called: the name that people gave it, or its backbone and when it was started."""
-    return runs.labels(shell.workspace(), run.id).name or shell.run_name(run)

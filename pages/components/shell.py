@@ -6,7 +6,8 @@ import contextlib
 import html
 import runpy
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, overload
 
@@ -35,17 +36,6 @@ ICONS = {
     "runs": "history",
 }
 
-PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "evaluation": (
-        *("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo", "slices", "where"),
-        *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence", "errors_page"),
-    ),
-    "runs": (
-        *("compared", "compare_split", "compare_with", "compare_cell", "compare_photo"),
-        *("runs_search", "runs_dataset", "runs_state", "runs_archived", "runs_cost"),
-    ),
-}
-"""What a page keeps in the URL; elsewhere it means nothing."""
 SIDEBAR_WIDTH_PX = 232
 
 STYLE = """<style>
@@ -63,11 +53,13 @@ div[data-testid="stDialog"] [data-testid="stHeading"] :is(h2, h3) { font-size: 1
 /* The steps stand side by side or one below the other, never two and one. */
 .st-key-steps { grid-template-columns:
   repeat(auto-fit, minmax(clamp((100% - 2rem) / 3, (42rem - 100%) * 999, 100%), 1fr)) !important; }
-/* Pairs of classes, one a row: their number, and the two names in columns. */
+/* Pairs of classes: their number with the true class, below it an arrow with the predicted one; no name breaks. */
 .st-key-pairs button, .st-key-pairs button :is(div, span) { width: 100%; text-align: start; }
-.st-key-pairs button p { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr) 1rem minmax(0, 1fr);
-  gap: 0.25rem; align-items: baseline; max-width: 20rem; }
-.st-key-pairs button code { justify-self: start; white-space: normal; overflow-wrap: anywhere; }
+.st-key-pairs button p { display: grid; grid-template-columns: 4.5rem minmax(0, 1fr);
+  gap: 0.125rem 0.5rem; align-items: baseline; justify-items: end; max-width: 20rem;
+  padding-block-end: 0.375rem; }
+.st-key-pairs button code { justify-self: start; max-width: 100%; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis; }
 .graft-chips { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; font-size: 0.875rem; line-height: 1.5; }
 .graft-chips span { max-width: 100%; padding: 0.125rem 0.75rem; border-radius: 1rem; overflow-wrap: anywhere;
   background: color-mix(in srgb, currentColor 7%, transparent); }
@@ -101,9 +93,10 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
     if not opened:
         return
     with errors():
-        _forget_other_pages(page.url_path)
+        address.begin(page.url_path)
         st.session_state[_GUARD] = True
         page.run()
+        address.end(page.url_path)
         sidebar()
 
 
@@ -115,15 +108,6 @@ def _open() -> bool:
         _follow_url()
         opened = True
     return opened
-
-
-def _forget_other_pages(shown: str) -> None:
-    """Take out of the URL what pages other than the one that is shown left behind there."""
-    others = [name for page, names in PARAMETERS.items() if page != shown for name in names]
-    written = [name for name in others if f"_written_{name}" in st.session_state]
-    address.write(dict.fromkeys(written))
-    for name in written:
-        del st.session_state[f"_written_{name}"]
 
 
 def _page(name: str) -> st.Page:
@@ -323,7 +307,19 @@ def _chips(dataset_name: str, run_name: str) -> str:
 
 
 def run_name(run: Run) -> str:
-    """Return what a run is called where people read: its backbone and when it was started."""
+    """Return what a run is called where people read: by the name they gave it, else by backbone and start."""
+    return runs.labels(workspace(), run.id).name or unnamed(run)
+
+
+def run_names(found: Iterable[Run]) -> dict[str, str]:
+    """Return, by id, what runs are called that stand beside each other; of those called the same also the id."""
+    names = {run.id: run_name(run) for run in found}
+    shared = {name for name, times in Counter(names.values()).items() if times > 1}
+    return {run_id: f"{name} · {run_id}" if name in shared else name for run_id, name in names.items()}
+
+
+def unnamed(run: Run) -> str:
+    """Return what a run is called that nobody has named: its backbone and when it was started."""
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created))
     return f"{run.recipe['backbone']} · {started}" if "backbone" in run.recipe else started
 

@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from core import conclusions
+from core import conclusions, runs
 from core.evaluation import Difference
 from core.runs import Run
 from pages.components import job as job_view
-from pages.components import split_name
+from pages.components import shell, split_name
 from pages.components.cross_validation import show_cross_validation
 from pages.components.csv_file import csv_button
 from pages.components.text import code, percent, t, told
@@ -47,6 +47,7 @@ def show_result(run: Run) -> None:
 def _scores(run: Run) -> None:
     """Draw the verdict, the scores and the way to the errors."""
     test, val = run.metrics["test"], run.metrics["val"]
+    runs.note_look(shell.workspace(), run.id)
     with st.container(border=True):
         _badge(run)
         st.markdown(
@@ -60,8 +61,11 @@ def _scores(run: Run) -> None:
         )
         with st.container(horizontal=True, gap="medium"):
             for name, scores in (("test", test), ("val", val)):
+                label = t("training.accuracy_on", split=t(f"split.{name}"))
                 st.metric(
-                    t("training.accuracy_on", split=t(f"split.{name}")),
+                    t("review.after_review", measure=label)
+                    if "accuracy" in scores.get("original", {})
+                    else label,
                     percent(scores["accuracy"]),
                     width="content",
                 )
@@ -74,6 +78,8 @@ def _scores(run: Run) -> None:
                 width="content",
                 help=t("training.duration_help"),
             )
+        for note in runs.review_notes(run, "test"):
+            st.warning(told(note), icon=":material/balance:")
     if st.button(
         t("training.to_evaluation"),
         type="primary",

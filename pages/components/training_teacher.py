@@ -36,12 +36,13 @@ def choose(
     before, key = recipes.teacher_run(kept), f"training_teacher_{dataset.id}"
     if st.session_state.get(key) not in offered:  # nothing was chosen yet, or it was deleted
         st.session_state[key] = before if before in offered else next(iter(offered))
+    names = shell.run_names(offered.values())
     chosen: str = st.selectbox(
         t("teacher.title"),
         list(offered),
         format_func=lambda run_id: t(
             "teacher.option",
-            run=shell.run_name(offered[run_id]),
+            run=names[run_id],
             accuracy=percent(offered[run_id].metrics["val"]["accuracy"]),
         ),
         key=key,

@@ -33,7 +33,8 @@ def _weights(form: Form, recipe: Recipe, source: str, fitting: dict[str, Run]) -
         return RANDOM_WEIGHTS
     if source == "run":
         begin = recipes.parent_run(recipe)
-        names = {run_id: f"{shell.run_name(run)} · {run.dataset_name}" for run_id, run in fitting.items()}
+        called = shell.run_names(fitting.values())
+        names = {run_id: f"{called[run_id]} · {run.dataset_name}" for run_id, run in fitting.items()}
         first = begin if begin in fitting else next(iter(fitting))
         return RUN_PREFIX + form.pick("weights_run", list(fitting), first, lambda run_id: names[run_id])
     if source == "file":
