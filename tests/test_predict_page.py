@@ -238,6 +238,7 @@ def test_what_was_exported_before_is_told_apart_from_what_did_not_work(
     app = visit("predict", run=run.id)
     assert not app.exception
     assert "it stays until another one is done" in words(app)
+    assert "From the beginning: LiteRT. Nothing of the last attempt was kept." in words(app)
     assert has_button(app, f"retry_{queue.list_jobs(workspace, kind='export')[0].id}")
 
 

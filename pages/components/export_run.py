@@ -72,7 +72,9 @@ def _draw(run: Run, job: Job) -> None:
     if job.active:
         job_view.progress(job, t("export.cancel_help"))
     else:
-        job_view.outcome(job, retry=lambda: _submit(run, tuple(job.args["formats"])))
+        formats = tuple(job.args["formats"])
+        titles = ", ".join(exports.FORMATS[name].title for name in formats if name in exports.FORMATS)
+        job_view.outcome(job, retry=lambda: _submit(run, formats), then=t("export.again", formats=titles))
 
 
 def _certificate(run: Run, certificate: Certificate, *, is_earlier: bool) -> None:
