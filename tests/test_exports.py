@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def test_a_new_zip_never_lies_beside_the_certificate_of_the_one_before(
     def killed(path: Path, value: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("core.exports.certificate.write_json", killed)
+    monkeypatch.setattr(sys.modules["core.exports.certificate"], "write_json", killed)
     with pytest.raises(KeyboardInterrupt):
         exports.save(workspace, kept, pack(b"second"))
     assert exports.certificate(workspace, run.id) is None
