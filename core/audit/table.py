@@ -245,7 +245,7 @@ def _regrouped(
     if added.any():
         own, others = shown[~added[shown]], shown[added[shown]]
         if own_groups is not None:
-            by_themselves = own_groups.loc[sha256[own]].to_numpy(dtype=object)
+            by_themselves = own_groups.loc[sha256[own].tolist()].to_numpy(dtype=object)
         else:
             by_themselves = sha256[own][near_duplicates.group(pixels[: len(own)])[0]]
         first_of = dict(zip(group[own][::-1], by_themselves[::-1], strict=True))
