@@ -21,31 +21,41 @@ from core.datasets import archives
 from core.datasets.archives import Limits
 from core.errors import DataError, NotFound
 from core.progress import no_progress
-from core.workspace import Workspace, read_json, replacing, write_json
+from core.workspace import Workspace, directory_size, read_json, replacing, write_json
 
 KEPT_S = 24 * 3600.0
 MAX_FILES = 5_000
 MAX_BYTES = 2_000_000_000
 """Limits of what is put aside at once; a larger folder is read where it is."""
+MAX_VISITORS_BYTES = 1_000_000_000
+"""Of all that a demo's visitors have put aside: many times what may wait for an answer. The oldest goes first."""
+MIN_FREE_BYTES = 1_000_000_000
+"""Of the disk; a demo's visitors are not let use the last of it."""
 NAMES = "names.json"
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
-def put(workspace: Workspace, files: Iterable[BinaryIO], max_bytes: int = MAX_BYTES) -> str:
+def put(
+    workspace: Workspace, files: Iterable[BinaryIO], max_bytes: int = MAX_BYTES, *, visitor: bool = False
+) -> str:
     """Put photos and zips of photos aside and return the token under which they are found.
 
     Args:
         workspace: Where to.
         files: Each with a ``name``; what ends in ``.zip`` is unpacked.
         max_bytes: Of all of them together.
+        visitor: Whether a demo's visitor asks: theirs lie apart and take at most :data:`MAX_VISITORS_BYTES` together.
 
     Raises:
-        DataError: They are too many or too large, or a zip is refused.
+        DataError: They are too many or too large, a zip is refused, or the disk has no room for a visitor's.
         WorkspaceError: They cannot be written.
     """
-    inbox = _inbox(workspace)
-    _clear(inbox)
+    inbox = _inboxes(workspace)[visitor]
+    for each in _inboxes(workspace):
+        _clear(each)
+    if visitor:
+        _make_room(inbox, max_bytes)
     token = uuid.uuid4().hex
     folder = inbox / token
     folder.mkdir(parents=True)
@@ -107,15 +117,17 @@ def photos(workspace: Workspace, token: str) -> dict[Path, str]:
     Raises:
         NotFound: There are none (any more) under this token.
     """
-    folder = _inbox(workspace) / token
-    if not _TOKEN.fullmatch(token) or not (folder / NAMES).exists():
+    places = [inbox / token for inbox in _inboxes(workspace)] if _TOKEN.fullmatch(token) else []
+    folder = next((place for place in places if (place / NAMES).exists()), None)
+    if folder is None:
         raise NotFound("These photos are not there any more: they are kept for a day. Drop them again.")
     names: dict[str, str] = read_json(folder / NAMES)
     return {folder / stored: shown for stored, shown in names.items()}
 
 
-def _inbox(workspace: Workspace) -> Path:
-    return workspace.uploads_dir / ".asked"
+def _inboxes(workspace: Workspace) -> tuple[Path, Path]:
+    """Return where the user's photos are put aside, and where those of a demo's visitors."""
+    return workspace.uploads_dir / ".asked", workspace.uploads_dir / ".asked-by-visitors"
 
 
 def _clear(inbox: Path) -> None:
@@ -128,14 +140,39 @@ def _clear(inbox: Path) -> None:
                 shutil.rmtree(path)
 
 
+def _make_room(inbox: Path, num_bytes: int) -> None:
+    """Throw away the oldest questions until one more of so many bytes fits.
+
+    Raises:
+        DataError: The disk is nearly full.
+    """
+    inbox.mkdir(parents=True, exist_ok=True)
+    kept = num_bytes
+    for path in sorted(inbox.iterdir(), key=_put_at, reverse=True):
+        kept += directory_size(path)
+        if kept > MAX_VISITORS_BYTES:
+            shutil.rmtree(path, ignore_errors=True)
+    if shutil.disk_usage(inbox).free - num_bytes < MIN_FREE_BYTES:
+        raise DataError(
+            "The machine that shows this model has no room for photos now. Tell who showed it to you."
+        )
+
+
+def _put_at(path: Path) -> float:
+    """Return when photos were put aside; what another visitor's question has just cleared away is as old as can be."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def names(workspace: Workspace, paths: Iterable[Path]) -> dict[str, str]:
     """Return what people know files as, by their paths: what was put aside by its own name, others by theirs."""
-    inbox = _inbox(workspace)
     known: dict[Path, dict[Path, str]] = {}
     found = {}
     for path in paths:
         shown = path.name
-        if path.is_relative_to(inbox):
+        for inbox in (place for place in _inboxes(workspace) if path.is_relative_to(place)):
             token = path.relative_to(inbox).parts[0]
             with contextlib.suppress(NotFound):
                 if inbox / token not in known:

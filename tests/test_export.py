@@ -253,6 +253,21 @@ def test_what_differs_lies_apart_and_what_cannot_be_run_is_left_out(
     assert not list(tmp_path.rglob("half"))
 
 
+def test_what_the_pictures_are_too_few_for_is_handed_out_and_said_to_be_so(
+    home: Workspace, run: runs.Run, tmp_path: Path
+) -> None:
+    (tmp_path / "model-int8.tflite").write_bytes(b"x")
+    y_true, y_prob = np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    found = (exports.judge("litert-int8", y_true, y_prob, y_prob, 1.0),)
+    certificate = exports.Certificate(run.id, 0.0, 2, 0, 1.0, (0.3, 1.0), "m", {}, found)
+    recipe, split = recipes.from_json(run.recipe), runs.load_split(home, run.id)
+    export.finish(tmp_path, run, recipe, (32, 32), split, certificate)
+    assert (tmp_path / "model-int8.tflite").exists()
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "`predict.py` runs `model-int8.tflite`, of which the test pictures were too few to tell" in card
+    assert "0 of 1 passed, of 1 the pictures are too few to tell." in card
+
+
 def test_a_file_that_cannot_be_run_is_told_without_where_it_lies(tmp_path: Path) -> None:
     package = tmp_path / "package"
     package.mkdir()

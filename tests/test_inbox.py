@@ -68,6 +68,33 @@ def test_photos_go_after_a_day(workspace: Workspace) -> None:
         inbox.photos(workspace, token)
 
 
+def test_visitors_photos_lie_apart_and_the_oldest_go_first(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = inbox.put(workspace, [named("own.png", bytes(900))])
+    monkeypatch.setattr(inbox, "MAX_VISITORS_BYTES", 3_000)
+    monkeypatch.setattr(inbox, "MIN_FREE_BYTES", 0)
+    asked = []
+    for age in (50, 40, 30):
+        asked.append(inbox.put(workspace, [named(f"{age}.png", bytes(900))], 1_000, visitor=True))
+        then = time.time() - age
+        os.utime(workspace.uploads_dir / ".asked-by-visitors" / asked[-1], (then, then))
+    with pytest.raises(NotFound):
+        inbox.photos(workspace, asked[0])
+    kept = [inbox.photos(workspace, token) for token in (*asked[1:], own)]
+    assert [list(found.values()) for found in kept] == [["40.png"], ["30.png"], ["own.png"]]
+    assert inbox.names(workspace, kept[0]) == {str(path): "40.png" for path in kept[0]}
+
+
+def test_visitors_do_not_get_the_last_of_the_disk(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MIN_FREE_BYTES", 1 << 60)
+    with pytest.raises(DataError, match="has no room for photos now"):
+        inbox.put(workspace, [named("a.png", b"x")], visitor=True)
+    assert inbox.photos(workspace, inbox.put(workspace, [named("a.png", b"x")]))
+
+
 @pytest.mark.parametrize("token", ["", "..", "../../runs", "0" * 32])
 def test_a_token_leads_nowhere_else(workspace: Workspace, token: str) -> None:
     with pytest.raises(NotFound):

@@ -79,6 +79,8 @@ def test_a_sure_answer_is_said_with_its_probability(workspace: Workspace, run: R
     [
         ({"unlike": True}, "**Perhaps none of these.**"),
         ({"unsure": True}, "**Not sure.** At best `owl`"),
+        ({"unlike": True}, "19 of 20 of the 6 validation pictures"),
+        ({"unsure": True}, "it may turn away anything from 0\N{NO-BREAK SPACE}% to 45\N{NO-BREAK SPACE}%"),
         ({"unlike": None}, "The model says"),
     ],
 )
@@ -115,6 +117,34 @@ def test_many_photos_come_as_a_gallery_most_doubtful_first(
     assert [Path(item["id"]).stem for item in shown] == ["3", "2", "1", "0"]
     (csv,) = [button for button in app.get("download_button") if button.key.startswith("predict_csv_")]
     assert csv.label.startswith("All answers (CSV) of tiny")
+
+
+def test_where_two_runs_disagree_stands_first_with_what_the_other_says(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
+    other = finished_run(workspace, datasets.get(workspace, run.dataset_id), [("owl", "wren")])
+    paths = [write(tmp_path / "photos" / f"{number}.png", number) for number in range(3)]
+    app = _asked(workspace, run, [_answer(path) for path in paths])
+    assert "disagree" not in words(app)
+    queue.submit_prediction(workspace, other, paths)
+    second = _claim(workspace, "answer")
+    said = [_answer(path) for path in paths[:2]] + [_answer(paths[2], predicted="wren", probability=0.75)]
+    queue.finish(workspace, second, "done", result={"predictions": said})
+    app.session_state["predict_jobs"] = [*app.session_state["predict_jobs"], second.id]
+    app.run()
+    assert not app.exception
+    assert "The two runs disagree on **1 of 3**" in words(app)
+    (shown,) = [
+        json.loads(element.proto.json)["items"]
+        for element in app.get("bidi_component")
+        if element.proto.component_name == "graft_gallery"
+    ]
+    assert [Path(item["id"]).stem for item in shown] == ["2", "0", "1"]
+    assert ["The other run: wren 75.0" in json.dumps(item, ensure_ascii=False) for item in shown] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_folder_outside_of_what_may_be_read_is_refused(
@@ -162,6 +192,7 @@ def test_a_corrected_photo_is_added_and_taken_back(workspace: Workspace, run: Ru
     undo.click().run()
     assert not app.exception and datasets.list_added(pictures).empty
     assert any(str(one.key).startswith("correct_") for one in app.selectbox)
+    assert not [button for button in app.button if str(button.key).endswith("_take_back")]
 
 
 def test_a_photo_that_repeats_a_test_picture_is_refused_in_words(
@@ -255,18 +286,27 @@ def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> No
         (0.4, 1.0),
         "a *machine*",
         {},
-        (good, broken("litert", f"It died of {HOSTILE}")),
+        (
+            good,
+            broken("litert", f"It died of {HOSTILE}"),
+            judge("litert-int8", y_true, app_prob, app_prob, 1.0),
+        ),
     )
     exports.save(workspace, certificate)
     exports.zip_path(workspace, run.id).write_bytes(b"zip")
     app = visit("predict", run=run.id)
     assert not app.exception
-    assert "**1 of 2 formats passed** on 3 test pictures" in words(app)
+    assert (
+        "**1 of 3 formats passed** on 3 test pictures. **Of 1 they are too few to tell.** What failed"
+        in words(app)
+    )
+    assert "LiteRT, 8 bits: it gives the app's answer on 43.8\N{NO-BREAK SPACE}% to 100.0" in words(app)
     assert "1 test picture has changed or gone" in words(app)
     assert HOSTILE not in words(app)
     table = app.table[0].value
     assert table.iloc[0, 0] == "Keras" and "passed" in table.iloc[0, 1]
     assert "failed" in table.iloc[1, 1] and set(table.iloc[1, 2:]) == {"–"}
+    assert "too few pictures to tell" in table.iloc[2, 1]
 
 
 def test_a_student_stands_beside_its_teacher(workspace: Workspace, run: Run) -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from core import bundles, exports, queue, runs
 from core.command_line.jobs import follow
 from core.command_line.output import printable, tell, tell_json
 from core.errors import DataError
-from core.exports import Artefact
+from core.exports import Artefact, Verdict
 from core.workspace import Workspace, replacing
+
+_CHECKED: Mapping[Verdict, str] = {
+    "passed": "passed",
+    "unclear": "too few test pictures to tell",
+    "failed": "FAILED",
+}
 
 
 def run_export(workspace: Workspace, arguments: argparse.Namespace) -> int:
@@ -76,12 +83,16 @@ def _folder(given: Path) -> Path:
 def _line(artefact: Artefact) -> str:
     if artefact.trouble:
         return f"FAILED: {artefact.trouble}"
-    low, high = artefact.accuracy_interval
     return (
-        f"{'passed' if artefact.passed else 'FAILED'}  {_percent(artefact.accuracy)} right ({_percent(low)} to "
-        f"{_percent(high)}), same answer on {_percent(artefact.agreement)}, probabilities within "
+        f"{_CHECKED[artefact.verdict]}  {_with_interval(artefact.accuracy, 'right', artefact.accuracy_interval)}, "
+        f"{_with_interval(artefact.agreement, 'the same answer', artefact.agreement_interval)}, probabilities within "
         f"{artefact.max_difference:.1e}, {artefact.num_bytes / 1e6:.1f} MB, {artefact.latency_ms:.1f} ms"
     )
+
+
+def _with_interval(share: float, what: str, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{_percent(share)} {what} ({_percent(low)} to {_percent(high)})"
 
 
 def _percent(share: float) -> str:

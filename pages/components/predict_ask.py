@@ -53,13 +53,20 @@ def show_asking(run: Run) -> None:
 
 
 def ask(run: Run, paths: Sequence[Path], other: Run | None = None) -> None:
-    """Have one run, or two, say what they see in some files."""
+    """Have one run, or two, say what they see in some files; show why where that cannot be."""
     with shell.errors():
-        st.session_state[_JOBS] = [
-            queue.submit_prediction(shell.workspace(), one, paths).id
-            for one in (run, other)
-            if one is not None
-        ]
+        submit(run, paths, other)
+
+
+def submit(run: Run, paths: Sequence[Path], other: Run | None = None) -> None:
+    """Have one run, or two, say what they see in some files.
+
+    Raises:
+        WorkspaceError: The question cannot be kept.
+    """
+    st.session_state[_JOBS] = [
+        queue.submit_prediction(shell.workspace(), one, paths).id for one in (run, other) if one is not None
+    ]
 
 
 def asked(run: Run) -> list[queue.Job]:
