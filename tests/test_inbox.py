@@ -72,7 +72,7 @@ def test_visitors_photos_lie_apart_and_the_oldest_go_first(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = inbox.put(workspace, [named("own.png", bytes(900))])
-    monkeypatch.setattr(inbox, "MAX_VISITORS_BYTES", 3_000)
+    monkeypatch.setattr(inbox, "MAX_VISITORS_BYTES", 2_500)
     monkeypatch.setattr(inbox, "MIN_FREE_BYTES", 0)
     asked = []
     for age in (50, 40, 30):
