@@ -60,7 +60,8 @@ def put(
     folder = inbox / token
     folder.mkdir(parents=True)
     try:
-        names = _put_all(folder, files, max_bytes)
+        remedy = "Send fewer." if visitor else "Send fewer, or name a folder on this machine."
+        names = _put_all(folder, files, max_bytes, remedy)
         write_json(folder / NAMES, names)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -68,7 +69,7 @@ def put(
     return token
 
 
-def _put_all(folder: Path, files: Iterable[BinaryIO], max_bytes: int) -> dict[str, str]:
+def _put_all(folder: Path, files: Iterable[BinaryIO], max_bytes: int, remedy: str) -> dict[str, str]:
     names: dict[str, str] = {}
     num_bytes = 0
     for file in files:
@@ -76,8 +77,7 @@ def _put_all(folder: Path, files: Iterable[BinaryIO], max_bytes: int) -> dict[st
         file.seek(0)
         if num_bytes > max_bytes or len(names) >= MAX_FILES:
             raise DataError(
-                f"Received more than {max_bytes / 1e6:,.0f} MB or {MAX_FILES:,} photos at once. Send fewer, or name a "
-                "folder on this machine."
+                f"Received more than {max_bytes / 1e6:,.0f} MB or {MAX_FILES:,} photos at once. {remedy}"
             )
         shown = PurePosixPath(str(file.name).replace("\\", "/")).name
         if shown.lower().endswith(".zip"):

@@ -57,6 +57,8 @@ def test_a_zip_that_is_refused_leaves_nothing(workspace: Workspace, packed: byte
 def test_too_much_at_once_is_refused(workspace: Workspace) -> None:
     with pytest.raises(DataError, match="Received more than 0 MB"):
         inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000)
+    with pytest.raises(DataError, match=r"at once\. Send fewer\.$"):
+        inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000, visitor=True)
 
 
 def test_photos_go_after_a_day(workspace: Workspace) -> None:
