@@ -124,18 +124,22 @@ def test_the_zip_has_all_that_a_stranger_needs(run: runs.Run, told: dict[str, An
 
 
 def test_the_script_says_what_the_app_says_of_awkward_pictures(
-    home: Workspace, run: runs.Run, told: dict[str, Any]
+    home: Workspace, run: runs.Run, told: dict[str, Any], tmp_path: Path
 ) -> None:
     awkward = sorted(path for path in (told["folder"] / "golden").iterdir() if path.suffix != ".json")
     assert {"phone.heic", "alpha.png", "cmyk.jpg", "grey-16-bit.png", "grey.png", "rotated-by-exif.jpg"} < {
         path.name for path in awkward
     }
+    odd = tmp_path / "a\tb\n\u202e☀.png"
+    odd.write_bytes(awkward[0].read_bytes())
+    awkward.append(odd)
     app = queue.wait(home, queue.submit_prediction(home, run, awkward).id).result["predictions"]
     lines = _predict(told["folder"], *awkward).stdout.splitlines()
     assert len(lines) == len(awkward)
     for line, path, answer in zip(lines, awkward, app, strict=True):
         where, label, probability = line.split("\t")
-        assert (where, label) == (str(path), answer["predicted"])
+        shown = str(path).replace(odd.name, "a\\tb\\n\\u202e☀.png")
+        assert (where, label) == (shown, answer["predicted"])
         assert float(probability) == pytest.approx(answer["probability"], abs=1e-3)
 
 
