@@ -50,4 +50,9 @@ def require_model(run: Run) -> None:
         return
     status = catalog.weights_status(catalog.get(recipe.backbone))
     if not status.ready:
-        raise WeightsError(f"The model of the run {run.id} needs its pretrained network. {status.message}")
+        fetches = (
+            " Ask it about a photo in Graft itself first: that fetches it." if status.download_mb else ""
+        )
+        raise WeightsError(
+            f"The model of the run {run.id} needs its pretrained network. {status.message}{fetches}"
+        )
