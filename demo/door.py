@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from streamlit.runtime import get_instance
-from streamlit.runtime.stats import CACHE_MEMORY_FAMILY
+from streamlit.runtime.stats import CACHE_MEMORY_FAMILY, CacheStat
 
 from core import demonstration, words
 
@@ -39,8 +39,8 @@ REFUSED = 1008
 
 def held_bytes() -> int:
     """Return how much memory the uploads of all visitors take just now."""
-    found = get_instance().uploaded_file_mgr.get_stats()
-    return sum(stat.byte_length for stat in found.get(CACHE_MEMORY_FAMILY, []))
+    found = get_instance().uploaded_file_mgr.get_stats().get(CACHE_MEMORY_FAMILY, [])
+    return sum(stat.byte_length for stat in found if isinstance(stat, CacheStat))
 
 
 class Door:
