@@ -297,7 +297,7 @@ def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> No
     app = visit("predict", run=run.id)
     assert not app.exception
     assert (
-        "**1 of 3 formats passed** on 3 test pictures. **Of 1 they are too few to tell.** What failed"
+        "**1 of 3 formats passed** on 3 test pictures. **They are too few to tell of 1 more.** What failed"
         in words(app)
     )
     assert "LiteRT, 8 bits: it gives the app's answer on 43." in words(app)
