@@ -40,6 +40,12 @@ def main() -> None:
     print(f"\n  The demo starts at {links[0]} - stop it with Ctrl+C.", flush=True)
     for other in links[1:]:
         print(f"                  or {other}", flush=True)
+    if (listening := listen_at(host)) != host:
+        print(
+            f"  {host} is no address of this machine, so it listens at all of them; a server in front has to pass "
+            "that name on (Host).",
+            flush=True,
+        )
     if host not in _LOCAL:
         print(
             "  Whoever has this link can use the model; nothing on the way is encrypted. Browsers allow the camera "
@@ -49,7 +55,7 @@ def main() -> None:
     os.environ |= {demonstration.RUN: run_id, demonstration.TOKEN: token}
     os.environ |= {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, *server(host, port, named)])
+    os.execv(sys.executable, [sys.executable, *server(listening, port, named)])
 
 
 def is_host(host: str) -> bool:
@@ -59,6 +65,16 @@ def is_host(host: str) -> bool:
     except ValueError:
         return re.fullmatch(r"[A-Za-z0-9.-]+", host) is not None
     return True
+
+
+def listen_at(host: str) -> str:
+    """Return where to listen: at ``host``, or at all addresses where others reach it through something in front."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return "::" if ":" in host else "0.0.0.0"
+    return host
 
 
 def names_of(host: str) -> tuple[str, ...]:
