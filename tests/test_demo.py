@@ -188,6 +188,19 @@ def test_a_host_is_a_name_or_an_address(host: str, is_one: bool) -> None:
     assert demo.is_host(host) == is_one
 
 
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("localhost", "localhost"),
+        ("203.0.113.77", "0.0.0.0"),
+        ("2001:db8::7", "::"),
+    ],
+)
+def test_an_address_that_is_not_this_machines_is_answered_from_all_its_own(host: str, place: str) -> None:
+    assert demo.listen_at(host) == place
+
+
 def test_the_entry_point_has_no_pages_beside_it() -> None:
     assert not (ROOT / "demo" / "pages").exists()
 
