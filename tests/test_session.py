@@ -508,6 +508,11 @@ def test_the_command_line_tells_the_same(
     assert set(evaluated["predictions"][0]) == {"path", "true", "predicted", "probability"}
     assert set(evaluated["per_class"][0]) >= {"name", "precision", "recall", "f1", "support"}
 
+    # Nobody has asked it about a photo yet: what is familiar to it is measured when it is packed.
+    assert main(["bundle", trained["run_id"], "--to", str(tmp_path / "out"), "--json"]) == 0
+    with zipfile.ZipFile(json.loads(said())["bundle"]) as archive:
+        assert "familiarity.npz" in archive.namelist()
+
     picture = str(photos / "night" / "3.png")
     assert main(["predict", trained["run_id"], picture]) == 0
     assert said().startswith(f"{picture}  night (")
