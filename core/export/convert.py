@@ -74,9 +74,15 @@ def write_onnx(model: Any, target: Path) -> None:
 
     height, width = model.input_shape[1:3]
     pixels = tf.TensorSpec((None, height, width, 3), tf.uint8, name="pixels")
-    written, _ = tf2onnx.convert.from_keras(
-        model, input_signature=[pixels], opset=OPSET, custom_op_handlers={"Erfc": (_write_erfc, [])}
-    )
+    tf.config.run_functions_eagerly(
+        True
+    )  # grouped convolutions stand in the graph, not in a function that XLA compiles
+    try:
+        written, _ = tf2onnx.convert.from_keras(
+            model, input_signature=[pixels], opset=OPSET, custom_op_handlers={"Erfc": (_write_erfc, [])}
+        )
+    finally:
+        tf.config.run_functions_eagerly(False)
     unknown = {node.op_type for node in written.graph.node if not onnx.defs.has(node.op_type, node.domain)}
     if unknown:
         raise Inexpressible(
