@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -209,7 +209,7 @@ def _unique(table: pa.Table, name: str) -> list[str]:
 
 
 def _is_inside(path: str) -> bool:
-    parts = PurePosixPath(path).parts
+    parts = {*PurePosixPath(path).parts, *PureWindowsPath(path).parts}
     return bool(parts) and not path.startswith("/") and ".." not in parts and "\0" not in path
 
 
