@@ -136,8 +136,15 @@ def test_a_run_that_was_stopped_before_train_was_judged_can_be_moved(
 
 @pytest.mark.parametrize("photos_first", [True, False])
 def test_a_run_finds_its_pictures_wherever_they_lie(
-    workspace: Workspace, run: Run, bundle: Path, elsewhere: Workspace, tmp_path: Path, photos_first: bool
+    workspace: Workspace,
+    run: Run,
+    bundle: Path,
+    elsewhere: Workspace,
+    tmp_path: Path,
+    photos_first: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("GRAFT_DEVICE", "cpu")
     root = shutil.copytree(datasets.get(workspace, run.dataset_id).root, tmp_path / "moved" / "vögel")
     other = add_dataset(elsewhere, tmp_path / "other", {"owl": 3, "wren": 3})
     dataset = datasets.add_folder(elsewhere, root)
@@ -146,10 +153,12 @@ def test_a_run_finds_its_pictures_wherever_they_lie(
     arrived = bundles.unpack(elsewhere, bundle)
     if not photos_first:
         assert arrived.dataset_id == run.dataset_id, "nobody's pictures are taken for its own"
-        context = Context(elsewhere, "cpu", Warm(), queue.submit_audit(elsewhere, dataset.id))
-        audit_dataset(context, other)
-        assert runs.get(elsewhere, run.id) == arrived
-        audit_dataset(context, dataset)
+        with queue.hold_device(elsewhere, "cpu") as held:  # so no session starts
+            assert held
+            context = Context(elsewhere, "cpu", Warm(), queue.submit_audit(elsewhere, dataset.id))
+            audit_dataset(context, other)
+            assert runs.get(elsewhere, run.id) == arrived
+            audit_dataset(context, dataset)
     assert runs.get(elsewhere, run.id) == replace(runs.get(workspace, run.id), dataset_id=dataset.id)
 
 

@@ -46,6 +46,7 @@ from core.recipes import Recipe
 from core.session import predict_job
 from core.session.executor import Context, Warm
 from core.workspace import BUSY_TIMEOUT_S, Workspace
+from tests.worlds import add_dataset, finished_run
 
 RECIPE = Recipe(backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8)
 
