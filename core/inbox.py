@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from core import images
+from core import datasets, images
 from core.datasets import archives
 from core.datasets.archives import Limits
 from core.errors import DataError, NotFound
@@ -166,19 +166,27 @@ def _put_at(path: Path) -> float:
         return 0.0
 
 
-def names(workspace: Workspace, paths: Iterable[Path]) -> dict[str, str]:
-    """Return what people know files as, by their paths: what was put aside by its own name, others by theirs."""
+def names(workspace: Workspace, paths: Iterable[Path], below: Path | None = None) -> dict[str, str]:
+    """Return what people know files as, by their paths; a name that is not Unicode has its odd bytes escaped.
+
+    Args:
+        workspace: Where photos are put aside: those are known by the names that they came with.
+        paths: The files.
+        below: The folder that was asked about, if it was one: what lies in it is known by its path in it, since folders
+            of it may have files of the same name. Others are known by their own name.
+    """
     known: dict[Path, dict[Path, str]] = {}
     found = {}
     for path in paths:
-        shown = path.name
+        in_folder = below is not None and path.is_relative_to(below)
+        shown = str(path.relative_to(below)) if below is not None and in_folder else path.name
         for inbox in (place for place in _inboxes(workspace) if path.is_relative_to(place)):
             token = path.relative_to(inbox).parts[0]
             with contextlib.suppress(NotFound):
                 if inbox / token not in known:
                     known[inbox / token] = photos(workspace, token)
                 shown = known[inbox / token].get(path, shown)
-        found[str(path)] = shown
+        found[str(path)] = datasets.written(shown)
     return found
 
 

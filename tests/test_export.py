@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,13 +19,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import datasets, export, exports, queue, recipes, runs
+from core import datasets, export, exports, images, queue, recipes, runs
 from core.__main__ import main
 from core.errors import Cancelled, JobError
 from core.export.children import run_script
 from core.recipes import Recipe
+from core.session.executor import Context, Warm
+from core.session.export_job import _calibration, do_export
 from core.workspace import Workspace
-from tests.pictures import encode, noise
+from tests.pictures import encode, noise, write
+from tests.worlds import add_dataset, finished_run
 
 RECIPE = Recipe(backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8)
 ALL = ["keras", "savedmodel", "litert", "litert-fp16", "litert-int8"]
@@ -196,6 +200,43 @@ def test_pictures_that_were_changed_are_not_judged_and_counted(
     certificate = exports.certificate(home, run.id)
     assert certificate is not None
     assert (certificate.num_skipped, certificate.num_images) == (1, run.num_images["test"] - 1)
+
+
+def test_a_training_or_test_picture_that_was_changed_is_used_for_nothing(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{number}.png", number) for number in range(4)]
+    sha256 = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    train = pd.DataFrame({"path": [path.name for path in paths], "sha256": sha256})
+    pictures = datasets.Pictures(tmp_path, tmp_path / "added")
+    write(paths[1], 99)
+    kept = _calibration(pictures, train, (32, 32), "stretch")
+    expected = [images.decode(paths[row].read_bytes(), (32, 32), "stretch") for row in (0, 2, 3)]
+    np.testing.assert_array_equal(kept, np.stack(expected))
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        return np.ones((len(pixels), 1))
+
+    def golden(name: str, row: int) -> int:
+        chosen = slice(row, row + 1)
+        folder = tmp_path / name
+        labels = ["owl"]
+        return export.write_golden(
+            folder, paths[chosen], sha256[chosen], labels, (32, 32), "stretch", predict
+        )
+
+    assert (golden("changed", 1), golden("as it was", 2)) == (0, 6)
+    for path in paths:
+        path.unlink()
+    with pytest.raises(JobError, match="Not one training picture is where it was and as it was"):
+        _calibration(pictures, train, (32, 32), "stretch")
+
+
+@pytest.mark.usefixtures("served")
+def test_a_run_without_its_pictures_says_how_it_finds_them(workspace: Workspace, tmp_path: Path) -> None:
+    run = finished_run(workspace, add_dataset(workspace, tmp_path / "birds"))
+    datasets.remove(workspace, run.dataset_id)
+    job = queue.submit_export(workspace, run, ["keras"])
+    with pytest.raises(JobError, match='pictures of "birds".*the run finds them by their bytes'):
+        do_export(Context(workspace, "cpu", Warm(), job), job)
 
 
 def test_an_export_to_what_is_no_folder_is_refused(

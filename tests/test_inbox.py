@@ -123,6 +123,23 @@ def test_answers_are_a_table_with_flags_and_a_column_a_class() -> None:
     assert table.loc[0, "p(wren)"] == 0.2 and table["error"].tolist() == ["", "Damaged."]
 
 
+def test_a_file_whose_name_is_not_unicode_costs_the_others_nothing(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"bad\xff.jpg")
+    said = [{"path": str(odd), "error": "Damaged."}, {"path": "b.jpg", "predicted": "owl"}]
+    table = answers.to_table(said, ["owl"])
+    assert table["path"].tolist() == [f"{tmp_path}/bad\\xff.jpg", "b.jpg"]
+    assert len(table.to_csv(index=False).encode().splitlines()) == 3
+    assert inbox.names(workspace, [odd]) == {str(odd): "bad\\xff.jpg"}
+
+
+def test_files_of_a_folder_are_known_by_their_paths_in_it(workspace: Workspace, tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "1.jpg", tmp_path / "b" / "1.jpg"]
+    assert list(inbox.names(workspace, paths, tmp_path).values()) == ["a/1.jpg", "b/1.jpg"]
+    assert list(inbox.names(workspace, paths, tmp_path / "a").values()) == ["1.jpg", "1.jpg"]
+
+
 def test_the_most_doubtful_come_first() -> None:
     said = [
         {"path": "sure", "probability": 0.9},

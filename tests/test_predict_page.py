@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from core.queue import Job
 from core.runs import Run
 from core.workspace import Workspace
 from tests.pictures import write
-from tests.worlds import add_dataset, begin_training, finished_run, has_button, visit, words
+from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, visit, words
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -147,6 +148,39 @@ def test_where_two_runs_disagree_stands_first_with_what_the_other_says(
     ]
 
 
+def test_the_answers_to_a_folder_come_back_with_its_url_and_name_files_by_their_paths_in_it(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "asked"
+    odd = folder / "b" / os.fsdecode(b"1\xff.png")
+    paths = [write(folder / "a" / "1.png", 1), write(odd, 2)]
+    queue.submit_prediction(workspace, run, paths, folder)
+    job = _claim(workspace, "answer")
+    queue.finish(workspace, job, "done", result={"predictions": [_answer(path) for path in paths]})
+    app = visit("predict", run=run.id, asked=str(job.id))
+    assert not app.exception and "**2 photos**" in words(app)
+    assert current(app)["asked"] == str(job.id)
+    (shown,) = [
+        json.loads(element.proto.json)["items"]
+        for element in app.get("bidi_component")
+        if element.proto.component_name == "graft_gallery"
+    ]
+    assert [item["subtitle"] for item in shown] == ["a/1.png", "b/1\\xff.png"]
+    app.switch_page("pages/data.py").run()
+    assert "asked" not in current(app)
+
+
+@pytest.mark.parametrize("asked", ["99", "x", "-", "9" * 30])
+def test_a_url_that_names_no_question_of_this_run_shows_none(
+    workspace: Workspace, run: Run, asked: str
+) -> None:
+    begin_training(workspace, datasets.get(workspace, run.dataset_id))
+    app = visit("predict", run=run.id, asked=asked)
+    assert not app.exception and "photos**" not in words(app)
+    app = visit("predict", run=run.id, asked="1")  # a training
+    assert not app.exception and "photos**" not in words(app)
+
+
 def test_a_folder_outside_of_what_may_be_read_is_refused(
     run: Run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -244,6 +278,25 @@ def test_the_export_is_one_button(workspace: Workspace, run: Run) -> None:
     assert job.args["run_id"] == run.id and job.args["formats"] == list(exports.DEFAULT_FORMATS)
     assert has_button(app, f"cancel_{job.id}")
     assert app.button(key="export_start").disabled
+
+
+def test_what_is_familiar_is_measured_before_a_run_is_packed(workspace: Workspace, run: Run) -> None:
+    def downloads(app: AppTest) -> list[str]:
+        return [button.key for button in app.get("download_button")]
+
+    app = visit("predict", run=run.id)
+    assert "bundle_download" not in downloads(app)
+    app.button(key="bundle_measure").click().run()
+    assert not app.exception and "bundle_download" not in downloads(app)
+    job = _claim(workspace, "many")
+    assert (job.args["run_id"], job.args["paths"]) == (run.id, [])
+    queue.finish(workspace, job, "failed", message="Its weights are not here.")
+    app.run()
+    assert "Its weights are not here" in words(app) and "could not be measured" in words(app)
+    assert "bundle_download" in downloads(app)
+    runs.save_arrays(workspace, run.id, "familiarity", thresholds=np.zeros(2))
+    app = visit("predict", run=run.id)
+    assert "bundle_download" in downloads(app) and "could not be measured" not in words(app)
 
 
 def test_an_export_that_failed_says_why_and_can_be_done_again(workspace: Workspace, run: Run) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from core import bundles, exports, queue, runs
+from core import bundles, datasets, exports, queue, runs
 from core.command_line.jobs import follow
 from core.command_line.output import printable, tell, tell_json
-from core.errors import DataError
+from core.errors import DataError, JobError, NotFound
 from core.exports import Artefact, Verdict
+from core.runs import Run
 from core.workspace import Workspace, replacing
 
 _CHECKED: Mapping[Verdict, str] = {
@@ -48,12 +50,25 @@ def run_bundle(workspace: Workspace, arguments: argparse.Namespace) -> int:
     """``bundle RUN_ID --to DIR``."""
     run = runs.get(workspace, arguments.run_id)
     target = _folder(arguments.to) / bundles.name_of(run)
+    if run.state == "done" and not bundles.is_measured(workspace, run):
+        _measure(workspace, run)
     bundles.pack(workspace, run, target)
     if arguments.json:
         tell_json({"run_id": run.id, "bundle": str(target)})
     else:
         tell(f"Written: {printable(target)}")
     return 0
+
+
+def _measure(workspace: Workspace, run: Run) -> None:
+    """Measure what a run takes for familiar before it leaves its pictures; where that fails, it goes without."""
+    trouble = "its pictures are not here"
+    try:
+        follow(workspace, queue.submit_familiarity(workspace, run))
+    except JobError as error:
+        trouble = str(error)
+    if not bundles.is_measured(workspace, run):
+        sys.stderr.write(printable(f'Elsewhere this run cannot say "none of these": {trouble}') + "\n")
 
 
 def run_import(workspace: Workspace, arguments: argparse.Namespace) -> int:
@@ -64,8 +79,18 @@ def run_import(workspace: Workspace, arguments: argparse.Namespace) -> int:
     if arguments.json:
         tell_json({"run_id": run.id})
     else:
-        tell(f"Run {run.id} on {printable(run.dataset_name)} is here. Its pictures are not part of a bundle.")
+        tell(f"Run {run.id} on {printable(run.dataset_name)} is here. {_about_pictures(workspace, run)}")
     return 0
+
+
+def _about_pictures(workspace: Workspace, run: Run) -> str:
+    try:
+        return f"Its pictures are those of the dataset {datasets.get(workspace, run.dataset_id).id}."
+    except NotFound:
+        return (
+            "Its pictures are not part of a bundle: add and audit a folder with the same ones, and it finds them by "
+            "their bytes. Until then it answers, but is not exported."
+        )
 
 
 def _folder(given: Path) -> Path:

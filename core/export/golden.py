@@ -26,6 +26,7 @@ _HEIC = Path(__file__).with_name("phone.heic")
 def write_golden(
     folder: Path,
     paths: Sequence[Path],
+    sha256: Sequence[str],
     labels: Sequence[str],
     image_size: tuple[int, int],
     resize: str,
@@ -36,13 +37,14 @@ def write_golden(
     Args:
         folder: Where to; is made.
         paths: Test pictures to choose from.
-        labels: The class of each; the first readable picture of each class is taken, as far as there is room.
+        sha256: Of the bytes that each had when it was tested; one that has changed since is not taken.
+        labels: The class of each; the first such picture of each class is taken, as far as there is room.
         image_size: ``(height, width)`` of the model, pixels.
         resize: Its resize rule.
         predict: The app's answer: uint8 pixels (n, h, w, 3) to probabilities (n, classes).
     """
     folder.mkdir()
-    pictures = _first_of_each_class(paths, labels)
+    pictures = _first_of_each_class(paths, sha256, labels)
     for number, picture in enumerate(pictures, start=1):
         picture.save(folder / f"photo-{number}.png")
     if pictures:
@@ -56,13 +58,15 @@ def write_golden(
     return len(expected)
 
 
-def _first_of_each_class(paths: Sequence[Path], labels: Sequence[str]) -> list[Image.Image]:
+def _first_of_each_class(
+    paths: Sequence[Path], hashes: Sequence[str], labels: Sequence[str]
+) -> list[Image.Image]:
     found: dict[str, Image.Image] = {}
-    for path, label in zip(paths, labels, strict=True):
+    for path, sha256, label in zip(paths, hashes, labels, strict=True):
         if label in found:
             continue
         try:
-            small = images.thumbnail(images.read_bytes(path), SIDE)
+            small = images.thumbnail(images.read_unchanged(path, sha256), SIDE)
         except UnreadableImage:
             continue
         found[label] = Image.open(io.BytesIO(small)).convert("RGB")

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import answers, charts, evaluation, images, inbox, runs
+from core import answers, charts, datasets, evaluation, images, inbox, runs
 from core.familiarity import TURNED_AWAY
 from core.queue import Job
 from core.runs import Run
@@ -49,13 +49,18 @@ def show_answers(
     if not done or done[0].id != jobs[0].id:
         return
     said = [list(job.result["predictions"]) for job in done]
-    names = inbox.names(shell.workspace(), [Path(answer["path"]) for answer in said[0]])
+    names = inbox.names(shell.workspace(), [Path(answer["path"]) for answer in said[0]], asked_below(jobs[0]))
     if len(said[0]) == 1:
         _one(jobs, [found[0] for found in said], names, visitor=visitor)
         if not visitor and "error" not in said[0][0]:
             show_why(run, said[0][0]["path"], said[0][0]["predicted"])
     else:
         _many(run, done, said, names, visitor=visitor)
+
+
+def asked_below(job: Job) -> Path | None:
+    """Return the folder that a job was asked about, if it was one."""
+    return Path(job.args["below"]) if "below" in job.args else None
 
 
 def _draw(job: Job, retry: Callable[[Sequence[Path]], None], *, visitor: bool) -> None:
@@ -89,11 +94,11 @@ def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str], 
                 st.caption(code(shell.run_name(asked)))
             _say(asked, answer, key=f"answer_{job.id}")
             if job is jobs[0] and not visitor and "error" not in answer:
-                show_correction(asked, Path(path), key=f"correct_{asked.id}_{path}")
+                show_correction(asked, Path(path), key=f"correct_{asked.id}_{datasets.written(path)}")
 
 
 def _large(path: str, name: str) -> None:
-    picture, found = photos.large(Path(path).parent, Path(path).name, path)
+    picture, found = photos.large(Path(path).parent, Path(path).name, datasets.written(path))
     if found:
         size = images.inspect_image(picture)
         st.image(picture, width=photos.shown_width(size.width, size.height), alt=name)
@@ -158,7 +163,7 @@ def _many(
         label=t("predict.gallery"),
     )
     if opened is not None:
-        same = [next(answer for answer in one if answer["path"] == opened) for one in said]
+        same = [next(answer for answer in one if datasets.written(answer["path"]) == opened) for one in said]
         st.dialog(t("photo.title"), width="large")(_one)(jobs, same, names, visitor=visitor)
 
 
@@ -188,11 +193,12 @@ def _differing(said: Sequence[Sequence[Answer]]) -> dict[str, Answer]:
 def _item(answer: Answer, names: Mapping[str, str], other: Answer | None) -> Item:
     """Return a card of the gallery; ``other`` is what another run says, where it names another class."""
     path = answer["path"]
-    picture, _ = photos.small(Path(path).parent, Path(path).name, path)
+    known = datasets.written(path)
+    picture, _ = photos.small(Path(path).parent, Path(path).name, known)
     mark: Mark = "wrong" if "error" in answer else "warning" if answers.flags(answer) else ""
     if "error" in answer:
         return Item(
-            path, picture, t("predict.alt_bad", name=names[path]), t("predict.bad"), names[path], mark
+            known, picture, t("predict.alt_bad", name=names[path]), t("predict.bad"), names[path], mark
         )
     said = t("photo.predicted", confidence=percent(answer["probability"]), predicted=answer["predicted"])
     doubt = next((t(f"predict.flag_{flag}") for flag in answers.flags(answer)), "")
@@ -200,4 +206,4 @@ def _item(answer: Answer, names: Mapping[str, str], other: Answer | None) -> Ite
         confidence = percent(other["probability"])
         differs = t("predict.other_says", confidence=confidence, predicted=other["predicted"])
         doubt, mark = f"{differs}. {doubt}" if doubt else differs, "warning"
-    return Item(path, picture, f"{said}. {doubt}. {names[path]}", said, doubt or names[path], mark)
+    return Item(known, picture, f"{said}. {doubt}. {names[path]}", said, doubt or names[path], mark)

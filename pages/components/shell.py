@@ -40,6 +40,7 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
         *("cell", "split", "matrix_shows", "order", "zoom", "diagonal", "list", "photo", "slices", "where"),
         *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence", "errors_page"),
     ),
+    "predict": ("asked",),
     "runs": (
         *("compared", "compare_split", "compare_with", "compare_cell"),
         *("runs_search", "runs_dataset", "runs_state", "runs_archived", "runs_cost"),
