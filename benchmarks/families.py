@@ -121,8 +121,11 @@ def _decoded(paths: Sequence[Path], image_size: tuple[int, int]) -> np.ndarray:
     return np.stack([images.decode(path.read_bytes(), image_size) for path in paths])
 
 
+_CHECKED = {"passed": "passed", "unclear": "too few photos to tell", "failed": "**failed**"}
+
+
 def _row(spec: BackboneSpec, artefact: Artefact) -> str:
-    cells = [spec.title, artefact.about.title, "passed" if artefact.passed else "**failed**"]
+    cells = [spec.title, artefact.about.title, _CHECKED[artefact.verdict]]
     if artefact.trouble:
         cells += [artefact.trouble, "", "", ""]
     else:

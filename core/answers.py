@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from core import datasets
+
 FLAGS = ("unlike", "unsure", "unreadable")
 """Unlike anything the run was trained on; below the probability that it is sure from; not a photo that can be read."""
 
@@ -19,12 +21,13 @@ def to_table(answers: Sequence[Mapping[str, Any]], class_names: Sequence[str]) -
         class_names: In the order of the run's outputs.
 
     Returns:
-        ``path``, ``label``, ``probability`` (0…1), ``flags`` (of :data:`FLAGS`, parted by spaces), ``distance``
-        (0…2), ``error``, and a column ``p(<class>)`` per class with its probability.
+        ``path`` (bytes of it that are not Unicode escaped: one odd name must not cost the table), ``label``,
+        ``probability`` (0…1), ``flags`` (of :data:`FLAGS`, parted by spaces), ``distance`` (0…2), ``error``, and a
+        column ``p(<class>)`` per class with its probability.
     """
     rows = [
         {
-            "path": answer["path"],
+            "path": datasets.written(answer["path"]),
             "label": answer.get("predicted", ""),
             "probability": answer.get("probability"),
             "flags": " ".join(flags(answer)),

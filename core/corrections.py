@@ -70,7 +70,8 @@ def add_photo(workspace: Workspace, run: Run, path: Path, label: str) -> str:
     """Add a copy of a photo to the training pictures of a run's dataset; the photo itself is only read.
 
     Whatever is in the dataset already, or nearly so, is refused, in whichever split it is: so none that is added can
-    be a test or validation picture, or near one, however the dataset is split later.
+    be a test or validation picture, or near one, however the dataset is split later. So is what nearly repeats a photo
+    that was added: two of them might say different classes.
 
     Args:
         workspace: Where the copy is kept.
@@ -98,6 +99,13 @@ def add_photo(workspace: Workspace, run: Run, path: Path, label: str) -> str:
         shown = before.split("/")[1]
         raise DataError(
             f'This photo was added to "{shown}" already. Take it back first if it is of another class.'
+        )
+    if near := audit.find_alike_added(workspace, dataset, data):
+        shown = near.split("/")[1]
+        raise DataError(
+            f'This photo is nearly the same as one that was added to "{shown}". It would teach nothing that that one '
+            "does not, and another class would contradict it. It was not added. Take that one back first if it is of "
+            "another class."
         )
     # What can be read though its beginning is unusual is a TIFF.
     suffix = next(iter(images.suffixes_of(images.sniff(data[:16]))), ".tif")

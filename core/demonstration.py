@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.errors import DataError, NotFound
+from core import catalog, recipes
+from core.errors import DataError, NotFound, WeightsError
 from core.queue import Job
 from core.runs import Run
 
@@ -17,6 +18,10 @@ MAX_FILE_MB = 20
 """Of one file; the server refuses more before it is read."""
 MAX_WAITING = 8
 """Questions of all visitors that may wait at once."""
+MAX_HELD_BYTES = MAX_WAITING * MAX_BYTES
+"""Of uploads that all visitors together may have in the server's memory, until they are put aside."""
+MAX_UPLOAD_S = 120.0
+"""For one file to come; what is slower makes room."""
 
 
 def require_room(num_photos: int, waiting: Sequence[Job]) -> None:
@@ -32,10 +37,22 @@ def require_room(num_photos: int, waiting: Sequence[Job]) -> None:
 
 
 def require_model(run: Run) -> None:
-    """Refuse a run that has no model to show.
+    """Refuse a run that has no model to show, or whose network needs pretrained weights that are not here.
 
     Raises:
         NotFound: It is not done.
+        WeightsError: The weights are missing; visitors would find out, one after the other.
     """
     if run.state != "done":
         raise NotFound(f"The run {run.id} is {run.state}, so it has no model to show. Choose a finished run.")
+    recipe = recipes.from_json(run.recipe)
+    if run.fine_tuned or recipe.weights:  # they are kept with the run
+        return
+    status = catalog.weights_status(catalog.get(recipe.backbone))
+    if not status.ready:
+        fetches = (
+            " Ask it about a photo in Graft itself first: that fetches it." if status.download_mb else ""
+        )
+        raise WeightsError(
+            f"The model of the run {run.id} needs its pretrained network. {status.message}{fetches}"
+        )

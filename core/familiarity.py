@@ -79,12 +79,20 @@ def measure(train: npt.ArrayLike, val: npt.ArrayLike, val_prob: npt.ArrayLike) -
         features = features[np.linspace(0, len(features) - 1, most).astype(int)]
     found = Familiarity(_unit(features), 2.0, 0.0)
     distances = found.distances(val)
-    confidences = np.asarray(val_prob).max(axis=1)
     return Familiarity(
         found.reference,
         float(np.quantile(distances, 1 - TURNED_AWAY)),
-        float(np.quantile(confidences, TURNED_AWAY)),
+        min_confidence(val_prob),
     )
+
+
+def min_confidence(val_prob: npt.ArrayLike) -> float:
+    """Return the probability of the first answer, 0…1, that all but :data:`TURNED_AWAY` of validation reach.
+
+    Args:
+        val_prob: A run's probabilities for its validation pictures, shape (pictures, classes).
+    """
+    return float(np.quantile(np.asarray(val_prob).max(axis=1), TURNED_AWAY))
 
 
 def _unit(features: npt.ArrayLike) -> FloatArray:

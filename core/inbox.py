@@ -16,41 +16,52 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from core import images
+from core import datasets, images
 from core.datasets import archives
 from core.datasets.archives import Limits
 from core.errors import DataError, NotFound
 from core.progress import no_progress
-from core.workspace import Workspace, read_json, replacing, write_json
+from core.workspace import Workspace, directory_size, read_json, replacing, write_json
 
 KEPT_S = 24 * 3600.0
 MAX_FILES = 5_000
 MAX_BYTES = 2_000_000_000
 """Limits of what is put aside at once; a larger folder is read where it is."""
+MAX_VISITORS_BYTES = 1_000_000_000
+"""Of all that a demo's visitors have put aside: many times what may wait for an answer. The oldest goes first."""
+MIN_FREE_BYTES = 1_000_000_000
+"""Of the disk; a demo's visitors are not let use the last of it."""
 NAMES = "names.json"
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
-def put(workspace: Workspace, files: Iterable[BinaryIO], max_bytes: int = MAX_BYTES) -> str:
+def put(
+    workspace: Workspace, files: Iterable[BinaryIO], max_bytes: int = MAX_BYTES, *, visitor: bool = False
+) -> str:
     """Put photos and zips of photos aside and return the token under which they are found.
 
     Args:
         workspace: Where to.
         files: Each with a ``name``; what ends in ``.zip`` is unpacked.
         max_bytes: Of all of them together.
+        visitor: Whether a demo's visitor asks: theirs lie apart and take at most :data:`MAX_VISITORS_BYTES` together.
 
     Raises:
-        DataError: They are too many or too large, or a zip is refused.
+        DataError: They are too many or too large, a zip is refused, or the disk has no room for a visitor's.
         WorkspaceError: They cannot be written.
     """
-    inbox = _inbox(workspace)
-    _clear(inbox)
+    inbox = _inboxes(workspace)[visitor]
+    for each in _inboxes(workspace):
+        _clear(each)
+    if visitor:
+        _make_room(inbox, max_bytes)
     token = uuid.uuid4().hex
     folder = inbox / token
     folder.mkdir(parents=True)
     try:
-        names = _put_all(folder, files, max_bytes)
+        remedy = "Send fewer." if visitor else "Send fewer, or name a folder on this machine."
+        names = _put_all(folder, files, max_bytes, remedy)
         write_json(folder / NAMES, names)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -58,7 +69,7 @@ def put(workspace: Workspace, files: Iterable[BinaryIO], max_bytes: int = MAX_BY
     return token
 
 
-def _put_all(folder: Path, files: Iterable[BinaryIO], max_bytes: int) -> dict[str, str]:
+def _put_all(folder: Path, files: Iterable[BinaryIO], max_bytes: int, remedy: str) -> dict[str, str]:
     names: dict[str, str] = {}
     num_bytes = 0
     for file in files:
@@ -66,8 +77,7 @@ def _put_all(folder: Path, files: Iterable[BinaryIO], max_bytes: int) -> dict[st
         file.seek(0)
         if num_bytes > max_bytes or len(names) >= MAX_FILES:
             raise DataError(
-                f"Received more than {max_bytes / 1e6:,.0f} MB or {MAX_FILES:,} photos at once. Send fewer, or name a "
-                "folder on this machine."
+                f"Received more than {max_bytes / 1e6:,.0f} MB or {MAX_FILES:,} photos at once. {remedy}"
             )
         shown = PurePosixPath(str(file.name).replace("\\", "/")).name
         if shown.lower().endswith(".zip"):
@@ -107,15 +117,17 @@ def photos(workspace: Workspace, token: str) -> dict[Path, str]:
     Raises:
         NotFound: There are none (any more) under this token.
     """
-    folder = _inbox(workspace) / token
-    if not _TOKEN.fullmatch(token) or not (folder / NAMES).exists():
+    places = [inbox / token for inbox in _inboxes(workspace)] if _TOKEN.fullmatch(token) else []
+    folder = next((place for place in places if (place / NAMES).exists()), None)
+    if folder is None:
         raise NotFound("These photos are not there any more: they are kept for a day. Drop them again.")
     names: dict[str, str] = read_json(folder / NAMES)
     return {folder / stored: shown for stored, shown in names.items()}
 
 
-def _inbox(workspace: Workspace) -> Path:
-    return workspace.uploads_dir / ".asked"
+def _inboxes(workspace: Workspace) -> tuple[Path, Path]:
+    """Return where the user's photos are put aside, and where those of a demo's visitors."""
+    return workspace.uploads_dir / ".asked", workspace.uploads_dir / ".asked-by-visitors"
 
 
 def _clear(inbox: Path) -> None:
@@ -128,20 +140,53 @@ def _clear(inbox: Path) -> None:
                 shutil.rmtree(path)
 
 
-def names(workspace: Workspace, paths: Iterable[Path]) -> dict[str, str]:
-    """Return what people know files as, by their paths: what was put aside by its own name, others by theirs."""
-    inbox = _inbox(workspace)
+def _make_room(inbox: Path, num_bytes: int) -> None:
+    """Throw away the oldest questions until one more of so many bytes fits.
+
+    Raises:
+        DataError: The disk is nearly full.
+    """
+    inbox.mkdir(parents=True, exist_ok=True)
+    kept = num_bytes
+    for path in sorted(inbox.iterdir(), key=_put_at, reverse=True):
+        kept += directory_size(path)
+        if kept > MAX_VISITORS_BYTES:
+            shutil.rmtree(path, ignore_errors=True)
+    if shutil.disk_usage(inbox).free - num_bytes < MIN_FREE_BYTES:
+        raise DataError(
+            "The machine that shows this model has no room for photos now. Tell who showed it to you."
+        )
+
+
+def _put_at(path: Path) -> float:
+    """Return when photos were put aside; what another visitor's question has just cleared away is as old as can be."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def names(workspace: Workspace, paths: Iterable[Path], below: Path | None = None) -> dict[str, str]:
+    """Return what people know files as, by their paths; a name that is not Unicode has its odd bytes escaped.
+
+    Args:
+        workspace: Where photos are put aside: those are known by the names that they came with.
+        paths: The files.
+        below: The folder that was asked about, if it was one: what lies in it is known by its path in it, since folders
+            of it may have files of the same name. Others are known by their own name.
+    """
     known: dict[Path, dict[Path, str]] = {}
     found = {}
     for path in paths:
-        shown = path.name
-        if path.is_relative_to(inbox):
+        in_folder = below is not None and path.is_relative_to(below)
+        shown = str(path.relative_to(below)) if below is not None and in_folder else path.name
+        for inbox in (place for place in _inboxes(workspace) if path.is_relative_to(place)):
             token = path.relative_to(inbox).parts[0]
             with contextlib.suppress(NotFound):
                 if inbox / token not in known:
                     known[inbox / token] = photos(workspace, token)
                 shown = known[inbox / token].get(path, shown)
-        found[str(path)] = shown
+        found[str(path)] = datasets.written(shown)
     return found
 
 

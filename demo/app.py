@@ -1,10 +1,12 @@
-"""One model, shown to others: its name, what it knows, a place to drop photos, and nothing else.
-
-In a folder of its own, because Streamlit would serve every file of a ``pages`` folder beside its entry point.
-"""
+"""The server of the demo: the page, behind a door that only the link's token opens."""
 
 from __future__ import annotations
 
-from pages.components import demo
+from pathlib import Path
 
-demo.run()
+import streamlit as st
+from starlette.middleware import Middleware
+
+from demo.door import Door
+
+app = st.App(Path(__file__).with_name("page.py").resolve(), middleware=[Middleware(Door)])

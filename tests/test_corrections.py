@@ -301,6 +301,21 @@ def test_a_killed_writer_leaves_no_row(birds: Dataset, workspace: Workspace) -> 
     assert not datasets.added_rows(table_of(workspace, birds)).any()
 
 
+@pytest.mark.parametrize("audited", [False, True])
+def test_what_nearly_repeats_an_added_photo_is_refused_whatever_its_class(
+    workspace: Workspace, birds: Dataset, run: Run, photo: Path, tmp_path: Path, audited: bool
+) -> None:
+    path = corrections.add_photo(workspace, run, photo, "wren")
+    if audited:
+        audit.audit(workspace, birds)
+    near = nearly(photo, tmp_path / "near.jpg")
+    for label in ("owl", "wren"):
+        with pytest.raises(DataError, match='nearly the same as one that was added to "wren"'):
+            corrections.add_photo(workspace, run, near, label)
+    datasets.take_back(birds.pictures, path)
+    assert corrections.add_photo(workspace, run, near, "owl").startswith(".added/owl/")
+
+
 def test_what_differs_is_not_taken_for_near(workspace: Workspace, birds: Dataset) -> None:
     buffer = io.BytesIO()
     noise(NEW_SEED).save(buffer, format="PNG")

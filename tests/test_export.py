@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,13 +19,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core import datasets, export, exports, queue, recipes, runs
+from core import datasets, export, exports, images, queue, recipes, runs
 from core.__main__ import main
 from core.errors import Cancelled, JobError
 from core.export.children import run_script
 from core.recipes import Recipe
+from core.session.context import Context, Warm
+from core.session.export_job import _calibration, do_export
 from core.workspace import Workspace
-from tests.pictures import encode, noise
+from tests.pictures import encode, noise, write
+from tests.worlds import add_dataset, finished_run
 
 RECIPE = Recipe(
     backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8, head_search=False
@@ -126,18 +130,22 @@ def test_the_zip_has_all_that_a_stranger_needs(run: runs.Run, told: dict[str, An
 
 
 def test_the_script_says_what_the_app_says_of_awkward_pictures(
-    home: Workspace, run: runs.Run, told: dict[str, Any]
+    home: Workspace, run: runs.Run, told: dict[str, Any], tmp_path: Path
 ) -> None:
-    awkward = sorted((told["folder"] / "golden").glob("*.[jp]*g"))
-    assert {"alpha.png", "cmyk.jpg", "grey-16-bit.png", "grey.png", "rotated-by-exif.jpg"} < {
+    awkward = sorted(path for path in (told["folder"] / "golden").iterdir() if path.suffix != ".json")
+    assert {"phone.heic", "alpha.png", "cmyk.jpg", "grey-16-bit.png", "grey.png", "rotated-by-exif.jpg"} < {
         path.name for path in awkward
     }
+    odd = tmp_path / "a\tb\n\u202e☀.png"
+    odd.write_bytes(awkward[0].read_bytes())
+    awkward.append(odd)
     app = queue.wait(home, queue.submit_prediction(home, run, awkward).id).result["predictions"]
     lines = _predict(told["folder"], *awkward).stdout.splitlines()
     assert len(lines) == len(awkward)
     for line, path, answer in zip(lines, awkward, app, strict=True):
         where, label, probability = line.split("\t")
-        assert (where, label) == (str(path), answer["predicted"])
+        shown = str(path).replace(odd.name, "a\\tb\\n\\u202e☀.png")
+        assert (where, label) == (shown, answer["predicted"])
         assert float(probability) == pytest.approx(answer["probability"], abs=1e-3)
 
 
@@ -194,6 +202,43 @@ def test_pictures_that_were_changed_are_not_judged_and_counted(
     certificate = exports.certificate(home, run.id)
     assert certificate is not None
     assert (certificate.num_skipped, certificate.num_images) == (1, run.num_images["test"] - 1)
+
+
+def test_a_training_or_test_picture_that_was_changed_is_used_for_nothing(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{number}.png", number) for number in range(4)]
+    sha256 = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    train = pd.DataFrame({"path": [path.name for path in paths], "sha256": sha256})
+    pictures = datasets.Pictures(tmp_path, tmp_path / "added")
+    write(paths[1], 99)
+    kept = _calibration(pictures, train, (32, 32), "stretch")
+    expected = [images.decode(paths[row].read_bytes(), (32, 32), "stretch") for row in (0, 2, 3)]
+    np.testing.assert_array_equal(kept, np.stack(expected))
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        return np.ones((len(pixels), 1))
+
+    def golden(name: str, row: int) -> int:
+        chosen = slice(row, row + 1)
+        folder = tmp_path / name
+        labels = ["owl"]
+        return export.write_golden(
+            folder, paths[chosen], sha256[chosen], labels, (32, 32), "stretch", predict
+        )
+
+    assert (golden("changed", 1), golden("as it was", 2)) == (0, 6)
+    for path in paths:
+        path.unlink()
+    with pytest.raises(JobError, match="Not one training picture is where it was and as it was"):
+        _calibration(pictures, train, (32, 32), "stretch")
+
+
+@pytest.mark.usefixtures("served")
+def test_a_run_without_its_pictures_says_how_it_finds_them(workspace: Workspace, tmp_path: Path) -> None:
+    run = finished_run(workspace, add_dataset(workspace, tmp_path / "birds"))
+    datasets.remove(workspace, run.dataset_id)
+    job = queue.submit_export(workspace, run, ["keras"])
+    with pytest.raises(JobError, match='pictures of "birds".*the run finds them by their bytes'):
+        do_export(Context(workspace, "cpu", Warm(), job), job)
 
 
 def test_an_export_to_what_is_no_folder_is_refused(
@@ -253,6 +298,21 @@ def test_what_differs_lies_apart_and_what_cannot_be_run_is_left_out(
     export.finish(tmp_path, run, recipe, (32, 32), split, certificate)
     assert (tmp_path / "model.keras").exists() and (tmp_path / "failed-its-check" / "model.tflite").exists()
     assert not list(tmp_path.rglob("half"))
+
+
+def test_what_the_pictures_are_too_few_for_is_handed_out_and_said_to_be_so(
+    home: Workspace, run: runs.Run, tmp_path: Path
+) -> None:
+    (tmp_path / "model-int8.tflite").write_bytes(b"x")
+    y_true, y_prob = np.array([0, 1]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    found = (exports.judge("litert-int8", y_true, y_prob, y_prob, 1.0),)
+    certificate = exports.Certificate(run.id, 0.0, 2, 0, 1.0, (0.3, 1.0), "m", {}, found)
+    recipe, split = recipes.from_json(run.recipe), runs.load_split(home, run.id)
+    export.finish(tmp_path, run, recipe, (32, 32), split, certificate)
+    assert (tmp_path / "model-int8.tflite").exists()
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "`predict.py` runs `model-int8.tflite`, of which the test pictures were too few to tell" in card
+    assert "0 of 1 passed, of 1 the pictures are too few to tell." in card
 
 
 def test_a_file_that_cannot_be_run_is_told_without_where_it_lies(tmp_path: Path) -> None:

@@ -52,12 +52,32 @@ def test_a_tie_may_fall_either_way() -> None:
 def test_fewer_bits_fail_only_where_accuracy_is_clearly_lower() -> None:
     rng = np.random.default_rng(0)
     noisy = APP + rng.normal(0, 0.01, APP.shape)
-    assert judge("litert-int8", Y_TRUE, APP, noisy, 1.0).passed
+    assert judge("litert-int8", Y_TRUE, APP, noisy, 1.0).verdict == "passed"
     wrong = APP.copy()
     wrong[:20] = wrong[:20, ::-1]
     found = judge("litert-int8", Y_TRUE, APP, wrong, 1.0)
     assert found.accuracy == 0.8 and found.against_app is not None and found.against_app["high"] < 0
-    assert not found.passed
+    assert found.verdict == "failed"
+
+
+@pytest.mark.parametrize(
+    ("num_images", "num_other", "verdict"),
+    [(36, 3, "unclear"), (36, 0, "passed"), (8, 0, "unclear"), (400, 20, "passed"), (400, 80, "failed")],
+)
+def test_fewer_bits_pass_where_the_pictures_show_that_nine_in_ten_answers_stay(
+    num_images: int, num_other: int, verdict: str
+) -> None:
+    # As many answers become right as become wrong, so accuracy alone would let all of them pass.
+    y_true = np.zeros(num_images, dtype=int)
+    app = np.tile([0.9, 0.1], (num_images, 1))
+    app[::2] = [0.1, 0.9]
+    received = app.copy()
+    received[:num_other] = received[:num_other, ::-1]
+    found = judge("litert-int8", y_true, app, received, 1.0)
+    assert (found.verdict, found.passed) == (verdict, verdict == "passed")
+    kept = certificate(judge("litert", y_true, app, app, 1.0), found)
+    assert kept.to_json()["artefacts"][1]["verdict"] == verdict
+    assert ("too few pictures to tell**" in exports.to_markdown(kept)) == (verdict == "unclear")
 
 
 def test_what_is_not_a_number_fails() -> None:
@@ -114,6 +134,7 @@ def test_the_table_tells_failures_and_keeps_its_columns() -> None:
     assert len({line.count("|") for line in rows}) == 1
     assert "**failed**: It / died at once." in text
     assert "3 more have changed or gone since" in text
+    assert "| 100.0 % (96.3 % to 100.0 %) | 100.0 % (96.3 % to 100.0 %) |" in text, "accuracy, and agreement"
 
 
 def test_formats_are_taken_once_and_in_order() -> None:
@@ -124,8 +145,9 @@ def test_formats_are_taken_once_and_in_order() -> None:
 
 def test_a_missing_package_is_told_with_its_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RecipeError, match="pip install -r requirements-onnx.txt"):
+    with pytest.raises(RecipeError, match="pip install -r requirements-onnx.txt") as refused:
         exports.validate(["onnx"])
+    assert sys.executable in str(refused.value), "another Python would keep the packages to itself"
 
 
 def test_a_zip_is_called_by_safe_letters_only(workspace: Workspace) -> None:
@@ -154,7 +176,7 @@ def test_a_student_and_its_file_with_8_bits_stand_beside_the_teacher(
     assert [line.model for line in lines] == ["teacher", "student", "student_int8"]
     assert [line.num_bytes for line in lines] == [None, 2_000_000, 600_000]
     assert [line.latency_ms for line in lines] == [None, 9.0, 2.0]
-    assert (lines[2].accuracy, lines[2].num_images, lines[2].passed) == (0.8, 100, False)
+    assert (lines[2].accuracy, lines[2].num_images, lines[2].verdict) == (0.8, 100, "failed")
     assert lines[2].lead is not None and lines[2].lead.value == pytest.approx(-0.2)
     table = exports.to_table(lines)
     assert list(table["difference"].isna()) == [True, False, False]

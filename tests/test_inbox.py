@@ -57,6 +57,8 @@ def test_a_zip_that_is_refused_leaves_nothing(workspace: Workspace, packed: byte
 def test_too_much_at_once_is_refused(workspace: Workspace) -> None:
     with pytest.raises(DataError, match="Received more than 0 MB"):
         inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000)
+    with pytest.raises(DataError, match=r"at once\. Send fewer\.$"):
+        inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000, visitor=True)
 
 
 def test_photos_go_after_a_day(workspace: Workspace) -> None:
@@ -66,6 +68,33 @@ def test_photos_go_after_a_day(workspace: Workspace) -> None:
     inbox.put(workspace, [named("b.png", encode(noise(2)))])
     with pytest.raises(NotFound, match="kept for a day"):
         inbox.photos(workspace, token)
+
+
+def test_visitors_photos_lie_apart_and_the_oldest_go_first(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = inbox.put(workspace, [named("own.png", bytes(900))])
+    monkeypatch.setattr(inbox, "MAX_VISITORS_BYTES", 2_500)
+    monkeypatch.setattr(inbox, "MIN_FREE_BYTES", 0)
+    asked = []
+    for age in (50, 40, 30):
+        asked.append(inbox.put(workspace, [named(f"{age}.png", bytes(900))], 1_000, visitor=True))
+        then = time.time() - age
+        os.utime(workspace.uploads_dir / ".asked-by-visitors" / asked[-1], (then, then))
+    with pytest.raises(NotFound):
+        inbox.photos(workspace, asked[0])
+    kept = [inbox.photos(workspace, token) for token in (*asked[1:], own)]
+    assert [list(found.values()) for found in kept] == [["40.png"], ["30.png"], ["own.png"]]
+    assert inbox.names(workspace, kept[0]) == {str(path): "40.png" for path in kept[0]}
+
+
+def test_visitors_do_not_get_the_last_of_the_disk(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MIN_FREE_BYTES", 1 << 60)
+    with pytest.raises(DataError, match="has no room for photos now"):
+        inbox.put(workspace, [named("a.png", b"x")], visitor=True)
+    assert inbox.photos(workspace, inbox.put(workspace, [named("a.png", b"x")]))
 
 
 @pytest.mark.parametrize("token", ["", "..", "../../runs", "0" * 32])
@@ -92,6 +121,23 @@ def test_answers_are_a_table_with_flags_and_a_column_a_class() -> None:
     assert list(table.columns[-2:]) == ["p(owl)", "p(wren)"]
     assert table["flags"].tolist() == ["unsure", "unreadable"]
     assert table.loc[0, "p(wren)"] == 0.2 and table["error"].tolist() == ["", "Damaged."]
+
+
+def test_a_file_whose_name_is_not_unicode_costs_the_others_nothing(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"bad\xff.jpg")
+    said = [{"path": str(odd), "error": "Damaged."}, {"path": "b.jpg", "predicted": "owl"}]
+    table = answers.to_table(said, ["owl"])
+    assert table["path"].tolist() == [f"{tmp_path}/bad\\xff.jpg", "b.jpg"]
+    assert len(table.to_csv(index=False).encode().splitlines()) == 3
+    assert inbox.names(workspace, [odd]) == {str(odd): "bad\\xff.jpg"}
+
+
+def test_files_of_a_folder_are_known_by_their_paths_in_it(workspace: Workspace, tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "1.jpg", tmp_path / "b" / "1.jpg"]
+    assert list(inbox.names(workspace, paths, tmp_path).values()) == ["a/1.jpg", "b/1.jpg"]
+    assert list(inbox.names(workspace, paths, tmp_path / "a").values()) == ["1.jpg", "1.jpg"]
 
 
 def test_the_most_doubtful_come_first() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from core.queue import Job
 from core.runs import Run
 from core.workspace import Workspace
 from tests.pictures import write
-from tests.worlds import add_dataset, begin_training, finished_run, has_button, visit, words
+from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, visit, words
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -79,6 +80,8 @@ def test_a_sure_answer_is_said_with_its_probability(workspace: Workspace, run: R
     [
         ({"unlike": True}, "**Perhaps none of these.**"),
         ({"unsure": True}, "**Not sure.** At best `owl`"),
+        ({"unlike": True}, "19 of 20 of the 6 validation pictures"),
+        ({"unsure": True}, "it may turn away anything from 0\N{NO-BREAK SPACE}% to 45\N{NO-BREAK SPACE}%"),
         ({"unlike": None}, "The model says"),
     ],
 )
@@ -115,6 +118,67 @@ def test_many_photos_come_as_a_gallery_most_doubtful_first(
     assert [Path(item["id"]).stem for item in shown] == ["3", "2", "1", "0"]
     (csv,) = [button for button in app.get("download_button") if button.key.startswith("predict_csv_")]
     assert csv.label.startswith("All answers (CSV) of tiny")
+
+
+def test_where_two_runs_disagree_stands_first_with_what_the_other_says(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
+    other = finished_run(workspace, datasets.get(workspace, run.dataset_id), [("owl", "wren")])
+    paths = [write(tmp_path / "photos" / f"{number}.png", number) for number in range(3)]
+    app = _asked(workspace, run, [_answer(path) for path in paths])
+    assert "disagree" not in words(app)
+    queue.submit_prediction(workspace, other, paths)
+    second = _claim(workspace, "answer")
+    said = [_answer(path) for path in paths[:2]] + [_answer(paths[2], predicted="wren", probability=0.75)]
+    queue.finish(workspace, second, "done", result={"predictions": said})
+    app.session_state["predict_jobs"] = [*app.session_state["predict_jobs"], second.id]
+    app.run()
+    assert not app.exception
+    assert "The two runs disagree on **1 of 3**" in words(app)
+    (shown,) = [
+        json.loads(element.proto.json)["items"]
+        for element in app.get("bidi_component")
+        if element.proto.component_name == "graft_gallery"
+    ]
+    assert [Path(item["id"]).stem for item in shown] == ["2", "0", "1"]
+    assert ["The other run: wren 75.0" in json.dumps(item, ensure_ascii=False) for item in shown] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_the_answers_to_a_folder_come_back_with_its_url_and_name_files_by_their_paths_in_it(
+    workspace: Workspace, run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "asked"
+    odd = folder / "b" / os.fsdecode(b"1\xff.png")
+    paths = [write(folder / "a" / "1.png", 1), write(odd, 2)]
+    queue.submit_prediction(workspace, run, paths, folder)
+    job = _claim(workspace, "answer")
+    queue.finish(workspace, job, "done", result={"predictions": [_answer(path) for path in paths]})
+    app = visit("predict", run=run.id, asked=str(job.id))
+    assert not app.exception and "**2 photos**" in words(app)
+    assert current(app)["asked"] == str(job.id)
+    (shown,) = [
+        json.loads(element.proto.json)["items"]
+        for element in app.get("bidi_component")
+        if element.proto.component_name == "graft_gallery"
+    ]
+    assert [item["subtitle"] for item in shown] == ["a/1.png", "b/1\\xff.png"]
+    app.switch_page("pages/data.py").run()
+    assert "asked" not in current(app)
+
+
+@pytest.mark.parametrize("asked", ["99", "x", "-", "9" * 30])
+def test_a_url_that_names_no_question_of_this_run_shows_none(
+    workspace: Workspace, run: Run, asked: str
+) -> None:
+    begin_training(workspace, datasets.get(workspace, run.dataset_id))
+    app = visit("predict", run=run.id, asked=asked)
+    assert not app.exception and "photos**" not in words(app)
+    app = visit("predict", run=run.id, asked="1")  # a training
+    assert not app.exception and "photos**" not in words(app)
 
 
 def test_a_folder_outside_of_what_may_be_read_is_refused(
@@ -162,6 +226,7 @@ def test_a_corrected_photo_is_added_and_taken_back(workspace: Workspace, run: Ru
     undo.click().run()
     assert not app.exception and datasets.list_added(pictures).empty
     assert any(str(one.key).startswith("correct_") for one in app.selectbox)
+    assert not [button for button in app.button if str(button.key).endswith("_take_back")]
 
 
 def test_a_photo_that_repeats_a_test_picture_is_refused_in_words(
@@ -215,6 +280,25 @@ def test_the_export_is_one_button(workspace: Workspace, run: Run) -> None:
     assert app.button(key="export_start").disabled
 
 
+def test_what_is_familiar_is_measured_before_a_run_is_packed(workspace: Workspace, run: Run) -> None:
+    def downloads(app: AppTest) -> list[str]:
+        return [button.key for button in app.get("download_button")]
+
+    app = visit("predict", run=run.id)
+    assert "bundle_download" not in downloads(app)
+    app.button(key="bundle_measure").click().run()
+    assert not app.exception and "bundle_download" not in downloads(app)
+    job = _claim(workspace, "many")
+    assert (job.args["run_id"], job.args["paths"]) == (run.id, [])
+    queue.finish(workspace, job, "failed", message="Its weights are not here.")
+    app.run()
+    assert "Its weights are not here" in words(app) and "could not be measured" in words(app)
+    assert "bundle_download" in downloads(app)
+    runs.save_arrays(workspace, run.id, "familiarity", thresholds=np.zeros(2))
+    app = visit("predict", run=run.id)
+    assert "bundle_download" in downloads(app) and "could not be measured" not in words(app)
+
+
 def test_an_export_that_failed_says_why_and_can_be_done_again(workspace: Workspace, run: Run) -> None:
     queue.submit_export(workspace, run, ["litert"])
     job = _claim(workspace, "train")
@@ -255,18 +339,27 @@ def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> No
         (0.4, 1.0),
         "a *machine*",
         {},
-        (good, broken("litert", f"It died of {HOSTILE}")),
+        (
+            good,
+            broken("litert", f"It died of {HOSTILE}"),
+            judge("litert-int8", y_true, app_prob, app_prob, 1.0),
+        ),
     )
     exports.save(workspace, certificate)
     exports.zip_path(workspace, run.id).write_bytes(b"zip")
     app = visit("predict", run=run.id)
     assert not app.exception
-    assert "**1 of 2 formats passed** on 3 test pictures" in words(app)
+    assert (
+        "**1 of 3 formats passed** on 3 test pictures. **They are too few to tell of 1 more.** What failed"
+        in words(app)
+    )
+    assert "LiteRT, 8 bits: it gives the app's answer on 43." in words(app)
     assert "1 test picture has changed or gone" in words(app)
     assert HOSTILE not in words(app)
     table = app.table[0].value
     assert table.iloc[0, 0] == "Keras" and "passed" in table.iloc[0, 1]
     assert "failed" in table.iloc[1, 1] and set(table.iloc[1, 2:]) == {"–"}
+    assert "too few pictures to tell" in table.iloc[2, 1]
 
 
 def test_a_student_stands_beside_its_teacher(workspace: Workspace, run: Run) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,10 @@ from core.evaluation import evaluate
 from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
+from core.session import predict_job
+from core.session.context import Context, Warm
 from core.workspace import BUSY_TIMEOUT_S, Workspace
+from tests.worlds import add_dataset, finished_run
 
 RECIPE = Recipe(
     backbone="tiny", head_epochs=10, fine_tune_epochs=1, fine_tune_blocks=0.5, batch_size=8, head_search=False
@@ -473,6 +477,27 @@ def test_a_run_needs_the_weights_file_it_was_trained_with_no_more(
     assert answer["predicted"] == "night"
 
 
+@pytest.mark.usefixtures("served")
+def test_a_run_whose_pictures_are_gone_still_knows_when_it_is_not_sure(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished_run(workspace, add_dataset(workspace, tmp_path / "birds"))
+    datasets.remove(workspace, run.dataset_id)
+    nobody: Any = None
+    head = Head(np.eye(3, dtype=np.float32), np.zeros(3, np.float32))
+    model = predict_job.Predictor(run, recipes.from_json(run.recipe), nobody, head)
+    monkeypatch.setattr(predict_job, "load_predictor", lambda *_: model)
+    monkeypatch.setattr(predict_job.Predictor, "features", lambda self, pixels: pixels)
+    job = queue.submit_familiarity(workspace, run)
+    predictor = predict_job.warm_predictor(Context(workspace, "cpu", Warm(), job), run, job)
+    assert predictor.familiarity is None
+    sure = runs.predictions(workspace, run.id, "val").y_prob.max(axis=1)
+    assert predictor.min_confidence == np.quantile(sure, 0.05)
+    answers = predict_job._answers(predictor, np.array([[0, 9, 0], [1, 1, 1]], np.float32))
+    assert [answer["unsure"] for answer in answers] == [False, True]
+    assert "unlike" not in answers[0]
+
+
 def test_a_head_is_cross_validated_by_all_images(home: Workspace, run: runs.Run) -> None:
     queue.wait(home, queue.submit_cross_validation(home, run).id)
     found = runs.cross_validation(home, run.id)
@@ -513,6 +538,11 @@ def test_the_command_line_tells_the_same(
     assert sum(map(sum, evaluated["confusion_matrix"])) == len(evaluated["predictions"])
     assert set(evaluated["predictions"][0]) == {"path", "true", "predicted", "probability"}
     assert set(evaluated["per_class"][0]) >= {"name", "precision", "recall", "f1", "support"}
+
+    # Nobody has asked it about a photo yet: what is familiar to it is measured when it is packed.
+    assert main(["bundle", trained["run_id"], "--to", str(tmp_path / "out"), "--json"]) == 0
+    with zipfile.ZipFile(json.loads(said())["bundle"]) as archive:
+        assert "familiarity.npz" in archive.namelist()
 
     picture = str(photos / "night" / "3.png")
     assert main(["predict", trained["run_id"], picture]) == 0

@@ -12,7 +12,8 @@ from core import queue
 from core.queue import Job
 from core.session import __main__ as program
 from core.session import executor
-from core.session.executor import Context, Session
+from core.session.context import Context
+from core.session.executor import Session
 from core.workspace import Workspace
 
 _made: list[Session] = []

@@ -7,7 +7,7 @@ person's decisions make it.
 
 from __future__ import annotations
 
-from core.audit.alike import Alike, find_alike
+from core.audit.alike import Alike, find_alike, find_alike_added
 from core.audit.checks import CHECK_NAMES, GROUPS, Check, Health, checks, health, verdict
 from core.audit.class_means import ClassMean, load_class_means, update_class_means
 from core.audit.decided import load_decided
@@ -33,6 +33,7 @@ __all__ = [
     "audit",
     "checks",
     "find_alike",
+    "find_alike_added",
     "flagged",
     "flagged_paths",
     "health",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +13,8 @@ from core import datasets, images
 from core.audit import near_duplicates
 from core.audit.hashes import THUMBNAIL_SIDE
 from core.audit.table import load_with_thumbnails
-from core.errors import NotFound
+from core.datasets import Dataset
+from core.errors import NotFound, UnreadableImage
 from core.workspace import Workspace
 
 
@@ -33,7 +36,7 @@ class Alike:
 def find_alike(workspace: Workspace, dataset_id: str, data: bytes) -> Alike | None:
     """Return the picture of a dataset that has these bytes or is a near-duplicate of them, if there is one.
 
-    Pictures that were excluded count as well; photos that a person added do not.
+    Pictures that were excluded count as well; photos that a person added do not (see :func:`find_alike_added`).
 
     Args:
         workspace: Where the dataset's table is kept.
@@ -53,10 +56,44 @@ def find_alike(workspace: Workspace, dataset_id: str, data: bytes) -> Alike | No
     if len(same):
         return Alike(str(table["path"].iloc[same[0]]), str(table["sha256"].iloc[same[0]]), is_same=True)
     table = table[table["thumbnail"].str.len() > 0]
-    pixels = np.frombuffer(b"".join(table["thumbnail"]), dtype=np.uint8)
-    row = near_duplicates.nearest(
-        near_duplicates.thumbnail(picture), pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    )
+    row = _nearest(near_duplicates.thumbnail(picture), list(table["thumbnail"]))
     if row < 0:
         return None
     return Alike(str(table["path"].iloc[row]), str(table["sha256"].iloc[row]), is_same=False)
+
+
+def find_alike_added(workspace: Workspace, dataset: Dataset, data: bytes) -> str:
+    """Return the path in tables of an added photo of which a picture is a near-duplicate, or ``""``.
+
+    Args:
+        workspace: Where the dataset's table is kept; what was added since the last audit is looked at itself.
+        dataset: Which dataset.
+        data: Bytes of a file of a picture.
+
+    Raises:
+        UnreadableImage: They are no picture that can be read.
+    """
+    _, picture = images.verify_reduced(data)
+    table = load_with_thumbnails(workspace, dataset.id)
+    known = {} if table is None else dict(zip(table["path"], table["thumbnail"], strict=True))
+    thumbnails = {}
+    for path in datasets.list_added(dataset.pictures)["path"]:
+        if found := known.get(path) or _thumbnail(dataset.pictures / path):
+            thumbnails[str(path)] = found
+    row = _nearest(near_duplicates.thumbnail(picture), list(thumbnails.values()))
+    return list(thumbnails)[row] if row >= 0 else ""
+
+
+def _thumbnail(path: Path) -> bytes:
+    try:
+        return near_duplicates.thumbnail(images.verify_reduced(images.read_bytes(path))[1])
+    except UnreadableImage:  # taken back in the meantime
+        return b""
+
+
+def _nearest(one: bytes, thumbnails: Sequence[bytes]) -> int:
+    """Return which of some pictures one is a near-duplicate of, or -1."""
+    if not thumbnails:
+        return -1
+    pixels = np.frombuffer(b"".join(thumbnails), dtype=np.uint8)
+    return near_duplicates.nearest(one, pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE))

@@ -22,6 +22,7 @@ from core.datasets.layouts import (
     list_classes,
     list_files,
     read_layout,
+    written,
 )
 from core.datasets.locating import Located, locate
 from core.datasets.registry import (
@@ -79,4 +80,5 @@ __all__ = [
     "stage_files",
     "stage_zip",
     "take_back",
+    "written",
 ]

@@ -246,7 +246,7 @@ def _row(path: str, layout: Layout, status: os.stat_result | None, kind: str) ->
     if kind == "image":
         kind = ("outside_class", "image")[depth] if depth < 2 else "nested"
     return FileRow(
-        path=_shown(path),
+        path=written(path),
         label=label if label in layout.class_names else "",
         given_split=given_split,
         size=status.st_size if status else 0,
@@ -270,7 +270,8 @@ def is_text(name: str) -> bool:
     return True
 
 
-def _shown(path: str) -> str:
+def written(path: str) -> str:
+    """Return a path as it can be written down: bytes that are not Unicode are escaped, as in ``bad\\xff.jpg``."""
     return path if is_text(path) else os.fsencode(path).decode(errors="backslashreplace")
 
 

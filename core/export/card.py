@@ -32,7 +32,7 @@ def model_card(
                 f"# A classifier of {len(run.class_names)} classes",
                 f"It tells apart {_listed(run.class_names)}, and nothing else: whatever it is shown, it answers with "
                 "one of these.",
-                _use(run, best),
+                _use(best),
                 _data(run, split),
                 _making(run, recipe),
                 _scores(run, certificate),
@@ -43,7 +43,12 @@ def model_card(
     )
 
 
-def _use(run: Run, best: Artefact) -> str:
+def _use(best: Artefact) -> str:
+    unclear = (
+        ""
+        if best.passed
+        else ", of which the test pictures were too few to tell whether it agrees with the app"
+    )
     return "\n".join(
         [
             "## Use",
@@ -54,9 +59,9 @@ def _use(run: Run, best: Artefact) -> str:
             "python check.py        # does it still answer as it did in the app?",
             "```",
             "",
-            f"`predict.py` runs `{best.about.file}`. All models take RGB pixels, uint8 0 to 255, (pictures, height, "
-            "width, 3), at the size and by the resize rule in `model.json`, and give calibrated probabilities in the "
-            "order of `labels.txt`; preprocessing is inside. Size and pixels have to be made as `decode` in "
+            f"`predict.py` runs `{best.about.file}`{unclear}. All models take RGB pixels, uint8 0 to 255, (pictures, "
+            "height, width, 3), at the size and by the resize rule in `model.json`, and give calibrated probabilities "
+            "in the order of `labels.txt`; preprocessing is inside. Size and pixels have to be made as `decode` in "
             "`predict.py` makes them, or the answers will differ.",
         ]
     )
@@ -101,9 +106,14 @@ def _scores(run: Run, certificate: Certificate) -> str:
         f"{100 * test['accuracy']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %), macro F1 "
         f"{test['macro_f1']:.3f}, log loss {test['log_loss']:.3f}. How each exported file does on the same pictures "
         f"stands in [CERTIFICATE.md](CERTIFICATE.md): {len(certificate.passed)} of "
-        f"{len(certificate.artefacts)} passed."
+        f"{len(certificate.artefacts)} passed{_unclear(certificate)}."
         + "".join(f" {note}" for note in runs.review_notes(run, "test"))
     )
+
+
+def _unclear(certificate: Certificate) -> str:
+    unclear = len(certificate.of("unclear"))
+    return f", of {unclear} the pictures are too few to tell" if unclear else ""
 
 
 def _limits(run: Run) -> str:

@@ -1,8 +1,9 @@
-"""Golden pictures: a few of the test split and some awkward forms of one, with the answers that have to come out."""
+"""Golden pictures: a few of the test split and some awkward forms, with the answers that have to come out."""
 
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,11 +19,14 @@ SIDE = 512
 """Pixels of the longer side, at most; without the metadata of the original, which may tell of a person."""
 
 _EXIF_ORIENTATION = 0x0112
+_HEIC = Path(__file__).with_name("phone.heic")
+"""A drawn picture as phones keep photos, turned by a quarter; HEIC can be read here, but not written."""
 
 
 def write_golden(
     folder: Path,
     paths: Sequence[Path],
+    sha256: Sequence[str],
     labels: Sequence[str],
     image_size: tuple[int, int],
     resize: str,
@@ -33,17 +37,19 @@ def write_golden(
     Args:
         folder: Where to; is made.
         paths: Test pictures to choose from.
-        labels: The class of each; the first readable picture of each class is taken, as far as there is room.
+        sha256: Of the bytes that each had when it was tested; one that has changed since is not taken.
+        labels: The class of each; the first such picture of each class is taken, as far as there is room.
         image_size: ``(height, width)`` of the model, pixels.
         resize: Its resize rule.
         predict: The app's answer: uint8 pixels (n, h, w, 3) to probabilities (n, classes).
     """
     folder.mkdir()
-    pictures = _first_of_each_class(paths, labels)
+    pictures = _first_of_each_class(paths, sha256, labels)
     for number, picture in enumerate(pictures, start=1):
         picture.save(folder / f"photo-{number}.png")
     if pictures:
         _write_awkward_forms(folder, pictures[0])
+    shutil.copyfile(_HEIC, folder / _HEIC.name)
     expected = {}
     for path in sorted(folder.iterdir()):
         pixels = images.decode(path.read_bytes(), image_size, resize)
@@ -52,13 +58,15 @@ def write_golden(
     return len(expected)
 
 
-def _first_of_each_class(paths: Sequence[Path], labels: Sequence[str]) -> list[Image.Image]:
+def _first_of_each_class(
+    paths: Sequence[Path], hashes: Sequence[str], labels: Sequence[str]
+) -> list[Image.Image]:
     found: dict[str, Image.Image] = {}
-    for path, label in zip(paths, labels, strict=True):
+    for path, sha256, label in zip(paths, hashes, labels, strict=True):
         if label in found:
             continue
         try:
-            small = images.thumbnail(images.read_bytes(path), SIDE)
+            small = images.thumbnail(images.read_unchanged(path, sha256), SIDE)
         except UnreadableImage:
             continue
         found[label] = Image.open(io.BytesIO(small)).convert("RGB")

@@ -88,9 +88,9 @@ def finish(
         certificate: What the checks found.
 
     Raises:
-        JobError: No format passed.
+        JobError: All formats failed.
     """
-    best = _best(certificate.passed)
+    best = _best(certificate)
     if best is None:
         found = "; ".join(f"{item.about.title}: {_why(item)}" for item in certificate.artefacts)
         raise JobError(
@@ -100,7 +100,9 @@ def finish(
     _put_aside(package, certificate)
     tolerance = MAX_DIFFERENCE if best.about.is_exact else best.max_difference + MAX_DIFFERENCE
     _write_settings(package, run, recipe, image_size, model=best.about.file, tolerance=tolerance)
-    write_bytes(package / "requirements.txt", _requirements(best, certificate.passed).encode())
+    write_bytes(
+        package / "requirements.txt", _requirements(best, certificate.of("passed", "unclear")).encode()
+    )
     write_json(package / "recipe.json", _without_paths(recipe))
     write_json(package / "data.json", _fingerprint(run, split))
     write_json(package / "certificate.json", certificate.to_json())
@@ -114,15 +116,20 @@ def _why(artefact: Artefact) -> str:
     return f"agrees on {100 * artefact.agreement:.1f} %, differs by up to {artefact.max_difference:.1e}"
 
 
-def _best(passed: Sequence[Artefact]) -> Artefact | None:
-    return min(passed, key=lambda item: _PREFERENCE.index(item.format), default=None)
+def _best(certificate: Certificate) -> Artefact | None:
+    """Return what passed before what could not be told; of these the one that is preferred."""
+    return min(
+        certificate.of("passed", "unclear"),
+        key=lambda item: (not item.passed, _PREFERENCE.index(item.format)),
+        default=None,
+    )
 
 
 def _put_aside(package: Path, certificate: Certificate) -> None:
     """Put aside what is outside of its bound, and throw away what cannot be run: it may be half a file."""
     for artefact in certificate.artefacts:
         path = package / artefact.about.file
-        if artefact.passed or not path.exists():
+        if artefact.verdict != "failed" or not path.exists():
             continue
         if not artefact.trouble:
             (package / FAILED).mkdir(exist_ok=True)
@@ -133,10 +140,10 @@ def _put_aside(package: Path, certificate: Certificate) -> None:
             path.unlink()
 
 
-def _requirements(best: Artefact, passed: Sequence[Artefact]) -> str:
+def _requirements(best: Artefact, usable: Sequence[Artefact]) -> str:
     ranges = _own_ranges()
     lines = [f"{name}{ranges[name]}  # {reason}" for name, reason in _ALWAYS.items()]
-    used = dict.fromkeys(_runner(item.format, ranges) for item in (best, *passed))
+    used = dict.fromkeys(_runner(item.format, ranges) for item in (best, *usable))
     first, *others = (f"{requirement}  # {reason}" for requirement, reason in used)
     return "\n".join(["# What predict.py needs.", *lines, first, *(f"# {line}" for line in others)]) + "\n"
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from core import catalog
 from core.evaluation import Difference
-from core.exports.certificate import Artefact, Certificate
+from core.exports.certificate import Artefact, Certificate, Verdict
 from core.runs import Compared, Run
 
 WHOLE, SMALL = "litert", "litert-int8"
@@ -29,7 +29,7 @@ class Beside:
         lead: Accuracy minus that of the line before it, on the same pictures; None for the teacher.
         num_bytes, latency_ms: Of its LiteRT file, as that run's export measured it; None where there is none.
         machine: What the latency was measured on, in words.
-        passed: Whether the file passed its check against the app.
+        verdict: Of the check of its file against the app.
     """
 
     model: str
@@ -43,7 +43,7 @@ class Beside:
     num_bytes: int | None = None
     latency_ms: float | None = None
     machine: str = ""
-    passed: bool = True
+    verdict: Verdict = "passed"
 
 
 def beside_teacher(
@@ -107,7 +107,7 @@ def _with_file(line: Beside, certificate: Certificate | None, name: str) -> Besi
         num_bytes=artefact.num_bytes,
         latency_ms=artefact.latency_ms,
         machine=certificate.machine,
-        passed=artefact.passed,
+        verdict=artefact.verdict,
     )
 
 
@@ -128,7 +128,7 @@ def to_table(lines: Sequence[Beside]) -> pd.DataFrame:
             "size_bytes": line.num_bytes,
             "latency_ms": line.latency_ms,
             "machine": line.machine,
-            "passed": line.passed,
+            "check": line.verdict,
         }
         for line in lines
     )

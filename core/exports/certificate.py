@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,14 @@ from core.workspace import Workspace, read_json, write_json
 
 MAX_DIFFERENCE = 1e-3
 """Largest difference of any probability from the app's that a float32 format may show."""
+MIN_AGREEMENT = 0.9
+"""Share of pictures whose first answer a format with fewer bits has to leave as the app's."""
 TIE = 1e-4
 """Where the app's two most probable classes are closer than this, either may come first."""
+
+
+Verdict = Literal["passed", "unclear", "failed"]
+"""``"unclear"``: the test pictures are too few to tell."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +67,27 @@ class Artefact:
         return FORMATS[self.format]
 
     @property
-    def passed(self) -> bool:
-        """Whether it is within its bound and may be used.
+    def verdict(self) -> Verdict:
+        """Whether it is within its bound.
 
-        In single precision it has to agree on every picture and be within :data:`MAX_DIFFERENCE`; with fewer bits its
-        accuracy must not be clearly below the app's.
+        In single precision it has to agree on every picture and be within :data:`MAX_DIFFERENCE`. With fewer bits it
+        passes where the whole interval of its agreement is at least :data:`MIN_AGREEMENT`, and fails where all of that
+        interval is below it or its accuracy is clearly below the app's; between them the test pictures are too few.
         """
         if self.trouble:
-            return False
+            return "failed"
         if self.about.is_exact:
-            return self.agreement == 1.0 and self.max_difference <= MAX_DIFFERENCE
-        return self.against_app is not None and self.against_app["high"] >= 0
+            is_same = self.agreement == 1.0 and self.max_difference <= MAX_DIFFERENCE
+            return "passed" if is_same else "failed"
+        low, high = self.agreement_interval
+        if high < MIN_AGREEMENT or self.against_app is None or self.against_app["high"] < 0:
+            return "failed"
+        return "passed" if low >= MIN_AGREEMENT else "unclear"
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was shown to be within its bound."""
+        return self.verdict == "passed"
 
 
 @dataclass(frozen=True)
@@ -101,14 +117,19 @@ class Certificate:
 
     @property
     def passed(self) -> tuple[Artefact, ...]:
-        """The artefacts that may be used."""
-        return tuple(artefact for artefact in self.artefacts if artefact.passed)
+        """The artefacts that were shown to be within their bounds."""
+        return self.of("passed")
+
+    def of(self, *verdicts: Verdict) -> tuple[Artefact, ...]:
+        """Return the artefacts of which one of these was found."""
+        return tuple(artefact for artefact in self.artefacts if artefact.verdict in verdicts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the certificate as a JSON object; each artefact also says whether it ``passed``."""
+        """Return the certificate as a JSON object; each artefact also says its ``verdict`` and if it ``passed``."""
         values = asdict(self)
         for artefact, value in zip(self.artefacts, values["artefacts"], strict=True):
             value["passed"] = artefact.passed
+            value["verdict"] = artefact.verdict
         return values
 
 

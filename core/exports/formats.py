@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,9 +50,12 @@ DEFAULT_FORMATS = tuple(name for name, item in FORMATS.items() if not item.packa
 
 
 def install_line(name: str) -> str:
-    """Return the command that installs what a format still needs on this machine, ``""`` where nothing is missing."""
+    """Return the command that installs what a format still needs, ``""`` where nothing is missing.
+
+    It names the Python that runs Graft, since another one on this machine would keep it to itself.
+    """
     missing = [package for package in FORMATS[name].packages if importlib.util.find_spec(package) is None]
-    return "python -m pip install -r requirements-onnx.txt" if missing else ""
+    return f"{shlex.quote(sys.executable)} -m pip install -r requirements-onnx.txt" if missing else ""
 
 
 def validate(names: Sequence[str]) -> tuple[str, ...]:

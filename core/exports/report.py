@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 
-from core.exports.certificate import MAX_DIFFERENCE, TIE, Artefact, Certificate
+from core.exports.certificate import MAX_DIFFERENCE, MIN_AGREEMENT, TIE, Artefact, Certificate
 
-_HEADER = "| format | file | check | accuracy (95 % interval) | same first answer | largest difference | size | time |"
+_HEADER = (
+    "| format | file | check | accuracy (95 % interval) | same first answer (95 % interval) | largest difference "
+    "| size | time |"
+)
+_CHECKED = {"passed": "passed", "unclear": "**too few pictures to tell**", "failed": "**failed**"}
 
 
 def to_markdown(certificate: Certificate) -> str:
@@ -33,9 +37,11 @@ def to_markdown(certificate: Certificate) -> str:
             "",
             f"*passed*, single precision: the first answer is the app's on every picture (where the app's first two "
             f"are within {TIE:g} either may come first), and no probability differs by more than {MAX_DIFFERENCE:g}. "
-            "*passed*, fewer bits: accuracy is not clearly below the app's (the 95 % interval of the difference on the "
-            "same pictures reaches 0). What failed lies in `failed-its-check`; what could not be made or run is left "
-            "out.",
+            f"*passed*, fewer bits: the first answer is the app's on at least {100 * MIN_AGREEMENT:.0f} % of the "
+            "pictures, with the whole 95 % interval, and accuracy is not clearly below the app's (the 95 % interval of "
+            "the difference on the same pictures reaches 0). *failed*, fewer bits: the whole interval is below that, "
+            "or accuracy is. Between them the test pictures are too few to tell. What failed lies in "
+            "`failed-its-check`; what could not be made or run is left out.",
             "",
             f"Time: median of one picture without decoding it, on {certificate.machine}. Versions: {versions}.",
             "",
@@ -47,19 +53,23 @@ def _row(artefact: Artefact) -> str:
     about = artefact.about
     if artefact.trouble:
         return f"| {about.title} | – | **failed**: {_cell(artefact.trouble)} | | | | | |"
-    place = about.file if artefact.passed else f"failed-its-check/{about.file}"
-    low, high = artefact.accuracy_interval
+    place = f"failed-its-check/{about.file}" if artefact.verdict == "failed" else about.file
     cells = [
         about.title,
         f"`{place}`",
-        "passed" if artefact.passed else "**failed**",
-        f"{_percent(artefact.accuracy)} ({_percent(low)} to {_percent(high)})",
-        _percent(artefact.agreement),
+        _CHECKED[artefact.verdict],
+        _with_interval(artefact.accuracy, artefact.accuracy_interval),
+        _with_interval(artefact.agreement, artefact.agreement_interval),
         f"{artefact.max_difference:.2g}",
         f"{artefact.num_bytes / 1e6:.1f} MB",
         f"{artefact.latency_ms:.1f} ms",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _with_interval(share: float, interval: tuple[float, float]) -> str:
+    low, high = interval
+    return f"{_percent(share)} ({_percent(low)} to {_percent(high)})"
 
 
 def _percent(share: float) -> str:

@@ -19,7 +19,7 @@ from core.images.decoding import (
     verify,
     verify_reduced,
 )
-from core.images.files import MAX_FILE_BYTES, read_bytes
+from core.images.files import MAX_FILE_BYTES, read_bytes, read_unchanged
 from core.images.formats import EXTENSIONS, FORMATS, sniff, suffixes_of
 from core.images.opening import MAX_PIXELS
 from core.images.processes import map_in_processes
@@ -42,6 +42,7 @@ __all__ = [
     "map_in_processes",
     "map_in_threads",
     "read_bytes",
+    "read_unchanged",
     "sniff",
     "spotlight",
     "suffixes_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -41,6 +42,18 @@ def read_bytes(path: Path) -> bytes:
             f"The file could not be read ({reason}). Copy it again from its source."
         ) from error
     check_num_bytes(len(data))
+    return data
+
+
+def read_unchanged(path: Path, sha256: str) -> bytes:
+    """Return the content of a file that still has the bytes it was known by.
+
+    Raises:
+        UnreadableImage: As :func:`read_bytes`, or its bytes have another SHA-256.
+    """
+    data = read_bytes(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise UnreadableImage("The file has changed since it was looked at. Look at the files again.")
     return data
 
 

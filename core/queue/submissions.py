@@ -176,10 +176,27 @@ def submit_ranking(
     return submit(workspace, "rank", args, dataset_id=dataset_id)
 
 
-def submit_prediction(workspace: Workspace, run: runs.Run, paths: Sequence[Path]) -> Job:
-    """Put the question what a run sees in some files in the queue; many of them wait in a lane of their own."""
+def submit_prediction(
+    workspace: Workspace, run: runs.Run, paths: Sequence[Path], below: Path | None = None
+) -> Job:
+    """Put the question what a run sees in some files in the queue; many of them wait in a lane of their own.
+
+    Args:
+        workspace: Where to.
+        run: A finished run.
+        paths: The files.
+        below: The folder that was asked about, where it was one: its files are known by their paths in it.
+    """
     args = {"run_id": run.id, "paths": [str(path) for path in paths], "keras_home": _keras_home()}
+    if below is not None:
+        args["below"] = str(below)
     return submit(workspace, "predict" if len(paths) <= MAX_SHORT else "predict_many", args)
+
+
+def submit_familiarity(workspace: Workspace, run: runs.Run) -> Job:
+    """Have it measured what a run takes for familiar, and kept with it, as the first question about a photo would."""
+    args = {"run_id": run.id, "paths": [], "keras_home": _keras_home()}
+    return submit(workspace, "predict_many", args)
 
 
 def submit_explanation(workspace: Workspace, run: runs.Run, path: Path, class_names: Sequence[str]) -> Job:

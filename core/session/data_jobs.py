@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from core import audit, curation, datasets, metadata
+from core import audit, bundles, curation, datasets, metadata
 from core.datasets import Dataset
 from core.errors import Cancelled, NotFound, WorkspaceError
 from core.queue import Job
@@ -78,4 +78,5 @@ def audit_dataset(context: Context, dataset: Dataset) -> dict[str, Any]:
     curation.clear_leftovers(curation.records_dir(context.workspace))
     table = audit.audit(context.workspace, dataset, context.progress)
     metadata.update(context.workspace, dataset, table["path"].tolist())
+    bundles.adopt(context.workspace, dataset)
     return {"dataset_id": dataset.id, "num_files": len(table), "num_images": int(table["usable"].sum())}

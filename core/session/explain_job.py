@@ -14,7 +14,7 @@ from core.errors import JobError
 from core.explain import Neighbours
 from core.queue import Job
 from core.session.context import Context
-from core.session.predict_job import Predictor, ready_predictor, title
+from core.session.predict_job import Predictor, title, warm_predictor
 
 NUM_NEIGHBOURS = 4
 """Training pictures of each class: a row beside the photo."""
@@ -37,7 +37,7 @@ def do_explain(context: Context, job: Job) -> dict[str, Any]:
     if run.state != "done":
         raise JobError(f"The run {run.id} is {run.state}, so it has no model to ask. Choose a finished run.")
     labels = [_label(run, name) for name in job.args["classes"]]
-    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job), title(run))
+    predictor = warm_predictor(context, run, job)
     recipe, backbone = predictor.recipe, predictor.backbone
     data = images.read_bytes(Path(job.args["path"]))
     pixels = images.decode(data, backbone.image_size, recipe.resize)

@@ -8,21 +8,21 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from core import datasets, evaluation, export, exports, images, runs
 from core.datasets import Pictures
-from core.errors import JobError, UnreadableImage
+from core.errors import JobError, NotFound, UnreadableImage
 from core.exports import FORMATS, Certificate
 from core.queue import Job
 from core.session.context import Context
-from core.session.leavable import run_leavable
-from core.session.predict_job import Predictor, load_predictor, title
+from core.session.predict_job import Predictor, warm_predictor
 
 NUM_CALIBRATION = 100
 """Training pictures that choose the ranges of 8-bit numbers."""
@@ -40,15 +40,21 @@ def do_export(context: Context, job: Job) -> dict[str, Any]:
         raise JobError(
             f"The run {run.id} is {run.state}, so it has no model to export. Choose a finished run."
         )
-    pictures = datasets.get(context.workspace, run.dataset_id).pictures
-    context.stage("prepare")
-    predictor = context.warm.get(f"run {run.id}", lambda: _loaded(context, run, job), title(run))
+    pictures = _pictures_of(context, run)
+    predictor = warm_predictor(context, run, job)
     with _workplace(runs.folder(context.workspace, run.id)) as package:
         return _export(context, predictor, exports.validate(job.args["formats"]), pictures, package)
 
 
-def _loaded(context: Context, run: runs.Run, job: Job) -> Predictor:
-    return run_leavable(lambda: load_predictor(context, run, job), context.is_stop_asked)
+def _pictures_of(context: Context, run: runs.Run) -> Pictures:
+    try:
+        return datasets.get(context.workspace, run.dataset_id).pictures
+    except NotFound as error:
+        raise JobError(
+            f'The pictures of "{run.dataset_name}", on which the run {run.id} was trained, are not in this workspace, '
+            "and exported files are checked on its test pictures. Add a folder with the same pictures on the Data "
+            "page, under any name: the run finds them by their bytes once its files were looked at. Then export again."
+        ) from error
 
 
 @contextmanager
@@ -77,14 +83,17 @@ def _export(
     model.save(package / FORMATS["keras"].file)
     context.check()
     export.write_kit(package, run, recipe, size)
-    paths = [pictures / path for path in said.images["path"]]
     export.write_golden(
-        package / "golden", paths, list(said.images["label"]), size, recipe.resize, predictor.predict
+        package / "golden",
+        [pictures / path for path in said.images["path"]],
+        list(said.images["sha256"]),
+        list(said.images["label"]),
+        size,
+        recipe.resize,
+        predictor.predict,
     )
     context.check()
-    calibration = _calibration(
-        predictor, [pictures / path for path in split["path"][split["split"] == "train"]]
-    )
+    calibration = _calibration(pictures, split[split["split"] == "train"], size, recipe.resize)
     context.stage("convert")
     troubles = export.convert(package, formats, calibration, context.progress)
     context.stage("check")
@@ -100,17 +109,21 @@ def _export(
     return {"run_id": run.id, "passed": [artefact.format for artefact in certificate.passed]}
 
 
-def _calibration(predictor: Predictor, paths: list[Path]) -> np.ndarray:
-    """Return decoded training pictures, evenly spread over them: uint8, shape (n, h, w, 3)."""
-    chosen = [paths[row] for row in np.linspace(0, len(paths) - 1, NUM_CALIBRATION).astype(int)]
-    size = predictor.backbone.image_size
-    decoded = images.iterate_decoded(list(dict.fromkeys(chosen)), size, predictor.recipe.resize)
-    readable = [picture for picture in decoded if not isinstance(picture, UnreadableImage)]
-    if not readable:
+def _calibration(pictures: Pictures, train: pd.DataFrame, size: tuple[int, int], resize: str) -> np.ndarray:
+    """Return decoded training pictures, evenly spread over them: uint8, shape (n, h, w, 3).
+
+    What is not as it was trained on, be it changed or gone, is left out.
+    """
+    spread = np.unique(np.linspace(0, len(train) - 1, NUM_CALIBRATION).astype(int))
+    decoded = []
+    for path, sha256 in train.iloc[spread][["path", "sha256"]].itertuples(index=False):
+        with suppress(UnreadableImage):
+            decoded.append(images.decode(images.read_unchanged(pictures / path, sha256), size, resize))
+    if not decoded:
         raise JobError(
-            "No training picture can be read any more. Put the dataset's folder back, then export again."
+            "Not one training picture is where it was and as it was. Put the dataset's folder back, then export again."
         )
-    return np.stack(readable)
+    return np.stack(decoded)
 
 
 def _certificate(run: runs.Run, checked: export.Checked) -> Certificate:

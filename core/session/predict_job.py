@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core import catalog, engines, evaluation, images, recipes, runs
+from core import catalog, engines, evaluation, familiarity, images, recipes, runs
 from core.backbones import Backbone
 from core.errors import JobError, UnreadableImage
 from core.familiarity import Familiarity
@@ -23,13 +23,23 @@ from core.session.leavable import run_leavable
 
 @dataclass(frozen=True)
 class Predictor:
-    """A run's model, ready to answer."""
+    """A run's model, ready to answer.
+
+    Args:
+        run: Whose model it is.
+        recipe: Its recipe.
+        backbone: Its network.
+        head: Its head.
+        familiarity: None where its pictures are not here and it was not measured while they were.
+        min_confidence: Probability of the first answer, 0…1, below which it is not sure.
+    """
 
     run: runs.Run
     recipe: Recipe
     backbone: Backbone
     head: Head
     familiarity: Familiarity | None = None
+    min_confidence: float = 0.0
 
     def predict(self, pixels: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of shape (images, classes) for uint8 pixels."""
@@ -51,7 +61,7 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         raise JobError(
             f"The run {run.id} is {run.state}, so it has no model to predict with. Choose a finished run."
         )
-    predictor = context.warm.get(f"run {run.id}", lambda: ready_predictor(context, run, job), title(run))
+    predictor = warm_predictor(context, run, job)
     paths = [Path(path) for path in job.args["paths"]]
     recipe, size = predictor.recipe, predictor.backbone.image_size
     context.stage("predict")
@@ -68,11 +78,20 @@ def title(run: runs.Run) -> str:
     return f"{catalog.get(recipes.from_json(run.recipe).backbone).title}, trained"
 
 
-def ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
-    """Return the model of a finished run, and how familiar pictures are to it: what short jobs share."""
+def warm_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
+    """Return the model of a finished run, and how familiar pictures are to it, from those kept warm if it is there."""
+    # A run that came without its pictures may have found them since.
+    key = f"run {run.id} on {run.dataset_id}"
+    return context.warm.get(key, lambda: _ready_predictor(context, run, job), title(run))
+
+
+def _ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
     context.stage("prepare")
     predictor = run_leavable(lambda: load_predictor(context, run, job), context.is_stop_asked)
-    return replace(predictor, familiarity=familiarity_of(context, run, predictor.recipe, predictor.backbone))
+    known = familiarity_of(context, run, predictor.recipe, predictor.backbone)
+    # That needs the answers to validation only, which go with a run wherever it goes.
+    sure_from = familiarity.min_confidence(runs.predictions(context.workspace, run.id, "val").y_prob)
+    return replace(predictor, familiarity=known, min_confidence=known.min_confidence if known else sure_from)
 
 
 def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
@@ -118,12 +137,9 @@ def _answers(predictor: Predictor, pixels: np.ndarray) -> list[dict[str, Any]]:
         top = [{"class": name, "probability": probability} for name, probability in ranked]
         answer = {"predicted": top[0]["class"], "probability": top[0]["probability"], "top": top}
         answer["probabilities"] = [round(float(value), 6) for value in probabilities]
+        answer["unsure"] = float(probabilities.max()) < predictor.min_confidence
         if known is not None:
             distance = float(known.distances(features[row : row + 1])[0])
-            answer |= {
-                "distance": round(distance, 6),
-                "unlike": distance > known.max_distance,
-                "unsure": float(probabilities.max()) < known.min_confidence,
-            }
+            answer |= {"distance": round(distance, 6), "unlike": distance > known.max_distance}
         answers.append(answer)
     return answers

@@ -13,6 +13,7 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
         *("errors_order", "errors_of", "errors_said", "errors_flag", "errors_confidence", "errors_page"),
         *("cell_page", "explain"),
     ),
+    "predict": ("asked",),
     "runs": (
         *("compared", "compare_split", "compare_with", "compare_cell", "compare_photo", "explain"),
         *("fixed_page", "broken_page", "came_page", "left_page"),

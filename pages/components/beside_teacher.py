@@ -72,7 +72,7 @@ def _table(lines: Sequence[Beside]) -> pd.DataFrame:
 
 def _name(line: Beside) -> str:
     name = t(f"beside.{line.model}", network=line.network)
-    return name if line.passed else t("beside.failed", model=name)
+    return name if line.verdict == "passed" else t(f"beside.{line.verdict}", model=name)
 
 
 def _megabytes(line: Beside) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core import demonstration, images, inbox, queue, runs
+from core.errors import DataError, GraftError
 from core.runs import Run
 from pages.components import shell
-from pages.components.predict_answers import show_answers
-from pages.components.predict_ask import ask, asked
-from pages.components.text import code, t
+from pages.components.predict_answers import show_answers, sorry
+from pages.components.predict_ask import asked, submit
+from pages.components.text import code, plain, t
 
 _TURN = "demo_turn"
-"""Counts what was taken: another key empties the field, and with it the memory that the upload held."""
+"""Counts what was taken: another key empties the field."""
 
 
 def run() -> None:
@@ -27,7 +32,7 @@ def run() -> None:
         st.title(t("demo.locked"), anchor=False)
         st.markdown(t("demo.locked_text"))
         return
-    with shell.errors():
+    with _errors():
         _show(runs.get(shell.workspace(), os.environ[demonstration.RUN]))
 
 
@@ -60,19 +65,40 @@ def _show(run: Run) -> None:
         key = f"demo_camera_{turn}"
         st.camera_input(t("predict.camera"), key=key, on_change=_take, args=(key, run))
         st.caption(t("predict.camera_text"))
-    show_answers(run, asked(run), lambda paths: ask(run, paths), visitor=True)
+    show_answers(run, asked(run), lambda paths: submit(run, paths), visitor=True)
 
 
 def _take(key: str, run: Run) -> None:
     received = st.session_state.get(key)
     if not received:
         return
-    files: list[BinaryIO] = received if isinstance(received, list) else [received]
+    files: list[UploadedFile] = received if isinstance(received, list) else [received]
     st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
-    with shell.errors():
+    with _errors():
         waiting = queue.list_jobs(shell.workspace(), active=True, kind="predict")
         demonstration.require_room(len(files), waiting)
-        token = inbox.put(shell.workspace(), files, demonstration.MAX_BYTES)
+        token = inbox.put(shell.workspace(), files, demonstration.MAX_BYTES, visitor=True)
         found = list(inbox.photos(shell.workspace(), token))
         demonstration.require_room(len(found), waiting)  # of a zip more may come out than went in
-        ask(run, found)
+        submit(run, found)
+    _forget(files)
+
+
+def _forget(files: Sequence[UploadedFile]) -> None:
+    """Free the memory of uploads that were put aside or refused; the server would hold it until the tab is closed."""
+    context = get_script_run_ctx()
+    manager = context and context.uploaded_file_mgr
+    if context and isinstance(manager, MemoryUploadedFileManager):
+        for file in files:
+            manager.remove_file(context.session_id, file.file_id)
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """Say what is wrong with a visitor's photos; all else concerns who runs the server, and may name its folders."""
+    try:
+        yield
+    except DataError as error:
+        st.error(plain(error), icon=":material/error:")
+    except GraftError as error:
+        sorry(str(error))

@@ -84,15 +84,7 @@ def _certificate(run: Run, certificate: Certificate, *, is_earlier: bool) -> Non
         st.caption(t("export.earlier", when=made))
     runs.note_look(shell.workspace(), run.id)
     low, high = certificate.app_interval
-    failed = [artefact for artefact in certificate.artefacts if not artefact.passed]
-    st.markdown(
-        t(
-            "export.verdict_all" if not failed else "export.verdict_some",
-            passed=len(certificate.passed),
-            total=len(certificate.artefacts),
-            n=certificate.num_images,
-        )
-    )
+    st.markdown(_verdict(certificate))
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         path = exports.zip_path(shell.workspace(), run.id)
         st.download_button(
@@ -111,17 +103,41 @@ def _certificate(run: Run, certificate: Certificate, *, is_earlier: bool) -> Non
     )
     if certificate.num_skipped:
         st.warning(t("export.skipped", n=certificate.num_skipped), icon=":material/warning:")
-    for artefact in failed:
+    for artefact in certificate.of("failed"):
         st.warning(
             t("export.failed", format=artefact.about.title, why=_why(artefact)), icon=":material/warning:"
         )
-    st.caption(t("export.bounds", machine=plain(certificate.machine)))
+    for artefact in certificate.of("unclear"):
+        low, high = artefact.agreement_interval
+        found = {"low": percent(low), "high": percent(high), "least": percent(exports.MIN_AGREEMENT, 0)}
+        st.warning(
+            t("export.unclear", format=artefact.about.title, n=certificate.num_images, **found),
+            icon=":material/help:",
+        )
+    least = percent(exports.MIN_AGREEMENT, 0)
+    st.caption(t("export.bounds", machine=plain(certificate.machine), least=least))
+
+
+def _verdict(certificate: Certificate) -> str:
+    """Return the headline: what passed, what failed, and what the test pictures are too few for."""
+    counts = {"n": certificate.num_images, "total": len(certificate.artefacts)}
+    if len(certificate.passed) == len(certificate.artefacts):
+        return t("export.verdict_all", **counts)
+    parts = [t("export.verdict_some", passed=len(certificate.passed), **counts)]
+    if unclear := len(certificate.of("unclear")):
+        parts.append(t("export.verdict_unclear", n=unclear))
+    if certificate.of("failed"):
+        parts.append(t("export.verdict_failed"))
+    return " ".join(parts)
 
 
 def _why(artefact: Artefact) -> str:
     if artefact.trouble:
         return plain(artefact.trouble)
-    return t("export.beyond_exact" if artefact.about.is_exact else "export.beyond_fewer_bits")
+    return t(
+        "export.beyond_exact" if artefact.about.is_exact else "export.beyond_fewer_bits",
+        least=percent(exports.MIN_AGREEMENT, 0),
+    )
 
 
 def _table(certificate: Certificate) -> pd.DataFrame:
@@ -148,11 +164,8 @@ def _cell(item: Artefact, show: Callable[[Artefact], str], column: int) -> str:
 
 
 def _mark(item: Artefact) -> str:
-    return (
-        f":material/check_circle: {t('export.passed')}"
-        if item.passed
-        else f":material/error: {t('export.not_passed')}"
-    )
+    icons = {"passed": "check_circle", "unclear": "help", "failed": "error"}
+    return f":material/{icons[item.verdict]}: {t(f'export.{item.verdict}_short')}"
 
 
 def _with_interval(share: float, interval: tuple[float, float]) -> str:

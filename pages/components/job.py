@@ -45,17 +45,20 @@ def watch(job_id: int, draw: Callable[[Job], None], rests_on: Callable[[], objec
     st.fragment(tick, run_every=POLL_S)()
 
 
-def progress(job: Job, cancel_help: str | None = None) -> None:
+def progress(job: Job, cancel_help: str | None = None, *, visitor: bool = False) -> None:
     """Draw a job under way: its stage, how far it is, how long it will still take, and a way to stop it.
 
     Args:
         job: An active job.
         cancel_help: What stopping it means.
+        visitor: Whether a demo's visitor looks on, who stops nothing.
     """
     state = job.progress
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         done, total = state.get("done", 0), state.get("total", 0)
         st.progress(min(1.0, done / total) if total else 0.0, text=_line(job), width="stretch")
+        if visitor:
+            return
         st.button(
             t("job.cancel") if job.state != "cancelling" else t("job.cancelling"),
             key=f"cancel_{job.id}",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 
 import streamlit as st
 
-from core import bundles
+from core import bundles, queue
+from core.errors import NotFound
+from core.queue import Job
 from core.runs import Run
+from pages.components import job as job_view
 from pages.components import shell
 from pages.components.text import t
 
@@ -20,16 +24,47 @@ def move_run(run: Run) -> None:
     """Offer to take the whole run along, and to bring another one."""
     with st.expander(t("bundle.title"), icon=":material/drive_file_move:"):
         st.markdown(t("bundle.text"))
-        st.download_button(
-            t("bundle.download"),
-            lambda: _packed(run),
-            file_name=bundles.name_of(run),
-            mime="application/zip",
-            icon=":material/download:",
-            key="bundle_download",
-            on_click="ignore",
-        )
+        if bundles.is_measured(shell.workspace(), run):
+            _download(run)
+        else:
+            _measure(run)
     bring_run()
+
+
+def _download(run: Run) -> None:
+    st.download_button(
+        t("bundle.download"),
+        lambda: _packed(run),
+        file_name=bundles.name_of(run),
+        mime="application/zip",
+        icon=":material/download:",
+        key="bundle_download",
+        on_click="ignore",
+    )
+
+
+def _measure(run: Run) -> None:
+    """Measure what the run takes for familiar before it leaves its pictures; where that fails, offer it without."""
+    key = f"bundle_job_{run.id}"
+    with contextlib.suppress(NotFound):  # the workspace may be another one now
+        if key in st.session_state:
+            job_view.watch(queue.get(shell.workspace(), st.session_state[key]).id, _draw)
+            if not queue.get(shell.workspace(), st.session_state[key]).active:
+                st.caption(t("bundle.unmeasured"))
+                _download(run)
+            return
+    st.caption(t("bundle.measure_text"))
+    if st.button(t("bundle.measure"), key="bundle_measure", icon=":material/straighten:"):
+        with shell.errors():
+            st.session_state[key] = queue.submit_familiarity(shell.workspace(), run).id
+            st.rerun()
+
+
+def _draw(job: Job) -> None:
+    if job.active:
+        job_view.progress(job)
+    else:
+        job_view.outcome(job)
 
 
 def _packed(run: Run) -> bytes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from core import answers, charts, images, inbox, runs
+from core import answers, charts, datasets, evaluation, images, inbox, runs
+from core.familiarity import TURNED_AWAY
 from core.queue import Job
 from core.runs import Run
 from pages.components import job as job_view
@@ -21,6 +23,11 @@ from pages.components.predict_why import show_why
 from pages.components.text import code, language, percent, plain, t
 
 PAGE_SIZE = 24
+FEW_VAL = 200
+"""Validation pictures below which a line drawn at 5 % of them is said to be rough: it may be at 3 to 9 %."""
+_TOLD = "demo_told"
+"""Where in the session is kept what the log was last told of."""
+_LOG = logging.getLogger("graft.demo")
 Answer = Mapping[str, Any]
 
 
@@ -33,16 +40,17 @@ def show_answers(
         run: The run that was asked first.
         jobs: Its job, and that of another run asked about the same photos, if one was.
         retry: Asks about the same photos once more.
-        visitor: Whether neither reasons are offered, which show training pictures, nor corrections.
+        visitor: Whether a demo's visitor looks on: neither reasons are offered, which show training pictures, nor
+            corrections, and what went wrong stays between the server and who runs it.
     """
     for job in jobs:
         if job.state != "done":
-            job_view.watch(job.id, lambda job: _draw(job, retry))
+            job_view.watch(job.id, lambda job: _draw(job, retry, visitor=visitor))
     done = [job for job in jobs if job.state == "done"]
     if not done or done[0].id != jobs[0].id:
         return
     said = [list(job.result["predictions"]) for job in done]
-    names = inbox.names(shell.workspace(), [Path(answer["path"]) for answer in said[0]])
+    names = inbox.names(shell.workspace(), [Path(answer["path"]) for answer in said[0]], asked_below(jobs[0]))
     if len(said[0]) == 1:
         _one(jobs, [found[0] for found in said], names, visitor=visitor)
         if not visitor and "error" not in said[0][0]:
@@ -51,11 +59,26 @@ def show_answers(
         _many(run, done, said, names, visitor=visitor)
 
 
-def _draw(job: Job, retry: Callable[[Sequence[Path]], None]) -> None:
+def asked_below(job: Job) -> Path | None:
+    """Return the folder that a job was asked about, if it was one."""
+    return Path(job.args["below"]) if "below" in job.args else None
+
+
+def _draw(job: Job, retry: Callable[[Sequence[Path]], None], *, visitor: bool) -> None:
     if job.active:
-        job_view.progress(job)
+        job_view.progress(job, visitor=visitor)
+    elif visitor:
+        sorry(f"job {job.id} is {job.state}: {job.error.get('traceback') or job.error.get('message', '')}")
     else:
         job_view.outcome(job, retry=lambda: retry([Path(path) for path in job.args["paths"]]))
+
+
+def sorry(why: str) -> None:
+    """Tell a demo's visitor that something did not work, and the server's log why, once a visitor."""
+    if st.session_state.get(_TOLD) != why:
+        st.session_state[_TOLD] = why
+        _LOG.error("%s", why)
+    st.error(t("demo.failed"), icon=":material/error:")
 
 
 def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str], *, visitor: bool) -> None:
@@ -70,31 +93,35 @@ def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str], 
             asked = runs.get(shell.workspace(), job.args["run_id"])
             if len(said) > 1:
                 st.caption(code(shell.run_name(asked)))
-            _say(answer, key=f"answer_{job.id}")
+            _say(asked, answer, key=f"answer_{job.id}")
             if job is jobs[0] and not visitor and "error" not in answer:
-                show_correction(asked, Path(path), key=f"correct_{asked.id}_{path}")
+                show_correction(asked, Path(path), key=f"correct_{asked.id}_{datasets.written(path)}")
 
 
 def _large(path: str, name: str) -> None:
-    picture, found = photos.large(Path(path).parent, Path(path).name, path)
+    picture, found = photos.large(Path(path).parent, Path(path).name, datasets.written(path))
     if found:
         size = images.inspect_image(picture)
         st.image(picture, width=photos.shown_width(size.width, size.height), alt=name)
     st.caption(code(name))
 
 
-def _say(answer: Answer, key: str) -> None:
+def _say(run: Run, answer: Answer, key: str) -> None:
     """Draw what a run says of one photo: whether it should be believed, and the classes."""
     if "error" in answer:
         st.error(plain(answer["error"]), icon=":material/broken_image:")
         return
     sure = {"predicted": code(answer["predicted"]), "p": percent(answer["probability"])}
+    num_val = run.num_images.get("val", 0)
     if answer.get("unlike"):
-        st.warning(t("predict.unlike", **sure), icon=":material/help:")
+        st.warning(t("predict.unlike", n=num_val, **sure), icon=":material/help:")
     elif answer.get("unsure"):
-        st.warning(t("predict.unsure", **sure), icon=":material/help:")
+        st.warning(t("predict.unsure", n=num_val, **sure), icon=":material/help:")
     else:
         st.success(t("predict.says", **sure), icon=":material/check_circle:")
+    if answers.flags(answer) and 0 < num_val < FEW_VAL:
+        of_its_own = evaluation.wilson_interval(TURNED_AWAY * num_val, num_val)
+        st.caption(t("predict.few_val", low=percent(of_its_own.low, 0), high=percent(of_its_own.high, 0)))
     names = [one["class"] for one in answer["top"]]
     probabilities = [one["probability"] for one in answer["top"]]
     figure(
@@ -122,16 +149,22 @@ def _many(
             unreadable=len(said[0]) - len(found),
         )
     )
+    differing = _differing(said)
+    if len(said) > 1:
+        asked = shell.run_name(runs.get(shell.workspace(), jobs[0].args["run_id"]))
+        st.markdown(t("predict.differ", n=len(differing), total=len(found), run=code(asked)))
     for job, one in zip(jobs, said, strict=True):
         _download(job, one, names)
-    ordered = answers.by_doubt(said[0])
+    ordered = sorted(answers.by_doubt(said[0]), key=lambda answer: answer["path"] not in differing)
     page = pager(max(1, -(-len(ordered) // PAGE_SIZE)), key=f"predict_page_{jobs[0].id}")
     shown = ordered[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     opened = gallery(
-        [_item(answer, names) for answer in shown], key=f"predict_{jobs[0].id}", label=t("predict.gallery")
+        [_item(answer, names, differing.get(answer["path"])) for answer in shown],
+        key=f"predict_{jobs[0].id}",
+        label=t("predict.gallery"),
     )
     if opened is not None:
-        same = [next(answer for answer in one if answer["path"] == opened) for one in said]
+        same = [next(answer for answer in one if datasets.written(answer["path"]) == opened) for one in said]
         st.dialog(t("photo.title"), width="large")(_one)(jobs, same, names, visitor=visitor)
 
 
@@ -149,14 +182,29 @@ def _download(job: Job, said: Sequence[Answer], names: Mapping[str, str]) -> Non
     )
 
 
-def _item(answer: Answer, names: Mapping[str, str]) -> Item:
+def _differing(said: Sequence[Sequence[Answer]]) -> dict[str, Answer]:
+    """Return what the second run says of the photos for which it names another class than the first, by their paths."""
+    return {
+        first["path"]: second
+        for first, second in zip(said[0], said[-1], strict=True)
+        if "error" not in first and "error" not in second and first["predicted"] != second["predicted"]
+    }
+
+
+def _item(answer: Answer, names: Mapping[str, str], other: Answer | None) -> Item:
+    """Return a card of the gallery; ``other`` is what another run says, where it names another class."""
     path = answer["path"]
-    picture, _ = photos.small(Path(path).parent, Path(path).name, path)
+    known = datasets.written(path)
+    picture, _ = photos.small(Path(path).parent, Path(path).name, known)
     mark: Mark = "wrong" if "error" in answer else "warning" if answers.flags(answer) else ""
     if "error" in answer:
         return Item(
-            path, picture, t("predict.alt_bad", name=names[path]), t("predict.bad"), names[path], mark
+            known, picture, t("predict.alt_bad", name=names[path]), t("predict.bad"), names[path], mark
         )
     said = t("photo.predicted", confidence=percent(answer["probability"]), predicted=answer["predicted"])
     doubt = next((t(f"predict.flag_{flag}") for flag in answers.flags(answer)), "")
-    return Item(path, picture, f"{said}. {doubt}. {names[path]}", said, doubt or names[path], mark)
+    if other is not None:
+        confidence = percent(other["probability"])
+        differs = t("predict.other_says", confidence=confidence, predicted=other["predicted"])
+        doubt, mark = f"{differs}. {doubt}" if doubt else differs, "warning"
+    return Item(known, picture, f"{said}. {doubt}. {names[path]}", said, doubt or names[path], mark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -11,9 +12,9 @@ import streamlit as st
 from core import datasets, images, inbox, queue, runs
 from core.errors import NotFound
 from core.runs import Run
-from pages.components import photos, shell
+from pages.components import address, photos, shell
 from pages.components.gallery import Item, gallery, pager
-from pages.components.predict_answers import show_answers
+from pages.components.predict_answers import asked_below, show_answers
 from pages.components.text import t
 
 WAYS = ("photos", "camera", "test", "folder")
@@ -24,6 +25,9 @@ _SUFFIXES = tuple(
 )
 _JOBS = "predict_jobs"
 """Where in the session the numbers of the jobs that answer are kept, this run's first."""
+ASKED = "asked"
+"""The same in the URL, parted by dashes."""
+_NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 _TURN = "predict_turn"
 """Counts what was taken: another key empties the field, and with it the memory that the upload held."""
 
@@ -49,17 +53,30 @@ def show_asking(run: Run) -> None:
     }
     with place:
         draw[way or WAYS[0]](run, other)
-    show_answers(run, asked(run), lambda paths: ask(run, paths, other))
+    _follow_url()
+    jobs = asked(run)
+    below = asked_below(jobs[0]) if jobs else None
+    show_answers(run, jobs, lambda paths: ask(run, paths, other, below))
+    _keep_in_url(jobs)
 
 
-def ask(run: Run, paths: Sequence[Path], other: Run | None = None) -> None:
-    """Have one run, or two, say what they see in some files."""
+def ask(run: Run, paths: Sequence[Path], other: Run | None = None, below: Path | None = None) -> None:
+    """Have one run, or two, say what they see in some files, or in all of a folder; show why where that cannot be."""
     with shell.errors():
-        st.session_state[_JOBS] = [
-            queue.submit_prediction(shell.workspace(), one, paths).id
-            for one in (run, other)
-            if one is not None
-        ]
+        submit(run, paths, other, below)
+
+
+def submit(run: Run, paths: Sequence[Path], other: Run | None = None, below: Path | None = None) -> None:
+    """Have one run, or two, say what they see in some files, or in all of a folder.
+
+    Raises:
+        WorkspaceError: The question cannot be kept.
+    """
+    st.session_state[_JOBS] = [
+        queue.submit_prediction(shell.workspace(), one, paths, below).id
+        for one in (run, other)
+        if one is not None
+    ]
 
 
 def asked(run: Run) -> list[queue.Job]:
@@ -68,7 +85,19 @@ def asked(run: Run) -> list[queue.Job]:
         found = [queue.get(shell.workspace(), number) for number in st.session_state.get(_JOBS, [])]
     except NotFound:  # the workspace may be another one now
         return []
-    return found if found and found[0].args["run_id"] == run.id else []
+    is_asked = all(job.kind in ("predict", "predict_many") for job in found)
+    return found if found and is_asked and found[0].args["run_id"] == run.id else []
+
+
+def _follow_url() -> None:
+    """Take up the question that the URL names: the answers to a large folder are not to be lost with a tab."""
+    in_url = st.query_params.get(ASKED, "")
+    if in_url != st.session_state.get(f"_written_{ASKED}", ""):  # a reload, a bookmark, or the way back
+        st.session_state[_JOBS] = [int(number) for number in in_url.split("-") if _NUMBER.fullmatch(number)]
+
+
+def _keep_in_url(jobs: Sequence[queue.Job]) -> None:
+    address.keep(ASKED, "-".join(str(job.id) for job in jobs))
 
 
 def _other(run: Run) -> Run | None:
@@ -149,4 +178,4 @@ def _folder(run: Run, other: Run | None) -> None:
     if submitted and path.strip():
         with shell.errors():
             folder = datasets.confine(path.strip().strip("\"'"), datasets.allowed_roots(shell.workspace()))
-            ask(run, inbox.below(folder), other)
+            ask(run, inbox.below(folder), other, folder)

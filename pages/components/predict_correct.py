@@ -31,12 +31,14 @@ def show_correction(run: Run, path: Path, key: str) -> None:
     if path.is_relative_to(dataset.root):
         st.caption(t("correct.own"))
         return
-    place = st.empty()
-    with place.container():
+    # Two places: what is drawn twice into one in the same run leaves the longer one's end standing.
+    before, after = st.empty(), st.empty()
+    with before.container():
         changed = _form(run, dataset, path, key) if added is None else _added(dataset, *added, key)
     if changed:  # drawn anew here: running the page again would close the dialog around it
         now = corrections.added_as(dataset, path)
-        with place.container():
+        before.empty()
+        with after.container():
             if now is None:
                 _form(run, dataset, path, key)
             else:

@@ -141,19 +141,27 @@ def fit(picture):
     return picture.resize((width, height), bilinear, box=box)
 
 
+def printable(name):
+    """Return a name that stays on its line and in its column: control characters and odd bytes escaped."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
+
+
 def main(paths):
     if not paths:
         sys.exit(__doc__)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal may lack letters that names have
     model, num_bad = load(HERE / SETTINGS["model"]), 0
     for path in paths:
         try:
             probabilities = model(decode(path))
         except Exception as error:
-            print(f"{path}\tcannot be read as a photo: {error}", file=sys.stderr)
+            print(f"{printable(path)}\tcannot be read as a photo: {error}", file=sys.stderr)
             num_bad += 1
             continue
         best = int(probabilities.argmax())
-        print(path, " ".join(SETTINGS["labels"][best].split()), f"{probabilities[best]:.4f}", sep="\t")
+        label = " ".join(SETTINGS["labels"][best].split())
+        print(printable(path), label, f"{probabilities[best]:.4f}", sep="\t")
     return 1 if num_bad else 0
 
 

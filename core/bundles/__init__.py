@@ -8,42 +8,54 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
-import re
+import lzma
 import uuid
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from core import catalog, recipes, runs
+from core.bundles.contents import require_sound
+from core.bundles.homes import adopt, home_of
 from core.errors import DataError, GraftError
 from core.runs import Run
-from core.workspace import Workspace, read_json, remove_directory, replacing
+from core.workspace import Workspace, read_json, remove_directory, replacing, write_json
 
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
 MAX_BYTES = 8_000_000_000
 """Largest bundle that is unpacked; the weights of the largest network of the catalog take a tenth."""
 MAX_FILES = 100
-MAX_TIME_S = 2**32
-"""Seconds since the epoch, in the year 2106, from which no run can be."""
 _MAX_MANIFEST_BYTES = 1_000_000
 _CHUNK_BYTES = 1 << 20
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}\.(json|jsonl|npz|parquet)")
-_STAYS = re.compile(r"checkpoint-.*|certificate\.json|bundle\.json")
-"""What means nothing elsewhere."""
-_NEEDED = ("run.json", "split.parquet", "head.npz", *(f"predictions-{split}.npz" for split in runs.SPLITS))
+_NEEDED = ("run.json", "split.parquet", "head.npz", "predictions-val.npz", "predictions-test.npz")
+_SCORES = tuple(f"scores-{split}.json" for split in runs.SPLITS)
+_KNOWN = (
+    *_NEEDED,
+    "predictions-train.npz",  # not there where a training was stopped
+    *("backbone.npz", "head-alone.npz", "familiarity.npz", "out-of-fold.npz"),
+    *("events.jsonl", "cross-validation.json", "labels.json"),
+    *_SCORES,
+)
+
+__all__ = ["FORMAT_VERSION", "MAX_BYTES", "MAX_FILES", "adopt", "is_measured", "name_of", "pack", "unpack"]
 
 
 def name_of(run: Run) -> str:
     """Return what a bundle is called where it goes."""
     return f"{run.id}.graft.zip"
+
+
+def is_measured(workspace: Workspace, run: Run) -> bool:
+    """Return whether it was measured what a run takes for familiar: elsewhere, without its pictures, it cannot be."""
+    return (runs.folder(workspace, run.id) / "familiarity.npz").is_file()
 
 
 def pack(workspace: Workspace, run: Run, target: Path) -> None:
@@ -58,11 +70,7 @@ def pack(workspace: Workspace, run: Run, target: Path) -> None:
             f"The run {run.id} is {run.state}, so there is nothing to take along. Choose a finished run."
         )
     folder = runs.folder(workspace, run.id)
-    names = [
-        path.name
-        for path in sorted(folder.iterdir())
-        if path.is_file() and _NAME.fullmatch(path.name) and not _STAYS.fullmatch(path.name)
-    ]
+    names = [name for name in sorted(_KNOWN) if (folder / name).is_file()]
     contents = {"run.json": _record(folder / "run.json")}
     files: dict[str, Any] = {}
     with replacing(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
@@ -95,6 +103,13 @@ def _copy(source: Any, target: Any) -> dict[str, Any]:
     return {"num_bytes": num_bytes, "sha256": digest.hexdigest()}
 
 
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, UnicodeDecodeError, OverflowError, EOFError),
+    *(NotImplementedError, RuntimeError, OSError),  # methods that zipfile does not know, a damaged bzip2
+)
+"""What zipfile raises where an archive is damaged or forged."""
+
+
 def unpack(workspace: Workspace, bundle: Path | BinaryIO) -> Run:
     """Make the run of a bundle one of this workspace: whole, or not at all.
 
@@ -114,11 +129,14 @@ def unpack(workspace: Workspace, bundle: Path | BinaryIO) -> Run:
             manifest = _manifest(archive)
             _write(archive, manifest["files"], place)
         run = _checked(place, manifest)
+        for name in _SCORES:  # computed again from the answers where they are asked for, and not believed
+            (place / name).unlink(missing_ok=True)
+        run = _at_home(workspace, place, run)
         target = runs.folder(workspace, run.id)
         if target.exists():
             raise DataError(f"The run {run.id} is in this workspace already. Delete it first to replace it.")
         place.rename(target)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"This is no bundle of a run, or it is damaged ({error}). Expected a file that Graft wrote, such as "
             "20261122-194512-3fa9.graft.zip. Copy it again from its source."
@@ -128,9 +146,20 @@ def unpack(workspace: Workspace, bundle: Path | BinaryIO) -> Run:
     return run
 
 
+def _at_home(workspace: Workspace, place: Path, run: Run) -> Run:
+    """Return the run as that of the dataset of this workspace that has its pictures, if there is one."""
+    home = home_of(workspace, run.dataset_id, pd.read_parquet(place / "split.parquet"))
+    if home is None or home.id == run.dataset_id:
+        return run
+    write_json(place / "run.json", read_json(place / "run.json") | {"dataset_id": home.id})
+    return replace(run, dataset_id=home.id)
+
+
 def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     entries = archive.infolist()
     listed = [entry.filename for entry in entries]
+    if packed := next((entry for entry in entries if entry.compress_type != zipfile.ZIP_STORED), None):
+        raise _changed(packed.filename)  # nothing of a bundle is compressed, so nothing can swell
     if MANIFEST not in listed or archive.getinfo(MANIFEST).file_size > _MAX_MANIFEST_BYTES:
         raise DataError(
             f'This zip has no "{MANIFEST}", so it is no bundle of a run. Expected a file that Graft wrote: '
@@ -140,7 +169,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
         manifest = json.loads(archive.read(MANIFEST))
         version, files = int(manifest["format"]), dict(manifest["files"])
         expected = {name: (int(about["num_bytes"]), str(about["sha256"])) for name, about in files.items()}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise _changed(MANIFEST) from error
     if version > FORMAT_VERSION:
         raise DataError(
@@ -154,7 +183,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
 def _require_plain(listed: list[str], expected: Mapping[str, tuple[int, str]], num_bytes: int) -> None:
     if sorted(listed) != sorted([MANIFEST, *expected]) or len(listed) > MAX_FILES:
         raise _changed("its list of files")
-    if odd := next((name for name in expected if not _NAME.fullmatch(name)), None):
+    if odd := next((name for name in expected if name not in _KNOWN), None):
         raise DataError(
             f'This bundle holds "{odd}", which no bundle has: only tables, JSON and arrays. It is refused.'
         )
@@ -187,36 +216,14 @@ def _checked(place: Path, manifest: Mapping[str, Any]) -> Run:
     try:
         run = runs.from_json(read_json(place / "run.json"))
         catalog.get(recipes.from_json(dict(run.recipe)).backbone)
-        with np.load(place / "head.npz", allow_pickle=False) as head:
-            num_classes = len(head["bias"])
-        _require_sound(run)
-        _require_inside(pd.read_parquet(place / "split.parquet"))
-    except (GraftError, ValueError, KeyError, TypeError, AttributeError) as error:
+        require_sound(place, run)
+    except (GraftError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(
             f"The record of this bundle cannot be used by this Graft ({error}). Update Graft, or pack the run again."
         ) from error
-    is_whole = run.id == manifest["run_id"] and run.state == "done" and num_classes == len(run.class_names)
-    if not is_whole or not runs.is_id(run.id):
+    if run.id != manifest["run_id"] or run.state != "done" or not runs.is_id(run.id):
         raise _changed("run.json")
     return run
-
-
-def _require_sound(run: Run) -> None:
-    """Refuse a record that no page could show."""
-    numbers: list[Any] = [run.created, run.temperature, *run.num_images.values(), *run.seconds.values()]
-    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
-        raise ValueError("a number of its record is none")
-    if not 0 <= run.created < MAX_TIME_S or run.temperature <= 0 or set(run.metrics) != set(runs.SPLITS):
-        raise ValueError("its record says what cannot be")
-    if not all(isinstance(text, str) for text in (*run.class_names, run.dataset_id, run.dataset_name)):
-        raise ValueError("a name of its record is none")
-
-
-def _require_inside(split: pd.DataFrame) -> None:
-    """Refuse paths that lead out of a dataset's folder."""
-    for path in map(PurePosixPath, split["path"]):
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError("a path in it leads out of the dataset's folder")
 
 
 def _require_arrays(path: Path) -> None:
