@@ -20,8 +20,8 @@ from core import audit, bundles, datasets, queue, runs
 from core.command_line import main
 from core.errors import DataError
 from core.runs import Run
-from core.session.data_jobs import audit_dataset
 from core.session.context import Context, Warm
+from core.session.data_jobs import audit_dataset
 from core.workspace import Workspace
 from tests.pictures import write_classes
 from tests.worlds import add_dataset, emit_epochs, finished_run
