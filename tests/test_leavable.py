@@ -59,10 +59,9 @@ def test_work_that_was_left_behind_ends_at_the_next_thing_it_tells_and_nobody_he
 
 
 def test_a_network_that_work_was_left_behind_with_is_warm_no_more(workspace: Workspace) -> None:
-    recipe, job = (
-        recipes.validate(Recipe(backbone="tiny")),
-        queue.submit(workspace, "rank", {"keras_home": ""}),
-    )
+    with workspace.transaction() as db:
+        number = queue.insert(db, "cpu", "rank", {"keras_home": ""}, "", "")
+    recipe, job = recipes.validate(Recipe(backbone="tiny")), queue.get(workspace, number)
     context, end = Context(workspace, "cpu", Warm(), job), threading.Event()
     key = networks.warm_key(recipe, job)
     context.warm.get(key, object)
