@@ -114,7 +114,7 @@ def test_many_photos_come_as_a_gallery_most_doubtful_first(
     ]
     assert [Path(item["id"]).stem for item in shown] == ["3", "2", "1", "0"]
     (csv,) = [button for button in app.get("download_button") if button.key.startswith("predict_csv_")]
-    assert csv.label.startswith("All answers (CSV) of tiny")
+    assert csv.label.startswith("All answers (CSV) of `tiny")
 
 
 def test_a_folder_outside_of_what_may_be_read_is_refused(
