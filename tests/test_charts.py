@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from core import charts, words
 from core.charts import bars, canvas, curves, palette
 from core.charts.confusion import EMPTY
-from core.charts.scatter import NAME_LINE, PLOT_HEIGHT
+from core.charts.scatter import MARKER_ROOM, NAME_LINE, PLOT_HEIGHT
 from core.evaluation import ClassScores, reliability
 
 HOSTILE = "<b>owl</b> <img src=https://evil.example/x.png>"
@@ -382,9 +382,12 @@ def test_names_beside_points_do_not_stand_on_one_another() -> None:
         name.text: name.ay + PLOT_HEIGHT * (high - name.y) / (high - low)
         for name in figure.layout.annotations
     }
-    assert lines["b"] - lines["a"] >= NAME_LINE <= lines["c"] - lines["b"] + 1e-9
+    near = sorted(lines[name] for name in "abc")
+    assert near[1] - near[0] >= NAME_LINE <= near[2] - near[1]
+    for other in "bc":  # points to the right of a
+        assert abs(lines["a"] - PLOT_HEIGHT * (high - y["abc".index(other)]) / (high - low)) >= MARKER_ROOM
     shifts = {name.text: name.ay for name in figure.layout.annotations}
-    assert shifts["a"] == shifts["d"] == shifts["e"] == 0  # nothing else is near
+    assert shifts["d"] == shifts["e"] == 0  # nothing else is near
 
 
 def test_curves_of_runs_differ_by_more_than_colour_and_runs_without_the_measure_are_left_out() -> None:

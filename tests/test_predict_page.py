@@ -117,7 +117,7 @@ def test_many_photos_come_as_a_gallery_most_doubtful_first(
     ]
     assert [Path(item["id"]).stem for item in shown] == ["3", "2", "1", "0"]
     (csv,) = [button for button in app.get("download_button") if button.key.startswith("predict_csv_")]
-    assert csv.label.startswith("All answers (CSV) of tiny")
+    assert csv.label.startswith("All answers (CSV) of `tiny")
 
 
 def test_where_two_runs_disagree_stands_first_with_what_the_other_says(

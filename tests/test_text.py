@@ -10,7 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core import words
-from pages.components.text import code, one_line, plain
+from core.charts.canvas import escape
+from core.words import one_line
+from pages.components.text import code, plain
 
 HOSTILE = [
     "![x](https://evil.example/x.png)",
@@ -92,6 +94,7 @@ def test_plain_leaves_no_markdown_outside_of_code_spans(name: str) -> None:
 def test_a_name_does_not_turn_the_sentence_around_it(sign: str) -> None:
     assert code(f"a{sign}b") == "`ab`"
     assert code(sign) == "` `"
+    assert escape(f"a{sign}<b") == "a&lt;b"
 
 
 def test_a_name_from_right_to_left_is_set_apart() -> None:

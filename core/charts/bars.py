@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from core.charts.canvas import LETTER_WIDTH, canvas, empty, escape, shorten, vocabulary
 from core.charts.palette import BLUE, GRAY, GREEN, VERMILION
 from core.evaluation import ClassScores
-from core.words import FALLBACK
+from core.words import FALLBACK, one_line
 
 SPLIT_COLORS: Final = {"train": BLUE, "val": VERMILION, "test": GREEN}
 SPLIT_PATTERNS: Final = {"train": "", "val": "/", "test": "."}
@@ -145,7 +145,7 @@ def _rows(names: Sequence[str]) -> go.Figure:
     figure.update_xaxes(visible=False, fixedrange=True)
     return figure.update_yaxes(
         tickvals=list(range(len(names))),
-        ticktext=[escape(shorten(" ".join(name.split()))) for name in names],
+        ticktext=[escape(shorten(one_line(name))) for name in names],
         range=[len(names) - 0.5, -0.5],
         automargin=True,
         showgrid=False,

@@ -46,7 +46,7 @@ def vocabulary(language: str) -> dict[str, str]:
 
 def escape(text: object) -> str:
     """Untrusted text for Plotly, which reads a little HTML: all shows as it is written, on one line."""
-    return html.escape(" ".join(str(text).split()), quote=False)
+    return html.escape(words.one_line(text), quote=False)
 
 
 def shorten(name: str, length: int = MAX_NAME_LENGTH) -> str:

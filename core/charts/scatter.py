@@ -21,8 +21,9 @@ LOG_ROOM: Final = 0.05  # the same on both sides of a logarithmic axis
 MAX_DECADES: Final = 2.0  # up to which 2 and 5 are written beside 1, 10, 100, …
 NAME_MARGIN: Final = 120  # pixels to the right, where names stand beside the points
 NAME_LINE: Final = 16  # pixels from one name down to the next
+MARKER_ROOM: Final = 14  # pixels that the middle of a name keeps from another point
 NAME_REACH: Final = 0.5  # of the axis; as far as a name reaches on a narrow page
-PLOT_HEIGHT: Final = 260  # pixels between the axes, about
+PLOT_HEIGHT: Final = 270  # pixels between the axes, about
 
 
 def cost_scatter(
@@ -100,7 +101,7 @@ def _axes(figure: go.Figure, costs: pd.Series[float], x_title: str, y_title: str
 
 
 def _name(figure: go.Figure, points: pd.DataFrame) -> None:
-    """Write the names beside the points, further down where they would stand on another."""
+    """Write the names beside the points, higher or lower where they would stand on another name or point."""
     axis = figure.layout.xaxis
     places = points["x"].map(math.log10) if axis.type == "log" else points["x"]
     low, high = float(points["low"].min()), float(points["high"].max())
@@ -108,11 +109,19 @@ def _name(figure: go.Figure, points: pd.DataFrame) -> None:
     figure.update_yaxes(range=[low - room, high + room])
     pixels = PLOT_HEIGHT / (high - low + 2 * room)
     reach = NAME_REACH * (axis.range[1] - axis.range[0])
+    heights = -pixels * points["y"]  # pixels, downwards
     written: list[tuple[float, float]] = []
     for row in points["y"].sort_values(ascending=False, kind="stable").index:
-        x, point = float(places[row]), -pixels * float(points["y"][row])
-        beside = [line for place, line in written if abs(place - x) < reach]
-        line = max([point, *(other + NAME_LINE for other in beside)])
+        x, point = float(places[row]), float(heights[row])
+        names = [(line, NAME_LINE) for place, line in written if abs(place - x) < reach]
+        ahead = (places.index != row) & (places >= x) & (places - x < reach)
+        taken = [*names, *((float(height), MARKER_ROOM) for height in heights[ahead])]
+        line = next(
+            point + away
+            for away in sorted(range(-PLOT_HEIGHT, PLOT_HEIGHT), key=abs)
+            if all(abs(point + away - other) >= least for other, least in taken)
+            or abs(away) == PLOT_HEIGHT  # more names than there is room for
+        )
         written.append((x, line))
         figure.add_annotation(
             x=x,

@@ -11,7 +11,9 @@ are raised, because they must read the same on a page, in a terminal, in a log a
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,8 @@ LANGUAGES_DIR = Path(__file__).parent
 FALLBACK = "en"
 MAX_NAMED = 5
 """Names that a sentence gives before it counts the rest."""
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Signs that turn the direction in which text runs, also that of the sentence around them."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,18 @@ def quoted(names: Sequence[str]) -> Value:
     if len(names) <= MAX_NAMED:
         return shown
     return sentence("list.more", names=shown, n=len(names) - MAX_NAMED)
+
+
+def one_line(value: object) -> str:
+    """Return untrusted text with each run of spaces and line breaks as one space; still not to be read as Markdown.
+
+    What it says of the direction of text is left out, and what is written from right to left is set apart, so that
+    the sentence around it keeps its order.
+    """
+    text = " ".join(_DIRECTIONS.sub("", str(value)).split())
+    if any(unicodedata.bidirectional(sign) in ("R", "AL", "AN") for sign in text):
+        return f"\u2068{text}\u2069"
+    return text
 
 
 def say(key: str, /, language: str = FALLBACK, **values: object) -> str:

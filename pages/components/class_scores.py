@@ -15,9 +15,10 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from core import charts
 from core.charts import shorten
 from core.evaluation import CLASS_MEASURES, ClassScores, Estimate, Evaluation
+from core.words import one_line
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
-from pages.components.text import code, language, one_line, t
+from pages.components.text import code, language, t
 
 ROOMY, WORST = 18, 14
 """Classes beyond which only the worst have bars, and how many of them."""

@@ -6,9 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from core import metadata
+from core.words import one_line
 from pages.components import metadata_filters
 from pages.components.data_facts import Facts
-from pages.components.text import one_line, plain, t, told
+from pages.components.text import plain, t, told
 
 
 def filtered(facts: Facts, pictures: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from core.charts import shorten
 from core.datasets import Dataset
 from core.splits import SPLITS
+from core.words import one_line
 from pages.components import data_leak, data_means, shell, split_name
 from pages.components import dataset as dataset_view
 from pages.components.csv_file import csv_button
@@ -18,7 +19,7 @@ from pages.components.data_facts import Facts
 from pages.components.dataset import Fractions
 from pages.components.figure import figure
 from pages.components.split_facts import SplitFacts, class_figure, split
-from pages.components.text import code, language, one_line, t, told
+from pages.components.text import code, language, t, told
 
 ROOMY = 18
 """Classes whose bars fit on the page; more of them scroll."""

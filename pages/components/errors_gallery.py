@@ -14,13 +14,14 @@ from core import charts, images
 from core.datasets import Pictures
 from core.evaluation import top_classes
 from core.runs import Predictions, Run
+from core.words import one_line
 from pages.components import address, photos, shell
 from pages.components.choice import follow, keep
 from pages.components.explanation import show_explanation
 from pages.components.figure import figure
 from pages.components.gallery import Item, gallery, pager
 from pages.components.photo_decisions import decide
-from pages.components.text import code, language, one_line, percent, t
+from pages.components.text import code, language, percent, t
 
 PAGE_SIZE = 24
 PHOTO = "photo"

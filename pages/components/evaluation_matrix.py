@@ -12,11 +12,12 @@ from core import evaluation
 from core.charts import shorten
 from core.evaluation import Confusion, Evaluation
 from core.runs import Run
+from core.words import one_line
 from pages.components import address
 from pages.components.choice import choice, keep
 from pages.components.csv_file import csv_button
 from pages.components.matrix import Shows, choose, choose_none, confusion_matrix
-from pages.components.text import code, one_line, percent, t
+from pages.components.text import code, percent, t
 
 CELL = "cell"
 """Name in the URL of the chosen cell, as ``<true index>-<predicted index>``."""

@@ -14,11 +14,12 @@ from core.errors import NotFound
 from core.evaluation import Estimate
 from core.metadata import Part
 from core.runs import Predictions, Run, Slice
+from core.words import one_line
 from pages.components import dataset as dataset_view
 from pages.components import metadata_filters, shell
 from pages.components.choice import pick
 from pages.components.csv_file import csv_button
-from pages.components.text import one_line, t
+from pages.components.text import t
 
 AUDIT = " audit"
 """The choice of parts by what the audit found; names of metadata's columns have no space at their ends."""

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import streamlit as st
 
 from core import charts
-from pages.components.text import one_line, t
+from core.words import one_line
+from pages.components.text import t
 
 Shows = Literal["counts", "share", "predicted"]
 

@@ -10,8 +10,9 @@ import streamlit as st
 from core import metadata
 from core.datasets import Dataset
 from core.metadata import Field, Filter, Metadata
+from core.words import one_line
 from pages.components import shell
-from pages.components.text import code, one_line, t
+from pages.components.text import code, t
 
 WIDTH = 360
 """Pixels of the popover's fields."""

@@ -143,7 +143,7 @@ def _columns() -> dict[str, Any]:
         "state": text(t("runs.state"), width=112),
         "val": number(t("runs.val"), width=84, format="%.1f %%", help=t("runs.val_help")),
         "interval": text(t("measures.interval"), width=104, help=t("evaluation.interval")),
-        "original": number(t("runs.original"), width=84, format="%.1f %%", help=t("runs.original_help")),
+        "original": number(t("runs.original"), width=124, format="%.1f %%", help=t("runs.original_help")),
         "macro_f1": number(t("evaluation.macro_f1"), width=84, format="%.3f", help=t("term.macro_f1")),
         "recipe": text(t("runs.recipe"), width=216),
         "backbone": text(t("runs.backbone"), width=124),

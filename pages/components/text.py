@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 import streamlit as st
 
 from core import words
+from core.words import one_line
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$~:&^=])")
-_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Signs that turn the direction in which text runs, also that of the sentence around them."""
 _QUOTED = re.compile(r'"([^"\n]+)"')
 
 
@@ -46,18 +44,6 @@ def language() -> str:
 def percent(share: float, digits: int = 1) -> str:
     """Return a share in 0…1 in percent, its sign apart by a space that never breaks."""
     return f"{100 * share:.{digits}f}\u00a0%"
-
-
-def one_line(value: object) -> str:
-    """Return untrusted text with each run of spaces and line breaks as one space; still not to be read as Markdown.
-
-    What it says of the direction of text is left out, and what is written from right to left is set apart, so that
-    the sentence around it keeps its order.
-    """
-    text = " ".join(_DIRECTIONS.sub("", str(value)).split())
-    if any(unicodedata.bidirectional(sign) in ("R", "AL", "AN") for sign in text):
-        return f"\u2068{text}\u2069"
-    return text
 
 
 def code(value: object) -> str:
