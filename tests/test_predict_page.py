@@ -141,7 +141,7 @@ def test_where_two_runs_disagree_stands_first_with_what_the_other_says(
         if element.proto.component_name == "graft_gallery"
     ]
     assert [Path(item["id"]).stem for item in shown] == ["2", "0", "1"]
-    assert ["The other run: wren 75.0" in json.dumps(item, ensure_ascii=False) for item in shown] == [
+    assert ["other run: wren 75.0" in json.dumps(item, ensure_ascii=False) for item in shown] == [
         True,
         False,
         False,

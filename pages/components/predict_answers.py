@@ -206,5 +206,5 @@ def _item(answer: Answer, names: Mapping[str, str], other: Answer | None) -> Ite
     if other is not None:
         confidence = percent(other["probability"])
         differs = t("predict.other_says", confidence=confidence, predicted=other["predicted"])
-        doubt, mark = f"{differs}. {doubt}" if doubt else differs, "warning"
+        doubt, mark = f"{doubt} · {differs}" if doubt else differs, "warning"
     return Item(known, picture, f"{said}. {doubt}. {names[path]}", said, doubt or names[path], mark)
