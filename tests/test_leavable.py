@@ -10,6 +10,7 @@ import pytest
 from core import queue, recipes
 from core.errors import Cancelled
 from core.progress import Progress, no_progress
+from core.queue.jobs import insert
 from core.recipes import Recipe
 from core.session import networks
 from core.session.context import Context, Warm
@@ -60,7 +61,7 @@ def test_work_that_was_left_behind_ends_at_the_next_thing_it_tells_and_nobody_he
 
 def test_a_network_that_work_was_left_behind_with_is_warm_no_more(workspace: Workspace) -> None:
     with workspace.transaction() as db:
-        number = queue.insert(db, "cpu", "rank", {"keras_home": ""}, "", "")
+        number = insert(db, "cpu", "rank", {"keras_home": ""}, "", "")
     recipe, job = recipes.validate(Recipe(backbone="tiny")), queue.get(workspace, number)
     context, end = Context(workspace, "cpu", Warm(), job), threading.Event()
     key = networks.warm_key(recipe, job)
