@@ -84,15 +84,15 @@ def test_scores_on_what_the_audit_found_equal_scikit_learns_and_follow_the_thres
     audit.save_thresholds(workspace, birds.id, QUIET)
     table, said = audit.load_table(workspace, birds.id), runs.predictions(workspace, run.id, "test")
     assert table is not None
-    sharpness = table.set_index("path")["sharpness"].loc[said.images["path"]].to_numpy()
-    middle = float(np.median(sharpness))
-    audit.save_thresholds(workspace, birds.id, replace(QUIET, blurry=middle))
+    lightest = table.set_index("path")["lightest"].loc[said.images["path"]].to_numpy()
+    middle = float(np.median(lightest))
+    audit.save_thresholds(workspace, birds.id, replace(QUIET, dark=middle))
     app = visit("evaluation", run=run.id, slices=" audit")
     assert not app.exception
     (shown,) = [element.value for element in app.dataframe if "remark" in element.value]
-    assert list(shown["part"]) == ["Blurred pictures", "nothing found"]
-    y_pred, is_blurred = said.y_prob.argmax(axis=1), sharpness < middle
-    for accuracy, at in zip(shown["accuracy"], (is_blurred, ~is_blurred), strict=True):
+    assert list(shown["part"]) == ["Dark pictures", "nothing found"]
+    y_pred, is_dark = said.y_prob.argmax(axis=1), lightest < middle
+    for accuracy, at in zip(shown["accuracy"], (is_dark, ~is_dark), strict=True):
         assert accuracy == 100 * accuracy_score(said.y_true[at], y_pred[at])
     assert current(app)["slices"] == " audit"
 

@@ -184,7 +184,7 @@ def test_runs_with_other_test_sets_are_compared_on_what_is_common_and_it_is_said
     first = finished_run(workspace, birds)
     second = finished_run(workspace, birds, without=["kite"])
     changes = {"seed": 5, "weights": "random", "fine_tune_blocks": 0.5, "schedule": "constant", "newer": 3}
-    recipe = {**first.recipe, **changes, "augment": {**first.recipe["augment"], "crop": 0.2}}
+    recipe = {**first.recipe, **changes, "augment": {**first.recipe["augment"], "crop": 0.4}}
     runs.save(workspace, replace(second, recipe=recipe))
     app = visit("runs")
     choose(app, 0, 1)
@@ -196,7 +196,7 @@ def test_runs_with_other_test_sets_are_compared_on_what_is_common_and_it_is_said
         "Pictures of test": "4",
         "The network begins with": "Random weights",
         "Seed": "5",
-        "Variations: Random crop": "20\u00a0%",
+        "Variations: Random crop": "40\u00a0%",
         "Blocks unfrozen, from the top": "50\u00a0%",
         "Learning rate over time": "Constant",
         "newer": "3",
