@@ -303,7 +303,7 @@ def test_40_classes_are_drawn(workspace: Workspace, tmp_path: Path) -> None:
     assert matrix["names"] == names
     assert np.shape(matrix["counts"]) == (40, 40)
     assert matrix["scrolls"].startswith("There are 40 classes")
-    assert "F1 of all 40 classes, the lowest first; the chart scrolls." in words(app)
+    assert "F1 of the 14 classes with the lowest, of 40; the table has them all." in words(app)
     assert len([button for button in app.button if str(button.key).startswith("pair_")]) == 10
     assert len(app.get("pagination")) == 1
     app.query_params["errors_page"] = "2"
