@@ -788,11 +788,10 @@ def test_losses_before_the_temperature_are_told_from_those_after_it(
     assert "divided by the temperature 1.25, fitted on validation" in words(visit("training", run=run.id))
 
 
-def _select_run(app: AppTest, workspace: Workspace, row: int) -> None:
-    found = runs.list_runs(workspace)
-    app.session_state[f"all_runs_{len(found)}_{found[0].id}_0"] = {
-        "selection": {"rows": [row], "columns": [], "cells": []}
-    }
+def _select_run(app: AppTest, row: int) -> None:
+    (key,) = [element.proto.id for element in app.dataframe if "all_runs_" in element.proto.id]
+    name = key[key.index("all_runs_") :]
+    app.session_state[name] = {"selection": {"rows": [row], "columns": [], "cells": []}}
     app.run()
 
 
@@ -802,7 +801,7 @@ def test_a_chosen_run_becomes_the_current_one(workspace: Workspace, birds: Datas
     runs.save(workspace, replace(newer, created=newer.created + 60))
     app = visit("runs", dataset=birds.id)
     assert current(app)["run"] == newer.id
-    _select_run(app, workspace, 1)
+    _select_run(app, 1)
     app.button(key="show_run").click().run()
     assert not app.exception
     assert current(app)["run"] == old.id
@@ -811,7 +810,7 @@ def test_a_chosen_run_becomes_the_current_one(workspace: Workspace, birds: Datas
 def test_a_run_is_deleted_after_a_question(workspace: Workspace, birds: Dataset) -> None:
     run = finished_run(workspace, birds)
     app = visit("runs", run=run.id)
-    _select_run(app, workspace, 0)
+    _select_run(app, 0)
     app.button(key="delete_run").click().run()
     assert not app.exception
     assert "Your pictures are not touched." in words(app)
@@ -826,7 +825,7 @@ def test_a_run_is_deleted_after_a_question(workspace: Workspace, birds: Dataset)
 def test_a_run_under_way_cannot_be_deleted(workspace: Workspace, birds: Dataset) -> None:
     job = begin_training(workspace, birds)
     app = visit("runs", run=job.run_id)
-    _select_run(app, workspace, 0)
+    _select_run(app, 0)
     assert not has_button(app, "delete_run")
 
 
@@ -849,7 +848,7 @@ def test_a_damaged_record_is_listed_with_the_reason_and_can_be_deleted(
     app = visit("runs", dataset=birds.id, run=damaged.id)
     assert not app.exception
     assert list(app.dataframe[0].value["state"]) == ["failed"]
-    _select_run(app, workspace, 0)
+    _select_run(app, 0)
     assert "damaged" in words(app)
     assert not has_button(app, "show_run")
     app.button(key="delete_run").click().run()
