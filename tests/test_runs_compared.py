@@ -41,6 +41,11 @@ def test_runs_are_compared_on_the_images_that_all_have_judged(workspace: Workspa
     assert both.p_values == (1.0,)
     assert list(both.changed(1, fixed=True)["true"]) == ["kite"]
     assert list(both.changed(1, fixed=False)["true"]) == ["wren"]
+    (fixed,) = both.changed(1, fixed=True).to_dict("records")
+    assert (fixed["before"], fixed["predicted"]) == ("owl", "kite")
+    assert (
+        fixed["before_probability"] == both.answers[0]["probability"][both.answers[0]["true"] == "kite"].max()
+    )
     np.testing.assert_array_equal(
         both.confusions[1] - both.confusions[0], [[1, -1, 0], [0, 0, 0], [1, 0, -1]]
     )
@@ -83,6 +88,10 @@ def test_the_facts_in_which_runs_differ_are_named(workspace: Workspace, birds: D
     assert "backbone" not in table.index
     assert any(name.startswith("augment.") for name in table.index)
     assert runs.differing_settings([first, first]).empty
+    original = {"test": {**first.metrics["test"], "original": {"num_relabelled": 2, "num_excluded": 1}}}
+    reviewed = replace(first, curation_fingerprint="cd" * 16, metrics={**first.metrics, **original})
+    table = runs.differing_settings([first, reviewed]).set_index("fact")
+    assert table["run_1"].to_dict() == {"decisions": "cdcdcdcd", "relabelled": 2, "excluded": 1}
 
 
 def test_a_run_is_judged_once_and_another_format_anew(

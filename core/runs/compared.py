@@ -37,7 +37,8 @@ class Compared:
         class_names: All classes that a run knows, sorted.
         scores: Per run, on these images, with intervals by its groups of near-duplicates.
         answers: Per run, one row per image in the same order, as of :func:`core.runs.answers` (sorted by the worst of
-            the first run); ``row`` is the row in the run's own predictions.
+            the first run); ``row`` is the row in the run's own predictions. Those of further runs have also
+            ``before`` and ``before_probability``: the class that the first run said, and how sure it was.
         said: Per run, its own predictions.
         differences: Of the accuracy of each further run from the first; each interval stands for itself.
         p_values: Of McNemar's exact test of each further run against the first, after Holm. Both of these by the
@@ -106,6 +107,8 @@ def compare(workspace: Workspace, run_ids: Sequence[str], split: str) -> Compare
     tables = [_answers(run, one, at) for run, one, at in zip(found, said, rows, strict=True)]
     order = tables[0]["true_probability"].argsort(kind="stable")
     tables = [table.iloc[order].reset_index(drop=True) for table in tables]
+    before = {"before": tables[0]["predicted"], "before_probability": tables[0]["probability"]}
+    tables[1:] = [table.assign(**before) for table in tables[1:]]
     right = [one.y_prob[at].argmax(axis=1) == one.y_true[at] for one, at in zip(said, rows, strict=True)]
     groups = [pd.factorize(groups_of(one.images)[at])[0] for one, at in zip(said, rows, strict=True)]
     held = list(zip(right[1:], groups[1:], strict=True))
@@ -181,7 +184,7 @@ def confusion_changes(found: Compared, number: int) -> pd.DataFrame:
     return table.sort_values("change", key=lambda change: -change.abs(), kind="stable", ignore_index=True)
 
 
-DATA_FACTS = ("dataset", "split", "classes", *SPLITS)
+DATA_FACTS = ("dataset", "split", "classes", *SPLITS, "decisions", "relabelled", "excluded")
 """Facts of runs beside their recipe's."""
 
 
@@ -208,7 +211,11 @@ def _facts(run: Run) -> dict[str, Any]:
         "split": run.split_fingerprint[:8],
         "classes": len(run.class_names),
         **run.num_images,
+        "decisions": run.curation_fingerprint[:8],
     }
+    original = [run.metrics.get(split, {}).get("original", {}) for split in ("val", "test")]
+    for kind in ("relabelled", "excluded"):
+        facts[kind] = sum(found.get(f"num_{kind}", 0) for found in original)
     for name, value in run.recipe.items():
         if isinstance(value, dict):
             facts |= {f"{name}.{inner}": nested for inner, nested in value.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,17 @@ def _item(pictures: Pictures | None, row: dict[str, Any]) -> Item:
         thumbnail=picture,
         alt=t("photo.alt_wrong" if row["wrong"] else "photo.alt_right", **words),
         title=t("photo.predicted", **words),
-        subtitle=t("photo.true", **words) + lost,
+        subtitle=t("photo.true", **words) + _before(row) + lost,
         mark="wrong" if row["wrong"] else "right",
     )
+
+
+def _before(row: Mapping[str, Any]) -> str:
+    """Return what the run said that another one is compared with, if one is."""
+    if "before" not in row:
+        return ""
+    said = t("photo.before", name=one_line(row["before"]), p=percent(row["before_probability"]))
+    return f" · {said}"
 
 
 def show_chosen(
@@ -167,6 +175,8 @@ def _about(run: Run, pictures: Pictures | None, row: dict[str, Any], said: Predi
         st.markdown(
             f"{icon} " + t("photo.taken_for", predicted=code(row["predicted"]), p=percent(row["probability"]))
         )
+        if "before" in row:
+            st.caption(t("photo.before_text", name=code(row["before"]), p=percent(row["before_probability"])))
         names, probabilities = zip(*top_classes(said.y_prob[row["row"]], run.class_names), strict=True)
         figure(
             charts.probability_bars(names, probabilities, true_name=row["true"], language=language()),
