@@ -133,13 +133,14 @@ def test_a_test_picture_that_left_the_folder_is_refused_still(
         corrections.add_photo(workspace, run, kept, "wren")
 
 
-def test_a_mirrored_or_cropped_test_picture_is_near_it(
+def test_a_mirrored_cropped_or_turned_test_picture_is_near_it(
     workspace: Workspace, tmp_path: Path, birds: Dataset, run: Run
 ) -> None:
     with Image.open(birds.root / picture_in(workspace, run, "test")) as picture:
         mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         cropped = picture.crop((1, 1, picture.width - 1, picture.height - 1))
-    for number, other in enumerate((mirrored, cropped)):
+        turned = [picture.rotate(degrees, expand=True) for degrees in (90, 180, 270)]
+    for number, other in enumerate((mirrored, cropped, *turned)):
         other.save(tmp_path / f"{number}.png")
         with pytest.raises(DataError, match="nearly the same"):
             corrections.add_photo(workspace, run, tmp_path / f"{number}.png", "wren")

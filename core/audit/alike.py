@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from core import datasets, images
 from core.audit import near_duplicates
@@ -56,7 +57,7 @@ def find_alike(workspace: Workspace, dataset_id: str, data: bytes) -> Alike | No
     if len(same):
         return Alike(str(table["path"].iloc[same[0]]), str(table["sha256"].iloc[same[0]]), is_same=True)
     table = table[table["thumbnail"].str.len() > 0]
-    row = _nearest(near_duplicates.thumbnail(picture), list(table["thumbnail"]))
+    row = _nearest(picture, list(table["thumbnail"]))
     if row < 0:
         return None
     return Alike(str(table["path"].iloc[row]), str(table["sha256"].iloc[row]), is_same=False)
@@ -80,7 +81,7 @@ def find_alike_added(workspace: Workspace, dataset: Dataset, data: bytes) -> str
     for path in datasets.list_added(dataset.pictures)["path"]:
         if found := known.get(path) or _thumbnail(dataset.pictures / path):
             thumbnails[str(path)] = found
-    row = _nearest(near_duplicates.thumbnail(picture), list(thumbnails.values()))
+    row = _nearest(picture, list(thumbnails.values()))
     return list(thumbnails)[row] if row >= 0 else ""
 
 
@@ -91,9 +92,15 @@ def _thumbnail(path: Path) -> bytes:
         return b""
 
 
-def _nearest(one: bytes, thumbnails: Sequence[bytes]) -> int:
-    """Return which of some pictures one is a near-duplicate of, or -1."""
+def _nearest(picture: npt.NDArray[np.uint8], thumbnails: Sequence[bytes]) -> int:
+    """Return which of some pictures one is a near-duplicate of, or -1.
+
+    However it is turned: a photo sent on may have lost the note of how the camera was held.
+    """
     if not thumbnails:
         return -1
     pixels = np.frombuffer(b"".join(thumbnails), dtype=np.uint8)
-    return near_duplicates.nearest(one, pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    known = pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    turned = (np.ascontiguousarray(np.rot90(picture, quarters)) for quarters in range(4))
+    found = (near_duplicates.nearest(near_duplicates.thumbnail(one), known) for one in turned)
+    return next((row for row in found if row >= 0), -1)
