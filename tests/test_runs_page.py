@@ -234,6 +234,7 @@ def test_a_photo_that_is_open_in_a_comparison_stands_in_the_url_among_those_of_i
     app = visit("runs", **link)
     assert not app.exception
     assert "This is `kite`." in words(app)
+    assert "The first run says `owl`, " in words(app)
     assert "of 2" in words(app)
     assert {name: current(app)[name] for name in link} == link
     other = "photo_right" if app.button(key="photo_left").disabled else "photo_left"
