@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +14,12 @@ from demo.door import HEALTH, UPLOAD, Door, Message, Receive, Send
 
 TOKEN = "a-secret"
 MB = 2**20
+
+
+def run(visit: Coroutine[Any, Any, Any]) -> Any:
+    """Run it in a thread of its own: a browser of other tests may have left an event loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, visit).result()
 
 
 class Behind:
@@ -75,14 +82,14 @@ def upload(door: Door, cookie: str, num_bytes: str | int) -> Any:
 @pytest.mark.parametrize("query", ["", "token=", "token=guess", "token=g%C3%ABss", "token=%00"])
 def test_a_stranger_gets_a_sentence_and_no_session(behind: Behind, query: str) -> None:
     door = Door(behind, held=lambda: 0)
-    sent = asyncio.run(asked(door, "/", query=query))
+    sent = run(asked(door, "/", query=query))
     assert status(sent) == 403 and b"whole link" in sent[1]["body"] and not cookie_of(sent)
-    refused = asyncio.run(asked(door, "/_stcore/stream", "WS", query=query, cookie="graft_demo=x; y"))
+    refused = run(asked(door, "/_stcore/stream", "WS", query=query, cookie="graft_demo=x; y"))
     assert refused == [{"type": "websocket.close", "code": 1008}]
-    assert status(asyncio.run(upload(door, "", 1))) == 403
-    assert status(asyncio.run(asked(door, "/_stcore/metrics"))) == 403
+    assert status(run(upload(door, "", 1))) == 403
+    assert status(run(asked(door, "/_stcore/metrics"))) == 403
     assert behind.seen == []
-    assert status(asyncio.run(asked(door, HEALTH))) == 204
+    assert status(run(asked(door, HEALTH))) == 204
 
 
 def test_the_link_opens_the_door_for_all_that_comes_after(behind: Behind) -> None:
@@ -95,7 +102,7 @@ def test_the_link_opens_the_door_for_all_that_comes_after(behind: Behind) -> Non
         assert status(await upload(door, cookie, 5 * MB)) == 204
         assert behind.seen == ["/", "/_stcore/stream", f"{UPLOAD}session/file"]
 
-    asyncio.run(visit())
+    run(visit())
 
 
 def test_without_a_token_on_the_server_the_door_stays_shut(
@@ -103,15 +110,15 @@ def test_without_a_token_on_the_server_the_door_stays_shut(
 ) -> None:
     monkeypatch.delenv(demonstration.TOKEN)
     door = Door(behind, held=lambda: 0)
-    assert status(asyncio.run(asked(door, "/", query="token="))) == 403
+    assert status(run(asked(door, "/", query="token="))) == 403
 
 
 def test_the_cookie_of_another_demo_opens_nothing(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = asyncio.run(entered(Door(behind, held=lambda: 0)))
+    first = run(entered(Door(behind, held=lambda: 0)))
     monkeypatch.setenv(demonstration.TOKEN, "another")
     door = Door(behind, held=lambda: 0)
-    assert status(asyncio.run(asked(door, "/", cookie=first))) == 403
-    assert not first.startswith(cookie_of(asyncio.run(asked(door, "/", query="token=another"))).split("=")[0])
+    assert status(run(asked(door, "/", cookie=first))) == 403
+    assert not first.startswith(cookie_of(run(asked(door, "/", query="token=another"))).split("=")[0])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +130,7 @@ def test_an_upload_says_its_length_and_is_not_too_large(behind: Behind, length: 
         door = Door(behind, held=lambda: 0)
         assert status(await upload(door, await entered(door), length)) == answer
 
-    asyncio.run(visit())
+    run(visit())
 
 
 def test_uploads_wait_for_room_in_memory_and_what_is_coming_counts(behind: Behind) -> None:
@@ -142,7 +149,7 @@ def test_uploads_wait_for_room_in_memory_and_what_is_coming_counts(behind: Behin
             "what has come is counted by the one who holds it"
         )
 
-    asyncio.run(visit(lambda: demonstration.MAX_HELD_BYTES - room))
+    run(visit(lambda: demonstration.MAX_HELD_BYTES - room))
 
 
 def test_what_comes_too_slowly_makes_room(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,4 +163,4 @@ def test_what_comes_too_slowly_makes_room(behind: Behind, monkeypatch: pytest.Mo
         behind.gate = None
         assert status(await upload(door, cookie, MB)) == 204
 
-    asyncio.run(visit())
+    run(visit())

@@ -225,7 +225,8 @@ def test_a_training_or_test_picture_that_was_changed_is_used_for_nothing(tmp_pat
             folder, paths[chosen], sha256[chosen], labels, (32, 32), "stretch", predict
         )
 
-    assert (golden("changed", 1), golden("as it was", 2)) == (0, 6)
+    # A photo of ours, as phones keep them, is among the golden ones in any case.
+    assert (golden("changed", 1), golden("as it was", 2)) == (1, 7)
     for path in paths:
         path.unlink()
     with pytest.raises(JobError, match="Not one training picture is where it was and as it was"):
