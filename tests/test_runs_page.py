@@ -216,6 +216,10 @@ def test_a_link_brings_back_the_chosen_runs_the_filters_and_the_cell(
     assert "**1 picture of `kite` has left**, no more taken for `owl`:" in words(app)
     assert app.selectbox(key="runs_state").value == "done"
     assert app.toggle(key="runs_archived").value
+    app.text_input(key="runs_search").set_value("nothing like it").run()
+    assert "Fixed: 1 picture" not in words(app)
+    app.text_input(key="runs_search").set_value("tiny").run()
+    assert "Fixed: 1 picture" in words(app), "a search without a result forgets no choice"
     app.query_params["compared"] = first.id
     app.run()
     assert "Choose two or more finished runs" in words(app)

@@ -30,6 +30,7 @@ def run_export(workspace: Workspace, arguments: argparse.Namespace) -> int:
     follow(workspace, queue.submit_export(workspace, run, arguments.format))
     certificate = exports.certificate(workspace, run.id)
     assert certificate is not None  # it was written before the job ended
+    runs.note_look(workspace, run.id)
     with replacing(target) as temporary:
         shutil.copyfile(exports.zip_path(workspace, run.id), temporary)
     if arguments.json:

@@ -131,7 +131,7 @@ def mcnemar(
         groups: The same for images that hang together, shape (images,); None if each stands alone.
 
     Returns:
-        The two-sided p-value of the exact test, in (0, 1]; 1 where the models were right on the same images.
+        The two-sided p-value of the exact test, in 0…1; 1 where the models were right on the same images.
 
     Reference:
         McNemar 1947, Note on the sampling error of the difference between correlated proportions or percentages. By

@@ -172,7 +172,10 @@ def claim(workspace: Workspace, device: str, lane: str, session_id: str) -> Job 
 def report(workspace: Workspace, job_id: int, progress: Mapping[str, Any]) -> str:
     """Write how far a running job is; return its state, ``"cancelling"`` when it was asked to stop."""
     with workspace.db() as db:
-        db.execute("UPDATE jobs SET progress = ? WHERE id = ?", (json.dumps(progress), job_id))
+        db.execute(
+            "UPDATE jobs SET progress = ? WHERE id = ? AND state IN ('queued', 'running', 'cancelling')",
+            (json.dumps(progress), job_id),
+        )
         row = db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
     return str(row["state"]) if row else "cancelling"
 

@@ -31,7 +31,7 @@ class Warm:
         """Return the item of ``key``, made by ``make`` if it is not there; people know it as ``name``."""
         if key not in self._items:
             while len(self._items) >= self._limit:
-                self._items.popitem(last=False)
+                self.forget(next(iter(self._items)))
             self._items[key] = make()
             self._names[key] = name or key
         self._items.move_to_end(key)
@@ -41,10 +41,12 @@ class Warm:
     def forget(self, key: str) -> None:
         """Let an item go, for example one that may no longer be as it was made."""
         self._items.pop(key, None)
+        self._names.pop(key, None)
 
     def names(self) -> list[str]:
         """Return what people know the items as, oldest first."""
-        return [self._names[key] for key in self._items]
+        # Another thread may be adding or letting go of one.
+        return [self._names.get(key, key) for key in tuple(self._items)]
 
 
 class Pace:
@@ -122,7 +124,8 @@ class Context:
             **told,
         }
         state = queue.report(self.workspace, self._job.id, now_is)
-        if state == "cancelling" and not self._finishing:
+        # Work that was left behind ends here too, when its job is over.
+        if state not in ("queued", "running") and not self._finishing:
             raise Cancelled
 
     def is_stop_asked(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from core import backbones, evaluation, features
+from core import backbones, evaluation, features, runs
 from core.backbones import Backbone
 from core.errors import UnreadableImage, WorkspaceError
 from core.features import Features
@@ -111,13 +111,14 @@ def _measure(
     )
     y_true, train, val = chosen.y_true, chosen.rows("train"), chosen.rows("val")
     most_common = np.bincount(y_true[train]).argmax()
+    groups = runs.groups_of(chosen.table[val])
     return {
         "num_train": int(train.sum()),
         "num_val": int(val.sum()),
         "majority": float((y_true[val] == most_common).mean()),
         **{name: float(answers.mean()) for name, answers in right.items()},
         **{
-            f"over_{name}": evaluation.paired_difference(right[name], right["pretrained"])._asdict()
+            f"over_{name}": evaluation.paired_difference(right[name], right["pretrained"], groups)._asdict()
             for name in ("random", "pixels")
         },
     }

@@ -8,8 +8,11 @@ from core import datasets, familiarity, features, runs
 from core.backbones import Backbone
 from core.errors import NotFound, WorkspaceError
 from core.familiarity import MAX_REFERENCE, Familiarity
+from core.features import Features
+from core.progress import Progress
 from core.recipes import Recipe
 from core.session.context import Context
+from core.session.leavable import run_hearing
 
 _KEPT = "familiarity"
 
@@ -44,15 +47,21 @@ def _measure(context: Context, run: runs.Run, recipe: Recipe, backbone: Backbone
     said = runs.predictions(context.workspace, run.id, "val")
     context.stage("familiar")
     paths = [pictures / path for path in [*train["path"], *said.images["path"]]]
-    extracted = features.extract(
-        context.workspace,
-        backbone,
-        paths,
-        [*train["sha256"], *said.images["sha256"]],
-        resize=recipe.resize,
-        progress=context.progress,
-        pooling=recipe.pooling,
-    )
+    hashes = [*train["sha256"], *said.images["sha256"]]
+
+    def extract(tell: Progress) -> Features:
+        return features.extract(
+            context.workspace,
+            backbone,
+            paths,
+            hashes,
+            resize=recipe.resize,
+            progress=tell,
+            pooling=recipe.pooling,
+        )
+
+    # The network is not warm yet, so nobody else gets it if this is left behind.
+    extracted = run_hearing(extract, context.progress, context.is_stop_asked)
     read = np.ones(len(paths), dtype=bool)
     read[sorted(extracted.unreadable)] = False
     of_train, of_val = read[: len(train)], read[len(train) :]

@@ -72,5 +72,7 @@ def measure_forgetting(
         "num_images": int(read.sum()),
         "before": float(before.mean()),
         "after": float(after.mean()),
-        "difference": evaluation.paired_difference(before, after)._asdict(),
+        "difference": evaluation.paired_difference(
+            before, after, runs.groups_of(said.images)[fair][read]
+        )._asdict(),
     }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core import audit, catalog, datasets, evaluation, leakage, recipes, splits
+from core import audit, catalog, datasets, evaluation, leakage, recipes, runs, splits
 from core.errors import JobError, NotFound
 from core.heads import fit_probe
 from core.queue import Job
@@ -91,7 +91,9 @@ def measure(matrix: np.ndarray, table: pd.DataFrame, split: pd.Series[str]) -> d
         "without_twins": float(without.mean()),
         "twins_with": float(with_all[twins].mean()),
         "twins_without": float(without[twins].mean()),
-        "difference": evaluation.paired_difference(without, with_all)._asdict(),
+        "difference": evaluation.paired_difference(
+            without, with_all, runs.groups_of(table[rows.test])
+        )._asdict(),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core import catalog, engines, evaluation, ranking, recipes, splits
+from core import catalog, engines, evaluation, ranking, recipes, runs, splits
 from core.backbones import Backbone
 from core.errors import JobError, RecipeError, WeightsError
 from core.heads import fit_probe
@@ -56,7 +56,7 @@ def do_rank(context: Context, job: Job) -> dict[str, Any]:
         except (WeightsError, RecipeError, JobError) as error:
             failed.append(Ranked(name, error=str(error)))
         found = Ranking(
-            [*_compared(judged), *failed],
+            [*_compared(judged, runs.groups_of(material.table)), *failed],
             num_images=len(material.table),
             num_available=num_available,
             num_folds=NUM_FOLDS,
@@ -117,14 +117,19 @@ def _milliseconds(context: Context, backbone: Backbone) -> float:
     return 1000 * statistics.median(seconds[WARM_UP:])
 
 
-def _compared(judged: dict[str, tuple[Ranked, np.ndarray]]) -> list[Ranked]:
-    """Return the judged backbones, the most accurate first, with how far each is behind that one."""
+def _compared(judged: dict[str, tuple[Ranked, np.ndarray]], groups: np.ndarray) -> list[Ranked]:
+    """Return the judged backbones, the most accurate first, with how far each is behind that one.
+
+    Args:
+        judged: Each with whether it is right on each picture, bool, shape (images,).
+        groups: The same for pictures that hang together, shape (images,).
+    """
     if not judged:
         return []
     ordered = sorted(judged.values(), key=lambda item: (-item[0].accuracy, item[0].ms_per_image))
     first, first_right = ordered[0]
     compared = [first]
     for entry, right in ordered[1:]:
-        behind = evaluation.paired_difference(right, first_right)
+        behind = evaluation.paired_difference(right, first_right, groups)
         compared.append(replace(entry, behind=(behind.value, behind.low, behind.high)))
     return compared

@@ -112,7 +112,7 @@ def fine_tune(
     }
     kept = True
     if probe is not None:
-        comparison = _compare(tuned, probe.logits["val"], material.y_true[material.rows("val")])
+        comparison = _compare(tuned, probe.logits["val"], material)
         told |= comparison
         kept = comparison["loss"] <= comparison["head_loss"]
         _decide(context, material, _decision(kept, tuned.epoch, comparison))
@@ -192,12 +192,17 @@ def _decide(context: Context, material: Material, decision: Sentence) -> None:
     context.log(str(decision))
 
 
-def _compare(tuned: FineTuned, head_logits: np.ndarray, y_true: np.ndarray) -> dict[str, Any]:
+def _compare(tuned: FineTuned, head_logits: np.ndarray, material: Material) -> dict[str, Any]:
     """Hold both stages against each other on the val images that both have read."""
     read = ~np.isnan(tuned.val_logits).any(axis=1)
-    before, after, truth = head_logits[read], tuned.val_logits[read], y_true[read]
+    rows = np.flatnonzero(material.rows("val"))[read]
+    before, after, truth = head_logits[read], tuned.val_logits[read], material.y_true[rows]
     head_scores, scores = training.scores(before, truth), training.scores(after, truth)
-    difference = evaluation.paired_difference(before.argmax(axis=1) == truth, after.argmax(axis=1) == truth)
+    difference = evaluation.paired_difference(
+        before.argmax(axis=1) == truth,
+        after.argmax(axis=1) == truth,
+        runs.groups_of(material.table.iloc[rows]),
+    )
     return {
         "head_loss": head_scores.loss,
         "head_accuracy": head_scores.accuracy,

@@ -45,6 +45,12 @@ def keep(name: str, text: str) -> None:
     write({name: text})
 
 
+def leave_as_it_is(page: str) -> None:
+    """Let stand what a page has kept in the URL: where nothing is found, what it bears on is not drawn for now."""
+    written = {name for name in PARAMETERS.get(page, ()) if f"_written_{name}" in st.session_state}
+    st.session_state.setdefault(_KEPT, set()).update(written)
+
+
 def begin(page: str) -> None:
     """Prepare the URL for a page that is drawn now: what other pages kept in it goes.
 

@@ -38,6 +38,7 @@ def show_errors(run: Run, split: str, pictures: Pictures | None, answers: pd.Dat
     if listed.empty:
         if num_wrong:
             st.caption(t("errors.none"))
+        address.leave_as_it_is("evaluation")
         return listed
     dataset = _audited(run)
     shown, place = _filtered(dataset, listed)

@@ -42,7 +42,10 @@ def judged(
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _references(home: Path, run_id: str, split: str, temperature: float) -> list[Reference]:
+def _references(
+    home: Path, run_id: str, split: str, temperature: float, others: tuple[str, ...]
+) -> list[Reference]:
+    """Return what a run is held against; ``others`` are the runs of its dataset, one of which may be the one before."""
     return runs.references(shell.workspace(), runs.get(shell.workspace(), run_id), split)
 
 
@@ -72,7 +75,9 @@ def show_evaluation(run: Run) -> None:
     draw_bars = show_classes(judgement.scores, run.id, split)
     show_slices(run, said, split)
     of_list = show_errors(run, split, pictures, answers)
-    show_references(run, _references(*about), split)
+    with shell.errors():
+        others = tuple(one.id for one in runs.list_runs(shell.workspace(), run.dataset_id))
+        show_references(run, _references(*about, others), split)
     draw_bars()
     show_reliability(run, judgement, split)
     show_chosen(run, pictures, answers, said, [answers[:0] if of_cell is None else of_cell, of_list])

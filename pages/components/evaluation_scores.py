@@ -17,8 +17,6 @@ from pages.components.csv_file import csv_button
 from pages.components.figure import figure
 from pages.components.text import language, percent, t, told
 
-IN_NATS = "log_loss"
-
 
 def show_scores(run: Run, judgement: Judgement, split: str) -> None:
     """Draw the verdict, the scores that matter most, all others in a table, and what bears on them."""

@@ -85,8 +85,16 @@ def asked(run: Run) -> list[queue.Job]:
         found = [queue.get(shell.workspace(), number) for number in st.session_state.get(_JOBS, [])]
     except NotFound:  # the workspace may be another one now
         return []
-    is_asked = all(job.kind in ("predict", "predict_many") for job in found)
-    return found if found and is_asked and found[0].args["run_id"] == run.id else []
+    found = [job for job in found if job.kind in ("predict", "predict_many") and _has_run(job)]
+    return found if found and found[0].args["run_id"] == run.id else []
+
+
+def _has_run(job: queue.Job) -> bool:
+    try:
+        runs.get(shell.workspace(), job.args["run_id"])
+    except NotFound:  # the second of two, deleted since
+        return False
+    return True
 
 
 def _follow_url() -> None:

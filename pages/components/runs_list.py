@@ -12,8 +12,8 @@ import streamlit as st
 
 from core import charts, datasets, runs
 from core.runs import Labels, Run
+from pages.components import address, shell
 from pages.components import dataset as dataset_view
-from pages.components import shell
 from pages.components.choice import choice, follow, keep, pick
 from pages.components.csv_file import csv_button
 from pages.components.figure import figure
@@ -36,6 +36,7 @@ def run_list() -> list[Run]:
     shown = _filtered(everything, labels)
     if not shown:
         st.caption(t("runs.none"))
+        address.leave_as_it_is("runs")
         return []
     samples = {dataset.id: dataset.sample for dataset in datasets.list_datasets(shell.workspace())}
     table = pd.DataFrame(

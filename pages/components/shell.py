@@ -97,6 +97,7 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
         st.session_state[_GUARD] = True
         page.run()
         address.end(page.url_path)
+    with errors():
         sidebar()
 
 
