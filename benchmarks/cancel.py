@@ -153,12 +153,17 @@ def _train(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> queue.Job:
     return queue.submit_training(workspace, dataset.id, dataset.name, recipe)
 
 
-def _finished(workspace: Workspace) -> runs.Run:
+def _finished(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> runs.Run:
+    """Return a finished run, the first by training a head alone."""
+    if not any(run.state == "done" for run in runs.list_runs(workspace)):
+        head_alone = replace(recipes.preset("linear-probe"), backbone=recipe.backbone)
+        job = queue.submit_training(workspace, dataset.id, dataset.name, recipes.validate(head_alone))
+        queue.wait(workspace, job.id)
     return next(run for run in runs.list_runs(workspace) if run.state == "done")
 
 
 def _cross_validate(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> queue.Job:
-    return queue.submit_cross_validation(workspace, _finished(workspace))
+    return queue.submit_cross_validation(workspace, _finished(workspace, dataset, recipe))
 
 
 def _rank(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> queue.Job:
@@ -168,7 +173,11 @@ def _rank(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> queue.Job:
 
 
 def _export(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> queue.Job:
-    return queue.submit_export(workspace, _finished(workspace), list(exports.FORMATS))
+    return queue.submit_export(
+        workspace,
+        _finished(workspace, dataset, recipe),
+        [name for name in exports.FORMATS if not exports.install_line(name)],
+    )
 
 
 SUBMIT: dict[str, Callable[[Workspace, Dataset, Recipe], queue.Job]] = {
