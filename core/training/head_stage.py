@@ -145,10 +145,13 @@ class _Stage:
         own, best, stopped = self._recipe.head_strength, (trained.head, self._recipe.head_strength), ""
         lowest = self._val_loss(trained.head)
         self._listen("log", text=f"Head with C = {own:g}: val loss {lowest:.4f}. Others are held against it.")
-        ways = (
+        ways = [
             [strength for strength in HEAD_STRENGTHS if strength > own],
             [strength for strength in reversed(HEAD_STRENGTHS) if strength < own],
-        )
+        ]
+        ways.sort(
+            key=len, reverse=True
+        )  # more often than not the way that leads past the middle is the right one
         try:
             for way in ways:
                 for strength in way:
