@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from core import catalog, recipes
@@ -22,6 +23,14 @@ MAX_HELD_BYTES = MAX_WAITING * MAX_BYTES
 """Of uploads that all visitors together may have in the server's memory, until they are put aside."""
 MAX_UPLOAD_S = 120.0
 """For one file to come; what is slower makes room."""
+
+
+def cookie_name(token: str) -> str:
+    """Return the name of the cookie that the link's token becomes.
+
+    Cookies of a name are shared by all ports of a machine, so each demo has a name of its own.
+    """
+    return f"graft_demo_{hashlib.sha256(token.encode()).hexdigest()[:12]}"
 
 
 def require_room(num_photos: int, waiting: Sequence[Job]) -> None:

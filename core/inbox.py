@@ -73,16 +73,20 @@ def _put_all(folder: Path, files: Iterable[BinaryIO], max_bytes: int, remedy: st
     names: dict[str, str] = {}
     num_bytes = 0
     for file in files:
-        num_bytes += file.seek(0, os.SEEK_END)
+        size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        if num_bytes > max_bytes or len(names) >= MAX_FILES:
+        if num_bytes + size > max_bytes or len(names) >= MAX_FILES:
             raise DataError(
                 f"Received more than {max_bytes / 1e6:,.0f} MB or {MAX_FILES:,} photos at once. {remedy}"
             )
         shown = PurePosixPath(str(file.name).replace("\\", "/")).name
         if shown.lower().endswith(".zip"):
-            names |= _unpack(folder, file, max_bytes)
+            # What is in a zip counts as it is unpacked.
+            unpacked = _unpack(folder, file, Limits(MAX_FILES - len(names), max_bytes - num_bytes))
+            num_bytes += sum((folder / stored).stat().st_size for stored in unpacked)
+            names |= unpacked
         else:
+            num_bytes += size
             names[_write(folder, file, shown)] = shown
     return names
 
@@ -97,14 +101,14 @@ def _write(folder: Path, file: BinaryIO, shown: str) -> str:
     return stored
 
 
-def _unpack(folder: Path, file: BinaryIO, max_bytes: int) -> dict[str, str]:
+def _unpack(folder: Path, file: BinaryIO, limits: Limits) -> dict[str, str]:
     packed = folder / f"{uuid.uuid4().hex}.zip"
     inner = folder / packed.stem
     inner.mkdir()
     try:
         with packed.open("wb") as target:
             shutil.copyfileobj(file, target, archives.CHUNK_BYTES)
-        archives.unpack(packed, inner, no_progress, Limits(MAX_FILES, max_bytes), name="The zip")
+        archives.unpack(packed, inner, no_progress, limits, name="The zip")
     finally:
         packed.unlink(missing_ok=True)
     found = [path for path in sorted(inner.rglob("*")) if path.suffix.lower() in images.EXTENSIONS]

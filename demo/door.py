@@ -7,7 +7,6 @@ comes through here first: the link's token becomes a cookie, and without one not
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import hmac
 import html
 import os
@@ -55,8 +54,7 @@ class Door:
         self._app = app
         self._held = held
         self._token = os.environ.get(demonstration.TOKEN, "")
-        # Cookies of a name are shared by all ports of a machine, so each demo has a name of its own.
-        self._cookie = f"graft_demo_{hashlib.sha256(self._token.encode()).hexdigest()[:12]}"
+        self._cookie = demonstration.cookie_name(self._token)
         self._coming = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -94,7 +92,9 @@ class Door:
     async def _take(self, scope: Message, receive: Receive, send: Send) -> None:
         """Take a file in if it says how large it is and there is room for it, which is kept for it while it comes."""
         given = _header(scope, b"content-length")
-        if not given.isdecimal() or len(given) > MAX_DIGITS:
+        # In chunks a request may be longer than it says.
+        in_chunks = bool(_header(scope, b"transfer-encoding"))
+        if in_chunks or not given.isdecimal() or len(given) > MAX_DIGITS:
             await _refuse(scope, send, HTTPStatus.LENGTH_REQUIRED)
             return
         num_bytes = int(given)
@@ -104,12 +104,20 @@ class Door:
         if self._held() + self._coming + num_bytes > demonstration.MAX_HELD_BYTES:
             await _refuse(scope, send, HTTPStatus.SERVICE_UNAVAILABLE)
             return
+        is_answered = False
+
+        async def answer(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
         self._coming += num_bytes
         try:
             async with asyncio.timeout(demonstration.MAX_UPLOAD_S):
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, answer)
         except TimeoutError:
-            await _refuse(scope, send, HTTPStatus.REQUEST_TIMEOUT)
+            if not is_answered:
+                await _refuse(scope, send, HTTPStatus.REQUEST_TIMEOUT)
         finally:
             self._coming -= num_bytes
 

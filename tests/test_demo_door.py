@@ -133,6 +133,16 @@ def test_an_upload_says_its_length_and_is_not_too_large(behind: Behind, length: 
     run(visit())
 
 
+def test_an_upload_in_chunks_may_be_longer_than_it_says_and_is_refused(behind: Behind) -> None:
+    async def visit() -> None:
+        door = Door(behind, held=lambda: 0)
+        told = {"content_length": "1", "transfer_encoding": "chunked"}
+        sent = await asked(door, f"{UPLOAD}session/file", "PUT", cookie=await entered(door), **told)
+        assert status(sent) == 411
+
+    run(visit())
+
+
 def test_uploads_wait_for_room_in_memory_and_what_is_coming_counts(behind: Behind) -> None:
     room = 30 * MB
 

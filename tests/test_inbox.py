@@ -61,6 +61,19 @@ def test_too_much_at_once_is_refused(workspace: Workspace) -> None:
         inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000, visitor=True)
 
 
+def test_zips_count_as_they_are_unpacked_all_together(workspace: Workspace) -> None:
+    def packed(name: str) -> io.BytesIO:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.bmp", os.urandom(2_000) + bytes(18_000))
+        assert len(buffer.getvalue()) < 5_000
+        return named(name, buffer.getvalue())
+
+    inbox.put(workspace, [packed("1.zip")], max_bytes=30_000)
+    with pytest.raises(DataError):
+        inbox.put(workspace, [packed("1.zip"), packed("2.zip")], max_bytes=30_000)
+
+
 def test_photos_go_after_a_day(workspace: Workspace) -> None:
     token = inbox.put(workspace, [named("a.png", encode(noise(1)))])
     old = time.time() - inbox.KEPT_S - 60

@@ -209,6 +209,12 @@ def _write(archive: zipfile.ZipFile, expected: Mapping[str, tuple[int, str]], pl
                 raise _changed(name)
 
 
+_UNSOUND = (
+    *(GraftError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError),
+    MemoryError,  # a table that says it is larger than it could be
+)
+
+
 def _checked(place: Path, manifest: Mapping[str, Any]) -> Run:
     """Return the record of an unpacked run whose files are what they should be."""
     for path in sorted(place.glob("*.npz")):
@@ -217,7 +223,7 @@ def _checked(place: Path, manifest: Mapping[str, Any]) -> Run:
         run = runs.from_json(read_json(place / "run.json"))
         catalog.get(recipes.from_json(dict(run.recipe)).backbone)
         require_sound(place, run)
-    except (GraftError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except _UNSOUND as error:
         raise DataError(
             f"The record of this bundle cannot be used by this Graft ({error}). Update Graft, or pack the run again."
         ) from error

@@ -159,7 +159,8 @@ def _require_split(path: Path, run: Run) -> dict[str, np.ndarray]:
     Nothing is unpacked that could be larger than the record says.
     """
     with pq.ParquetFile(path) as file:
-        about, names = file.metadata, file.schema_arrow.names
+        about, schema = file.metadata, file.schema_arrow
+        names = schema.names
         chunks = [
             about.row_group(group).column(column)
             for group in range(about.num_row_groups)
@@ -169,6 +170,9 @@ def _require_split(path: Path, run: Run) -> dict[str, np.ndarray]:
         raise ValueError("split.parquet has another number of pictures than the record")
     if not set(_COLUMNS) <= set(names) <= {*_COLUMNS, "group"} or len(set(names)) != len(names):
         raise ValueError("split.parquet has other columns than those of a split")
+    # Bytes that are no texts have the same physical type.
+    if not all(_is_text(schema.field(name).type) for name in names):
+        raise ValueError("split.parquet has columns that are no texts")
     if any(chunk.compression not in _COMPRESSIONS or chunk.physical_type != "BYTE_ARRAY" for chunk in chunks):
         raise ValueError("split.parquet is packed as no table of Graft is")
     table = pq.read_table(path, read_dictionary=names)
@@ -188,6 +192,11 @@ def _require_split(path: Path, run: Run) -> dict[str, np.ndarray]:
     if (y_true == unknown).any() or counts != dict(run.num_images):
         raise ValueError("split.parquet has other classes or splits than the record")
     return {name: y_true[split == name] for name in runs.SPLITS}
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _require_texts(column: pa.ChunkedArray, *, may_be_empty: bool) -> int:

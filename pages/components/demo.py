@@ -38,8 +38,9 @@ def run() -> None:
 
 def _is_invited() -> bool:
     token = os.environ.get(demonstration.TOKEN, "")
-    given = st.query_params.get("token", "")
-    return bool(token) and hmac.compare_digest(given.encode(), token.encode())
+    cookie = dict(st.context.cookies).get(demonstration.cookie_name(token), "")
+    given = (st.query_params.get("token", ""), cookie)
+    return bool(token) and any(hmac.compare_digest(one.encode(), token.encode()) for one in given)
 
 
 def _show(run: Run) -> None:
