@@ -42,8 +42,8 @@ def main() -> None:
         print(f"                  or {other}", flush=True)
     if (listening := listen_at(host)) != host:
         print(
-            f"  {host} is no address of this machine, so it listens at all of them; a server in front has to pass "
-            "that name on (Host).",
+            f"  Others cannot reach this machine by {host} as it stands, so it listens at all its addresses; a server "
+            "in front has to pass that name on (Host).",
             flush=True,
         )
     if host not in _LOCAL:
@@ -72,9 +72,11 @@ def listen_at(host: str) -> str:
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.bind((host, 0))
+            bound = ipaddress.ip_address(probe.getsockname()[0])
     except OSError:
         return "::" if ":" in host else "0.0.0.0"
-    return host
+    # Many machines know their own name as an address that only they reach (127.0.1.1).
+    return "0.0.0.0" if bound.is_loopback and host not in _LOCAL else host
 
 
 def names_of(host: str) -> tuple[str, ...]:

@@ -193,6 +193,7 @@ def test_a_host_is_a_name_or_an_address(host: str, is_one: bool) -> None:
     [
         ("127.0.0.1", "127.0.0.1"),
         ("localhost", "localhost"),
+        ("127.0.1.1", "0.0.0.0"),
         ("203.0.113.77", "0.0.0.0"),
         ("2001:db8::7", "::"),
     ],
