@@ -82,17 +82,21 @@ def _item(pictures: Pictures | None, row: dict[str, Any]) -> Item:
         thumbnail=picture,
         alt=t("photo.alt_wrong" if row["wrong"] else "photo.alt_right", **words),
         title=t("photo.predicted", **words),
-        subtitle=t("photo.true", **words) + _before(row) + lost,
+        subtitle=_subtitle(row, words) + lost,
         mark="wrong" if row["wrong"] else "right",
     )
 
 
-def _before(row: Mapping[str, Any]) -> str:
-    """Return what the run said that another one is compared with, if one is."""
+def _subtitle(row: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    """Return what the picture is and, in a comparison, what the first run said; a card has room for one of these."""
     if "before" not in row:
-        return ""
-    said = t("photo.before", name=one_line(row["before"]), p=percent(row["before_probability"]))
-    return f" · {said}"
+        return t("photo.true", **words)
+    said = {"name": one_line(row["before"]), "p": percent(row["before_probability"])}
+    if row["before"] == row["true"]:
+        return t("photo.before_right", **said)
+    if not row["wrong"]:
+        return t("photo.before", **said)
+    return f"{t('photo.true', **words)} · {t('photo.before', **said)}"
 
 
 def show_chosen(
