@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -72,3 +75,23 @@ def test_a_network_that_work_was_left_behind_with_is_warm_no_more(workspace: Wor
         networks.leaving(context, recipe, job, lambda tell: end.wait(30), no_progress, lambda: True)
     assert context.warm.names() == []
     end.set()
+
+
+def test_what_work_had_in_hand_goes_with_its_error_at_once() -> None:
+    class Held:
+        pass
+
+    kept: list[weakref.ref[Held]] = []
+
+    def work() -> None:
+        held = Held()
+        kept.append(weakref.ref(held))
+        raise ZeroDivisionError
+
+    gc.disable()
+    try:
+        with contextlib.suppress(ZeroDivisionError):
+            run_leavable(work, lambda: False)
+        assert kept[0]() is None
+    finally:
+        gc.enable()

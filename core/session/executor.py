@@ -114,7 +114,7 @@ class Session:
 
     def _watch(self) -> bool:
         """Return when it is time to leave, and whether that is for its size."""
-        written = 0.0
+        written, is_too_large = 0.0, False
         while True:
             time.sleep(POLL_S)
             if self._busy:
@@ -127,10 +127,17 @@ class Session:
                     return False
                 if not self._busy and time.monotonic() - self._last_work > self.idle_s:
                     return False
-                if self._process.memory_info().rss > self._memory_limit:
+                # It stays so though a job's end gave memory back: the lanes are told to take no more.
+                is_too_large = is_too_large or self._own_memory() > self._memory_limit
+                if is_too_large:
                     self._leaving.set()
                     if not self._busy:
                         return True
+
+    def _own_memory(self) -> int:
+        """Return bytes that nobody else has and no file holds: what is mapped from a file goes when it has to."""
+        info = self._process.memory_info()
+        return int(info.rss - getattr(info, "shared", 0))
 
     def _asked_to_leave(self) -> bool:
         """Tell how the session is; return whether it was asked to leave."""

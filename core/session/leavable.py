@@ -61,7 +61,11 @@ def run_leavable(
         if waited and may_be_left() and thread.is_alive():
             raise LeftBehind
     if errors:
-        raise errors[0]
+        error = errors.pop()
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame, and with it whatever the work had in hand
     return results[0]
 
 

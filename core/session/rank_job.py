@@ -99,15 +99,15 @@ def _judge(
         accuracy=accuracy.value,
         low=accuracy.low,
         high=accuracy.high,
-        ms_per_image=_milliseconds(context, backbone),
+        ms_per_image=_milliseconds(backbone),
         size_mb=4 * catalog.get(recipe.backbone).num_parameters / 1e6,
     )
     return entry, right
 
 
-def _milliseconds(context: Context, backbone: Backbone) -> float:
-    """Return the median time for one picture alone, with the engine that predicts."""
-    engine = engines.fastest(context.workspace, backbone)
+def _milliseconds(backbone: Backbone) -> float:
+    """Return the median time for one picture alone, by TensorFlow for each, as it predicts."""
+    engine = engines.forward(backbone)
     picture = np.random.default_rng(SEED).integers(0, 255, (1, *backbone.image_size, 3), dtype=np.uint8)
     seconds = []
     for _ in range(WARM_UP + NUM_TIMED):
