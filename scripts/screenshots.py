@@ -85,7 +85,7 @@ def go_the_whole_way(page: Page, url: str, workspace: Workspace) -> None:
     page.get_by_text("All settings", exact=True).click()
     set_number(page, "Picture size (pixels a side)", IMAGE_SIZE)
     page.get_by_role("tab", name="Stage 2 · fine-tuning").click()
-    set_number(page, "Epochs", EPOCHS)
+    set_number(page, "Fine-tuning: epochs", EPOCHS)
     photograph(page, "training")
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
