@@ -410,6 +410,21 @@ def test_threads_run_only_a_few_items_ahead() -> None:
     assert len(started) <= 5 + 2 * 2
 
 
+def test_threads_run_as_far_ahead_as_they_may() -> None:
+    started, all_there = [], threading.Event()
+
+    def start(item: int) -> None:
+        started.append(item)
+        if len(started) == 32:
+            all_there.set()
+
+    stream = images.map_in_threads(start, range(1000), workers=2, ahead=32)
+    next(stream)
+    assert all_there.wait(10)
+    assert len(started) <= 33
+    stream.close()
+
+
 def test_an_error_in_a_thread_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         list(images.map_in_threads(lambda item: 1 // item, [2, 1, 0, 1], workers=2))

@@ -154,6 +154,28 @@ def test_a_conversion_that_does_not_agree_is_not_used_and_not_tried_again(
     engine(pictures(1))
 
 
+def test_a_conversion_that_failed_for_want_of_memory_is_tried_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(model: bytes) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(litert, "_interpreter", fails)
+        engine = fastest(workspace)
+    assert (engine.precision, converted_files(workspace)) == (engines.precision(), [])
+    assert engine.reason == "LiteRT cannot run this network (MemoryError)"
+    assert fastest(workspace).precision == "litert-float32"
+
+
+def test_another_keras_converts_anew(
+    workspace: Workspace, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = conversions.path_of(workspace, tiny, "average")
+    monkeypatch.setattr(conversions.keras, "__version__", "99")
+    assert conversions.path_of(workspace, tiny, "average") != before
+
+
 def test_a_network_that_litert_cannot_run_stays_with_tensorflow(workspace: Workspace, tiny: Backbone) -> None:
     strange = with_limited_memory(tiny, 40)
     strange = replace(strange, checksum=backbones_checksum(strange))

@@ -64,6 +64,11 @@ class Engine:
         """Engine and arithmetic, as the key of a feature space has to say."""
         return self.function.precision
 
+    @property
+    def batches_at_once(self) -> int:
+        """Calls at a time that keep it busy, and no more than fit into the device's memory as one does."""
+        return self.function.batches_at_once
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return float32 features (n, d) of uint8 RGB images (n, h, w, 3), any n."""
         return self.function(images)
@@ -138,7 +143,8 @@ def _convert(path: Path, backbone: Backbone, pooling: str) -> Conversion:
         if conversion is None:
             check_pristine(backbone)
             conversion = litert.convert(backbone, pooling)
-            conversions.save(path, conversion)
+            if conversion.is_final:
+                conversions.save(path, conversion)
     return conversion
 
 

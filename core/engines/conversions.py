@@ -9,6 +9,7 @@ import os
 import zlib
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from core.backbones import Backbone
@@ -23,8 +24,9 @@ _FORMAT_VERSION = 1
 
 
 def path_of(workspace: Workspace, backbone: Backbone, pooling: str) -> Path:
-    """Return where the conversion of a pristine backbone is kept; another TensorFlow converts anew."""
-    parts = [_FORMAT_VERSION, tf.__version__, backbone.spec.name, backbone.weights_sha256]
+    """Return where the conversion of a pristine backbone is kept; another TensorFlow or Keras converts anew."""
+    parts = [_FORMAT_VERSION, tf.__version__, keras.__version__]
+    parts += [backbone.spec.name, backbone.weights_sha256, backbone.spec.preprocessing]
     parts += [list(backbone.image_size), backbone.blocks[-1].name, backbone.depth == 1, pooling]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return workspace.backbones_dir / "litert" / f"{backbone.spec.name}-{digest}.bin"

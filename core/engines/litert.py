@@ -37,10 +37,12 @@ class Conversion:
     Args:
         model: The bytes of a ``.tflite`` file; empty if there is none.
         trouble: Why it cannot be used; empty if it can.
+        is_final: Whether another try would end as this one did; not so where memory, say, was short.
     """
 
     model: bytes
     trouble: str = ""
+    is_final: bool = True
 
 
 class LiteRt:
@@ -53,8 +55,11 @@ class LiteRt:
 
     Attributes:
         batch_size: Images that are best handed over at once.
+        batches_at_once: Two: the processor that is first done with a batch goes on with the next one.
         precision: Engine and arithmetic.
     """
+
+    batches_at_once = 2
 
     def __init__(self, model: bytes, image_size: tuple[int, int], width: int) -> None:
         self.batch_size = BATCH_SIZE
@@ -63,7 +68,7 @@ class LiteRt:
         self._shape = (*image_size, 3)
         self._width = width
         self._threads = ThreadPoolExecutor(min(MAX_INTERPRETERS, _num_processors()), "litert")
-        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[tuple[Any, int, int]] = queue.SimpleQueue()
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return float32 features (n, d) of uint8 RGB images (n, h, w, 3), any n.
@@ -79,13 +84,17 @@ class LiteRt:
 
     def _compute(self, image: np.ndarray) -> np.ndarray:
         try:
-            interpreter = self._idle.get_nowait()
+            interpreter, pixels, features = self._idle.get_nowait()
         except queue.Empty:
             interpreter = _interpreter(self._model)
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+            pixels, features = (
+                details[0]["index"]
+                for details in (interpreter.get_input_details(), interpreter.get_output_details())
+            )
+        interpreter.set_tensor(pixels, image[None])
         interpreter.invoke()
-        computed: np.ndarray = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
-        self._idle.put(interpreter)
+        computed: np.ndarray = interpreter.get_tensor(features)[0]
+        self._idle.put((interpreter, pixels, features))
         return computed
 
 
@@ -94,6 +103,8 @@ def convert(backbone: Backbone, pooling: str) -> Conversion:
 
     From a traced function, which the converter rids of its variables: for MobileNetV2 that took 7 s where
     ``from_keras_model`` took 17 s (one after the other on a busy machine).
+
+    Whatever goes wrong is told as the trouble of the conversion: TensorFlow computes all the same, only slower.
 
     Args:
         backbone: Any backbone.
@@ -105,8 +116,9 @@ def convert(backbone: Backbone, pooling: str) -> Conversion:
     try:
         model = tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()
         received = LiteRt(model, backbone.image_size, num_features(backbone, pooling))(pictures)
-    except (ConverterError, RuntimeError, ValueError) as error:
-        return Conversion(b"", f"LiteRT cannot run this network ({str(error).strip().splitlines()[0]})")
+    except Exception as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return Conversion(b"", f"LiteRT cannot run this network ({why})", isinstance(error, ConverterError))
     expected = np.concatenate([np.asarray(function(tf.constant(picture[None]))) for picture in pictures])
     distance = _distance(received, expected)
     if not distance < MAX_DISTANCE:  # also where it is not a number

@@ -49,8 +49,11 @@ class Traced:
 
     Attributes:
         batch_size: Most images that go through the network at once.
+        batches_at_once: One, since two would need twice the device's memory.
         precision: Engine and arithmetic.
     """
+
+    batches_at_once = 1
 
     def __init__(self, backbone: Backbone, pooling: str) -> None:
         self.batch_size = BATCH_SIZE

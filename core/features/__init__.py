@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import hashlib
@@ -229,7 +230,9 @@ def _batches(decode: _Decode, batch_size: int, rows: _Rows) -> Iterator[_Batch]:
     keys: list[str] = []
     pictures: list[npt.NDArray[np.uint8]] = []
     items = list(rows.missing.items())
-    for (key, _), picture in zip(items, images.map_in_threads(decode, items), strict=True):
+    # A batch ahead, so that the next one is there when the network asks for it.
+    decoded = images.map_in_threads(decode, items, ahead=batch_size)
+    for (key, _), picture in zip(items, decoded, strict=True):
         if isinstance(picture, UnreadableImage):
             rows.give_up(key, picture)
             continue
@@ -243,15 +246,16 @@ def _batches(decode: _Decode, batch_size: int, rows: _Rows) -> Iterator[_Batch]:
 
 
 def _computed_ahead(engine: Engine, batches: Iterable[_Batch]) -> Iterator[_Batch]:
-    """Run the network on each batch in a thread of its own, while the next batch is being decoded."""
-    waiting: tuple[list[str], Future[np.ndarray]] | None = None
-    with ThreadPoolExecutor(1) as pool:
+    """Run the network on each batch in threads of its own, while the next batch is being decoded."""
+    waiting: collections.deque[tuple[list[str], Future[np.ndarray]]] = collections.deque()
+    with ThreadPoolExecutor(engine.batches_at_once) as pool:
         for keys, pictures in batches:
-            finished, waiting = waiting, (keys, pool.submit(engine, pictures))
-            if finished:
-                yield finished[0], finished[1].result()
-        if waiting:
-            yield waiting[0], waiting[1].result()
+            waiting.append((keys, pool.submit(engine, pictures)))
+            if len(waiting) > engine.batches_at_once:
+                keys, computed = waiting.popleft()
+                yield keys, computed.result()
+        for keys, computed in waiting:
+            yield keys, computed.result()
 
 
 class _ShardWriter:

@@ -48,16 +48,27 @@ def iterate_decoded(
 
 
 def map_in_threads(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int | None = None
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    workers: int | None = None,
+    ahead: int = 0,
 ) -> Generator[_Result, None, None]:
-    """Yield ``function(item)`` for each item in order, computed in threads at most a few items ahead."""
+    """Yield ``function(item)`` for each item in order, computed in threads at most a few items ahead.
+
+    Args:
+        function: Called in the threads.
+        items: What it is called with.
+        workers: Threads; :func:`default_workers` when not given.
+        ahead: Items that may be computed before they are asked for; at least two for each thread.
+    """
     workers = workers or default_workers()
+    ahead = max(ahead, 2 * workers)
     waiting: collections.deque[Future[_Result]] = collections.deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) >= 2 * workers:
+                if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
