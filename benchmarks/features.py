@@ -26,10 +26,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.workplaces import scratch_workspace
 from core import audit, backbones, datasets, engines, feature_store, features, images
 from core.backbones import Backbone
 from core.engines import litert
-from core.workspace import Workspace, open_workspace
+from core.workspace import Workspace
 
 BATCH_SIZE = engines.BATCH_SIZE
 """Of all ways; it is Keras' default too."""
@@ -62,14 +63,14 @@ def main() -> None:
         "| ours / textbook | ours / slower part |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    for backbone in arguments.backbone:
-        compare(arguments.folder, backbone, arguments.rounds)
+    with scratch_workspace() as workspace:
+        for backbone in arguments.backbone:
+            compare(workspace, arguments.folder, backbone, arguments.rounds)
     print(f"\nload {os.getloadavg()[0]:.1f} at the end")
 
 
-def compare(folder: Path, name: str, rounds: int) -> None:
+def compare(workspace: Workspace, folder: Path, name: str, rounds: int) -> None:
     """Print the line of one network."""
-    workspace = open_workspace()
     paths, hashes = usable_files(workspace, folder)
     backbone = backbones.build(workspace, name)
     conversion = seconds(lambda: litert.convert(backbone, "average"))

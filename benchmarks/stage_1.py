@@ -30,10 +30,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.workplaces import scratch_workspace
 from core import audit, backbones, datasets, feature_store, features, recipes, runs, splits, training
 from core.backbones import Backbone
 from core.heads import Head
-from core.workspace import Workspace, open_workspace
+from core.workspace import Workspace
 
 RECIPE = recipes.validate(recipes.preset("linear-probe"))
 
@@ -77,14 +78,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--measured-epochs", type=int, default=0)
     arguments = parser.parse_args()
-    workspace = open_workspace()
+    with scratch_workspace() as workspace:
+        compare(workspace, arguments)
+
+
+def compare(workspace: Workspace, arguments: argparse.Namespace) -> None:
+    """Measure in a workspace where nothing is cached, and print the table."""
     split = split_of(workspace, arguments.folder)
     backbone = backbones.build(workspace, arguments.backbone)
     print(f"{os.cpu_count()} cores; load {os.getloadavg()[0]:.1f} at the beginning")
-    shutil.rmtree(workspace.backbones_dir / "litert", ignore_errors=True)
 
     first, fresh, again, theirs = Seconds(), Seconds(), Seconds(), Seconds()
-    feature_store.clear(workspace)
     with first.measure():
         head, matrix = ours(workspace, backbone, split)
     fit_epoch = textbook(workspace, backbone, split)
