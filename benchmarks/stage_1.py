@@ -123,11 +123,11 @@ def total(seconds: list[float], epochs: int) -> float:
     return sum(seconds) + (epochs - len(seconds)) * later
 
 
-def split_of(workspace: Workspace, folder: Path) -> Split:
-    """Return the files of the default split."""
+def split_of(workspace: Workspace, folder: Path, seed: int = RECIPE.seed) -> Split:
+    """Return the files of the default split, or of another seed's."""
     dataset = datasets.add_folder(workspace, folder)
     table = audit.audit(workspace, dataset)
-    table = table.assign(split=splits.assign(table, RECIPE.fractions, RECIPE.seed))
+    table = table.assign(split=splits.assign(table, RECIPE.fractions, seed))
     class_names = sorted(table["label"][table["split"] == "train"].unique())
     index = {name: number for number, name in enumerate(class_names)}
     parts = {name: table[table["split"] == name] for name in runs.SPLITS}

@@ -8,7 +8,8 @@ takes one, so that other work on the machine slows both. Three tables:
 
 1. An epoch when all is kept: no augmentation, epochs after the first of each (which compiles and fills).
 2. A whole stage of the default recipe (four variations of each picture), all counted: compiling, filling, validation.
-3. Test accuracy of that recipe, with what is kept and with every epoch beginning at the pixels, on the same seeds.
+3. Test accuracy of that recipe, with what is kept and with every epoch beginning at the pixels, and of the textbook
+   from the same head; each seed has a split of its own (a given split is kept).
 
 Seconds are of the wall clock and, in brackets, of processor time.
 """
@@ -31,13 +32,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.stage_1 import Split, linked, split_of
+from benchmarks.workplaces import scratch_workspace
 from core import augmentation, backbones, features, recipes, training
 from core.backbones import Backbone
 from core.heads import Head, write_head
 from core.recipes import Recipe
 from core.training import Images
 from core.training.learner import trained_blocks
-from core.workspace import Workspace, open_workspace
+from core.workspace import Workspace
 
 
 @dataclass
@@ -74,7 +76,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
-    workspace = open_workspace()
+    with scratch_workspace() as workspace:
+        measure(workspace, arguments)
+
+
+def measure(workspace: Workspace, arguments: argparse.Namespace) -> None:
+    """Print the three tables."""
     default = replace(
         recipes.preset(recipes.DEFAULT_PRESET), backbone=arguments.backbone, fine_tune_epochs=arguments.epochs
     )
@@ -102,13 +109,14 @@ def main() -> None:
     epochs = side_by_side(workspace, split, default)
     print_line("default recipe", total(epochs.ours), total(epochs.theirs))
 
-    print("\n| seed | kept | from the pixels |\n|---|---|---|")
-    pairs = [accuracies(workspace, split, replace(default, seed=seed)) for seed in range(arguments.seeds)]
-    for seed, pair in enumerate(pairs):
-        print(f"| {seed} | {pair[0]:.1%} | {pair[1]:.1%} |")
-    if pairs:
-        kept, anew = np.mean(pairs, axis=0)
-        print(f"| mean | {kept:.1%} | {anew:.1%} |")
+    if arguments.seeds:
+        print("\n| seed | kept | from the pixels | textbook |\n|---|---|---|---|")
+    found = []
+    for seed in range(arguments.seeds):
+        found.append(accuracies(workspace, arguments.folder, replace(default, seed=seed)))
+        print(f"| {seed} | " + " | ".join(f"{accuracy:.1%}" for accuracy in found[-1]) + " |", flush=True)
+    if found:
+        print("| mean | " + " | ".join(f"{accuracy:.1%}" for accuracy in np.mean(found, axis=0)) + " |")
     print(f"\nload {os.getloadavg()[0]:.1f} at the end")
 
 
@@ -116,7 +124,7 @@ def side_by_side(workspace: Workspace, split: Split, recipe: Recipe) -> Epochs:
     """Do stage 2 and as many epochs of the textbook's."""
     backbone = backbones.build(workspace, recipe.backbone)
     head = head_of(workspace, backbone, split, recipe)
-    epochs = Epochs(textbook(workspace, split, recipe, head))
+    epochs = Epochs(Textbook(workspace, split, recipe, head).fit_epoch)
     epochs.begin()
     training.fine_tune(
         backbone, head, images_of(split), len(split.class_names), recipe, epochs, scratch=workspace.home
@@ -124,8 +132,9 @@ def side_by_side(workspace: Workspace, split: Split, recipe: Recipe) -> Epochs:
     return epochs
 
 
-def accuracies(workspace: Workspace, split: Split, recipe: Recipe) -> tuple[float, float]:
-    """Return test accuracies of stage 2 with what is kept, and from the pixels."""
+def accuracies(workspace: Workspace, folder: Path, recipe: Recipe) -> list[float]:
+    """Return test accuracies of stage 2 with what is kept, of it from the pixels, and of the textbook."""
+    split = split_of(workspace, folder, recipe.seed)
     backbone = backbones.build(workspace, recipe.backbone)
     head, images, found = head_of(workspace, backbone, split, recipe), images_of(split), []
     for scratch in (workspace.home, None):
@@ -134,7 +143,10 @@ def accuracies(workspace: Workspace, split: Split, recipe: Recipe) -> tuple[floa
         )
         logits = training.predict(backbone, tuned.weights, tuned.head, images["test"], recipe)
         found.append(float((logits.argmax(axis=1) == images["test"].y_true).mean()))
-    return found[0], found[1]
+    theirs = Textbook(workspace, split, recipe, head)
+    for _ in range(recipe.fine_tune_epochs):
+        theirs.fit_epoch()
+    return [*found, theirs.accuracy()]
 
 
 def images_of(split: Split) -> dict[str, Images]:
@@ -153,29 +165,38 @@ def head_of(workspace: Workspace, backbone: Backbone, split: Split, recipe: Reci
     ).head
 
 
-def textbook(workspace: Workspace, split: Split, recipe: Recipe, head: Head) -> Callable[[], object]:
-    """Return what takes one epoch of plain ``fit``, with validation."""
-    backbone = backbones.build(workspace, recipe.backbone)
-    data = {
-        name: keras.utils.image_dataset_from_directory(
-            linked(workspace, name, split),
-            image_size=backbone.image_size,
-            batch_size=recipe.batch_size,
-            seed=0,
-            label_mode="categorical",
-            verbose=False,
+class Textbook:
+    """Plain ``fit`` from the same head, with the same layers learning."""
+
+    def __init__(self, workspace: Workspace, split: Split, recipe: Recipe, head: Head) -> None:
+        backbone = backbones.build(workspace, recipe.backbone)
+        self._data = {
+            name: keras.utils.image_dataset_from_directory(
+                linked(workspace, name, split),
+                image_size=backbone.image_size,
+                batch_size=recipe.batch_size,
+                seed=recipe.seed,
+                label_mode="categorical",
+                verbose=False,
+            )
+            for name in split.paths
+        }
+        self._model = backbones.classifier(backbone, len(split.class_names))
+        write_head(self._model, head)
+        backbones.unfreeze(self._model, backbone.blocks, trained_blocks(backbone, recipe))
+        self._model.compile(
+            keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
+            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+            metrics=["accuracy"],
         )
-        for name in ("train", "val")
-    }
-    model = backbones.classifier(backbone, len(split.class_names))
-    write_head(model, head)
-    backbones.unfreeze(model, backbone.blocks, trained_blocks(backbone, recipe))
-    model.compile(
-        keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-    )
-    return lambda: model.fit(data["train"], validation_data=data["val"], epochs=1, verbose=0)
+
+    def fit_epoch(self) -> None:
+        """Take an epoch, with validation."""
+        self._model.fit(self._data["train"], validation_data=self._data["val"], epochs=1, verbose=0)
+
+    def accuracy(self) -> float:
+        """Return the accuracy on test."""
+        return float(self._model.evaluate(self._data["test"], verbose=0, return_dict=True)["accuracy"])
 
 
 def now() -> tuple[float, float]:
