@@ -19,7 +19,7 @@ from core.backbones import Backbone
 from core.engines import Engine
 from core.errors import Cancelled
 from core.recipes import Recipe
-from core.training import FineTuned, Images, boundary
+from core.training import FineTuned, Images, boundary, boundary_plan
 from core.training.batches import Batch
 from core.training.learner import Learner
 from tests.training_worlds import RECIPE, Heard, Killed, Until, head_of, make_backbone, make_images
@@ -145,20 +145,41 @@ def test_the_log_says_which_way_was_taken_and_why(
         assert "what leaves the last frozen block is computed once" in line["text"]
 
 
-def test_more_than_the_limit_is_not_kept(
+def test_more_than_the_limit_is_not_kept_but_fewer_variations_may_be(
     backbone: Backbone, images: dict[str, Images], scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts = backbones.split(backbone, 2)
     assert parts is not None
-    needed = boundary.num_bytes(VIEWS, parts[0], images)
-    assert needed == 16 * 16 * 8 * (20 * 3 * 2 + 8 * 4)
-    monkeypatch.setattr(boundary, "MAX_BYTES", needed)
-    assert boundary.why_not(VIEWS, parts[0], images, scratch) == ""
-    monkeypatch.setattr(boundary, "MAX_BYTES", needed - 1)
-    assert "keeping it would take 0.0 GB" in boundary.why_not(VIEWS, parts[0], images, scratch)
-    monkeypatch.setattr(boundary, "MAX_BYTES", needed)
-    monkeypatch.setattr(boundary, "DISK_SHARE", 0.0)
-    assert "more than 0.0 GB" in boundary.why_not(VIEWS, parts[0], images, scratch)
+    lower, recipe = parts[0], replace(VIEWS, views=4)
+
+    def plan_within(max_bytes: int) -> boundary_plan.Plan:
+        monkeypatch.setattr(boundary_plan, "MAX_BYTES", max_bytes)
+        return boundary_plan.plan(recipe, lower, images, scratch)
+
+    needed = {number: boundary.num_bytes(lower, images, number) for number in (1, 3, 5)}
+    assert needed[5] == 16 * 16 * 8 * (20 * 5 * 2 + 8 * 4)
+    assert plan_within(needed[5]) == (5, "")
+    reason = "keeping it would take 0.0 GB, more than 0.0 GB"
+    assert plan_within(needed[5] - 1) == (4, reason)
+    assert plan_within(needed[3]) == (3, reason)
+    assert plan_within(needed[3] - 1) == (0, reason)
+    recipe = RECIPE
+    assert plan_within(needed[1]) == (1, "") and plan_within(needed[1] - 1) == (0, reason)
+    monkeypatch.setattr(boundary_plan, "DISK_SHARE", 0.0)
+    assert plan_within(needed[5]) == (0, reason)
+
+
+def test_the_log_says_that_fewer_variations_are_kept_and_an_epoch_draws_of_these(
+    backbone: Backbone, images: dict[str, Images], scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = backbones.split(backbone, 2)
+    assert parts is not None
+    monkeypatch.setattr(boundary_plan, "MAX_BYTES", boundary.num_bytes(parts[0], images, 3))
+    heard, fewer = Heard(), Heard()
+    tuned = fine_tune(backbone, images, replace(VIEWS, views=4), heard, scratch)
+    assert_equal(tuned, fine_tune(backbone, images, VIEWS, fewer, scratch), atol=0)
+    assert "(1 of 3 a picture, not more since keeping it would take 0.0 GB" in heard.of("log")[0]["text"]
+    assert "(1 of 3 a picture)" in fewer.of("log")[0]["text"]
 
 
 # --- what it does -------------------------------------------------------------------------------------------------
@@ -198,7 +219,7 @@ def test_epochs_draw_pictures_and_variations(
     parts = backbones.split(backbone, 2)
     assert parts is not None
     engine = engines.current(parts[0], "flatten", 1)
-    kept = boundary.Boundary(parts[0], engine, images, VIEWS, scratch)
+    kept = boundary.Boundary(parts[0], engine, images, VIEWS, 3, scratch)
     order = np.arange(20)
     epochs = [
         np.stack([row for row in kept.train(epoch, lambda: None)(order) if row is not None])
@@ -230,6 +251,32 @@ def test_the_backbone_is_pristine_afterwards_and_normalisation_as_it_was(
         if not np.array_equal(old, new)
     }
     assert moved == {"block2_conv/kernel", "block3_conv/kernel", "top_conv/kernel"}
+
+
+def test_the_first_step_waits_for_its_own_batch_only(
+    backbone: Backbone, images: dict[str, Images], scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boundary, "_BATCH_SIZE", 4)
+    counts: list[int] = []
+    before_step: list[int] = []
+    real = Learner.step
+
+    def step(self: Learner, batch: Batch, learning_rate: float) -> dict[str, float]:
+        before_step.append(sum(counts))
+        return real(self, batch, learning_rate)
+
+    heard, recipe = Heard(), replace(VIEWS, batch_size=4, fine_tune_epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "step", step)
+        tuned = fine_tune(backbone, images, recipe, heard, scratch, engine_of=counting(counts))
+    assert before_step == [4, 8, 12, 16, 20]
+    # What counts as done begins with the first step, which was compiled until then.
+    kinds = [kind for kind, _ in heard.events]
+    told = [values.get("done", 0) for _, values in heard.events]
+    compiling = kinds.index("compiling")
+    assert not any(told[:compiling]) and told[compiling + 1] == 4 + 4
+    monkeypatch.setattr(boundary, "_BATCH_SIZE", 32)
+    assert_equal(tuned, fine_tune(backbone, images, recipe, Heard(), scratch))
 
 
 def test_progress_only_rises_and_ends_at_its_total(

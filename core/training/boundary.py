@@ -1,14 +1,13 @@
 """What enters the first block that learns, kept during stage 2: an epoch then costs only what learns.
 
-Of each training image there are as many variants as the recipe caches views for stage 1, and the image itself; an
-epoch draws one of them per image. They are computed when an epoch first draws them. Memory-mapped in a file without a
-name, which is gone with the process however it ends.
+Of each training image there are the image itself and variations of it; an epoch draws one of these per image. They are
+computed when an epoch first comes to them, a batch at a time between its steps, so that the first step need not wait
+for all of them. Memory-mapped in a file without a name, which is gone with the process however it ends.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from core import augmentation
-from core.augmentation import Augmentation
 from core.backbones import Backbone
 from core.engines import Engine
 from core.errors import UnreadableImage
@@ -25,10 +23,6 @@ from core.images import decode, map_in_threads, read_bytes
 from core.recipes import Recipe
 from core.training.batches import Images
 
-MAX_BYTES = 4 * 10**9
-"""More would not stay in the memory of a common laptop, and be read from its disk in every epoch."""
-DISK_SHARE = 0.5
-"""Share of the free disk that may be taken."""
 TRAIN_TYPE, VAL_TYPE = np.float16, np.float32
 """Of val there are few, and its logits have to be those of the whole network."""
 
@@ -36,47 +30,17 @@ _BATCH_SIZE = 32
 _MISSING, _KEPT, _UNREADABLE = 0, 1, 2
 
 
-def why_not(recipe: Recipe, lower: Backbone | None, images: Mapping[str, Images], folder: Path) -> str:
-    """Return why every epoch has to begin with the pixels; empty if it need not.
+def num_bytes(lower: Backbone, images: Mapping[str, Images], num_variants: int) -> int:
+    """Return how large the file becomes.
 
     Args:
-        recipe: What stage 2 is to do.
-        lower: The frozen part of the backbone; None if there is none of its own.
+        lower: The frozen part of the backbone.
         images: Those of ``"train"`` and ``"val"``.
-        folder: Where the file would be.
+        num_variants: Of each training image.
     """
-    if lower is None:
-        return "no part of the network stays frozen by itself"
-    if recipe.mixed_precision:
-        return "it computes in 16 bits"
-    if recipe.augment.mixes:
-        return "MixUp and CutMix mix pixels"
-    if recipe.augment.changes_pixels and not recipe.views:
-        return "each epoch varies the pictures anew (views is 0)"
-    if not _is_light(recipe.augment):
-        return "the augmentation is stronger than a few kept variations can stand for"
-    needed, free = num_bytes(recipe, lower, images), shutil.disk_usage(folder).free
-    limit = min(MAX_BYTES, DISK_SHARE * free)
-    if needed > limit:
-        return f"keeping it would take {needed / 1e9:.1f} GB, more than {limit / 1e9:.1f} GB"
-    return ""
-
-
-def num_bytes(recipe: Recipe, lower: Backbone, images: Mapping[str, Images]) -> int:
-    """Return how large the file becomes."""
     size = int(np.prod(lower.model.output.shape[1:]))
-    train = len(images["train"]) * num_variants(recipe) * np.dtype(TRAIN_TYPE).itemsize
+    train = len(images["train"]) * num_variants * np.dtype(TRAIN_TYPE).itemsize
     return size * (train + len(images["val"]) * np.dtype(VAL_TYPE).itemsize)
-
-
-def num_variants(recipe: Recipe) -> int:
-    """Return of how many variants of a training image an epoch draws one; the first is the image itself."""
-    return 1 + recipe.views if recipe.augment.changes_pixels else 1
-
-
-def _is_light(augment: Augmentation) -> bool:
-    light = augmentation.PRESETS["light"].to_json()
-    return all(strength <= light[name] for name, strength in augment.to_json().items())
 
 
 class Boundary:
@@ -86,7 +50,8 @@ class Boundary:
         lower: The frozen part of a pristine backbone.
         engine: Computes its last feature map, flattened.
         images: Those of ``"train"`` and ``"val"``.
-        recipe: Resize rule, augmentation, views, balance and seed.
+        recipe: Resize rule, augmentation, balance and seed.
+        num_variants: Of each training image, itself among them.
         folder: Of a disk with room for :func:`num_bytes`.
 
     Raises:
@@ -99,13 +64,14 @@ class Boundary:
         engine: Engine,
         images: Mapping[str, Images],
         recipe: Recipe,
+        num_variants: int,
         folder: Path,
     ) -> None:
         self._image_size, self._engine, self._recipe = lower.image_size, engine, recipe
         self._images = images
-        self._num_variants = num_variants(recipe)
+        self._num_variants = num_variants
         shape = tuple(lower.model.output.shape[1:])
-        num_train = len(images["train"]) * self._num_variants
+        num_train = len(images["train"]) * num_variants
         self._train = _Rows(folder, (num_train, *shape), TRAIN_TYPE)
         self._val = _Rows(folder, (len(images["val"]), *shape), VAL_TYPE)
 
@@ -128,6 +94,8 @@ class Boundary:
     ) -> Callable[[np.ndarray], Iterator[np.ndarray | None]]:
         """Return what gives the inputs of an epoch, for :func:`core.training.batches.iterate_batches`.
 
+        What is missing is computed when its turn comes.
+
         Args:
             epoch: From 1.
             tick: Called after each batch that had to be computed; may raise to stop.
@@ -135,8 +103,11 @@ class Boundary:
 
         def inputs_of(order: np.ndarray) -> Iterator[np.ndarray | None]:
             keys = self._keys(order, epoch)
-            self._compute(self._train, np.unique(keys), self._variant, tick)
-            return (self._train.get(key) for key in keys)
+            computing = self._compute(self._train, keys, self._variant, tick)
+            for key in keys:
+                if self._train.state[key] == _MISSING:
+                    next(computing)
+                yield self._train.get(key)
 
         return inputs_of
 
@@ -146,7 +117,8 @@ class Boundary:
         Args:
             tick: As in :meth:`train`.
         """
-        self._compute(self._val, np.arange(len(self._val.state)), self._picture, tick)
+        for _ in self._compute(self._val, np.arange(len(self._val.state)), self._picture, tick):
+            pass
         read = np.flatnonzero(self._val.state == _KEPT)
         for begin in range(0, len(read), _BATCH_SIZE):
             rows = read[begin : begin + _BATCH_SIZE]
@@ -164,19 +136,21 @@ class Boundary:
         keys: np.ndarray,
         picture_of: Callable[[int], np.ndarray | None],
         tick: Callable[[], None],
-    ) -> None:
-        """Send what is missing through the frozen part."""
-        missing = keys[rows.state[keys] == _MISSING]
+    ) -> Iterator[None]:
+        """Send what is missing through the frozen part: in the order of its first turn, a batch each time one asks."""
+        missing = np.array(list(dict.fromkeys(keys[rows.state[keys] == _MISSING])), int)
         pictures = map_in_threads(picture_of, map(int, missing))
         for begin in range(0, len(missing), _BATCH_SIZE):
             batch = missing[begin : begin + _BATCH_SIZE]
             decoded = {
                 key: picture for key, picture in zip(batch, pictures, strict=False) if picture is not None
             }
+            computed = self._engine(np.stack(list(decoded.values()))) if decoded else None
             rows.state[batch] = _UNREADABLE
-            if decoded:
-                rows.put(list(decoded), self._engine(np.stack(list(decoded.values()))))
+            if computed is not None:
+                rows.put(list(decoded), computed)
             tick()
+            yield
 
     def _variant(self, key: int) -> np.ndarray | None:
         row, variant = divmod(key, self._num_variants)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +17,7 @@ from core.engines import Engine
 from core.errors import Cancelled, DataError, JobError
 from core.heads import Head, check_converges, scores
 from core.recipes import Recipe
-from core.training import boundary, checkpoints
+from core.training import boundary_plan, checkpoints
 from core.training.batches import Images, iterate_batches, varied_anew
 from core.training.boundary import Boundary
 from core.training.checkpoints import Best, Checkpoint, Record
@@ -97,7 +96,7 @@ def fine_tune(
     pristine = backbone.model.get_weights()
     try:
         num_blocks = trained_blocks(backbone, recipe)
-        kept = _keep(backbone, num_blocks, recipe, images, listen, scratch, engine_of)
+        kept = boundary_plan.keep(backbone, num_blocks, recipe, images, listen, scratch, engine_of)
         learner = Learner(kept.upper if kept else backbone, head, num_classes, recipe, num_blocks)
         stage = _Stage(backbone, learner, images, num_classes, recipe, listen, deadline)
         stage.keep_in(checkpoint, fingerprint)
@@ -107,48 +106,6 @@ def fine_tune(
     finally:
         backbone.model.set_weights(pristine)
         backbones.unfreeze(backbone.model, backbone.blocks, 0)
-
-
-class _Kept(NamedTuple):
-    """The part of the backbone that learns, and what enters it."""
-
-    upper: Backbone
-    boundary: Boundary
-
-
-def _keep(
-    backbone: Backbone,
-    num_blocks: int,
-    recipe: Recipe,
-    images: Mapping[str, Images],
-    listen: Listen,
-    scratch: Path | None,
-    engine_of: Callable[[Backbone, str, int], Engine],
-) -> _Kept | None:
-    """Prepare to keep what enters the first block that learns, if that can be done and pays; say which it is."""
-    if scratch is None:
-        return None
-    parts = backbones.split(backbone, num_blocks)
-    reason = boundary.why_not(recipe, parts[0] if parts else None, images, scratch)
-    if parts and not reason:
-        lower, upper = parts
-        variants = boundary.num_variants(recipe)
-        try:
-            engine = engine_of(lower, "flatten", len(images["train"]) * variants + len(images["val"]))
-            kept = _Kept(upper, Boundary(lower, engine, images, recipe, scratch))
-        except OSError as error:
-            reason = f"the disk has no room ({error.strerror or error})"
-        else:
-            megabytes = boundary.num_bytes(recipe, lower, images) / 1e6
-            listen(
-                "log",
-                text=f"Fine-tuning: what leaves the last frozen block is computed once ({engine.precision}) for each "
-                f"picture and variation that an epoch draws (1 of {variants} a picture), and kept until the end "
-                f"({megabytes:,.0f} MB).",
-            )
-            return kept
-    listen("log", text=f"Fine-tuning: every epoch begins with the pixels, since {reason}.")
-    return None
 
 
 class _Stage:
@@ -174,7 +131,7 @@ class _Stage:
         self._boundary: Boundary | None = None
         self._num_wanted = 0
         self._done = 0
-        self._has_compiled = False
+        self._has_learnt = False
 
     def keep_in(self, checkpoint: Path | None, fingerprint: str) -> None:
         """Say where the state is kept after each epoch."""
@@ -317,10 +274,10 @@ class _Stage:
             # The middle of the step: the very first one then is not wasted on a rate of zero.
             share = (epoch - 1 + (step + 0.5) / num_steps) / recipe.fine_tune_epochs
             rate = learning_rate(recipe, share)
-            if not self._has_compiled:
+            if not self._has_learnt:
                 self._listen("compiling")
-                self._has_compiled = True
             seen.append(self._learner.step(batch, rate))
+            self._has_learnt = True
             self._tell(min((step + 1) * batch_size, len(self._train)))
         if not seen:
             raise DataError(
@@ -332,13 +289,17 @@ class _Stage:
     def _tell(self, done: int | None = None) -> None:
         """Tell how far the stage is, and stop if the time is up.
 
+        Nothing counts before the first step: it was compiled until then, which is no measure of what is to come.
+
         Args:
             done: Images of this epoch learnt from and judged by so far; None for as many as before.
         """
         if done is not None:
             self._done = done
         per_epoch = len(self._train) + len(self._val)
-        computed = min(self._boundary.num_computed, self._num_wanted) if self._boundary else 0
+        computed = 0
+        if self._boundary and self._has_learnt:
+            computed = min(self._boundary.num_computed, self._num_wanted)
         self._listen(
             "progress",
             done=self._record.epoch * per_epoch + self._done + computed,
