@@ -68,7 +68,7 @@ def test_a_network_that_work_was_left_behind_with_is_warm_no_more(workspace: Wor
     recipe, job = recipes.validate(Recipe(backbone="tiny")), queue.get(workspace, number)
     context, end = Context(workspace, "cpu", Warm(), job), threading.Event()
     key = networks.warm_key(recipe, job)
-    context.warm.get(key, object)
+    context.warm.get(key, object, 0)
     done = networks.leaving(context, recipe, job, lambda tell: "done", no_progress, lambda: False)
     assert done == "done" and context.warm.names() == [key]
     with pytest.raises(LeftBehind):

@@ -30,6 +30,7 @@ from core import (
     conclusions,
     curation,
     datasets,
+    engines,
     feature_store,
     queue,
     ranking,
@@ -43,7 +44,7 @@ from core.evaluation import evaluate
 from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
-from core.session import predict_job
+from core.session import explain_job, predict_job
 from core.session.context import Context, Warm
 from core.workspace import BUSY_TIMEOUT_S, Workspace
 from tests.worlds import add_dataset, finished_run
@@ -229,6 +230,21 @@ def test_an_explanation_says_where_the_model_looked_and_what_the_picture_resembl
         assert {learnt[neighbour["path"]] for neighbour in neighbours} == {name}
         likeness = [neighbour["likeness"] for neighbour in neighbours]
         assert likeness == sorted(likeness, reverse=True)
+
+
+def test_a_runs_network_is_traced_when_it_is_loaded_for_answers_and_maps_at_once(
+    home: Workspace, dataset: Dataset, run: runs.Run
+) -> None:
+    path = dataset.root / "night" / "3.png"
+    asked = queue.submit_explanation(home, run, path, run.class_names)
+    context = Context(home, "cpu", Warm(), asked)
+    predictor = predict_job.warm_predictor(context, run, asked)
+    traced = engines.forward(predictor.backbone, "flatten")._traced
+    assert traced.experimental_get_tracing_count() == 1
+    explain_job.do_explain(context, asked)
+    predict_job.do_predict(context, replace(asked, args={**asked.args, "paths": [str(path)]}))
+    assert traced.experimental_get_tracing_count() == 1
+    assert engines._traced[predictor.backbone].keys() == {"flatten"}
 
 
 def test_a_class_or_a_picture_that_is_not_there_is_not_explained(

@@ -13,27 +13,40 @@ from core.workspace import Workspace
 
 REPORT_EVERY_S = 0.25
 """How often a job writes its progress and looks whether it was asked to stop."""
-MAX_WARM = 2
-"""Networks kept warm per lane; the least recently used goes first."""
+WARM_BYTES = 10**9
+"""Most that a lane keeps warm: by size and not by number, since many small networks weigh less than two large ones, and
+two runs that are asked in turn must not push each other out."""
 
 Item = TypeVar("Item")
 
 
 class Warm:
-    """Things that are slow to make, kept while they are in use: least recently used goes first."""
+    """Things that are slow to make, kept while they are in use: least recently used goes first.
 
-    def __init__(self, limit: int = MAX_WARM) -> None:
-        self._limit = limit
+    Args:
+        max_bytes: What they may take together. The one that was asked for last stays however large it is.
+    """
+
+    def __init__(self, max_bytes: float = WARM_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._items: OrderedDict[str, Any] = OrderedDict()
         self._names: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
 
-    def get(self, key: str, make: Callable[[], Item], name: str = "") -> Item:
-        """Return the item of ``key``, made by ``make`` if it is not there; people know it as ``name``."""
+    def get(self, key: str, make: Callable[[], Item], num_bytes: int, name: str = "") -> Item:
+        """Return an item, made if it is not there; others go first where there is no room for it.
+
+        Args:
+            key: Of the item.
+            make: Makes it.
+            num_bytes: About how much memory it takes.
+            name: What people know it as; its key if empty.
+        """
         if key not in self._items:
-            while len(self._items) >= self._limit:
+            while self._items and sum(self._sizes.values()) + num_bytes > self._max_bytes:
                 self.forget(next(iter(self._items)))
             self._items[key] = make()
-            self._names[key] = name or key
+            self._names[key], self._sizes[key] = name or key, num_bytes
         self._items.move_to_end(key)
         item: Item = self._items[key]
         return item
@@ -42,6 +55,7 @@ class Warm:
         """Let an item go, for example one that may no longer be as it was made."""
         self._items.pop(key, None)
         self._names.pop(key, None)
+        self._sizes.pop(key, None)
 
     def names(self) -> list[str]:
         """Return what people know the items as, oldest first."""

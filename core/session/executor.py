@@ -17,7 +17,7 @@ import psutil
 
 from core import queue, words
 from core.errors import Cancelled, GraftError, WorkspaceError
-from core.session.context import Context, Warm
+from core.session.context import WARM_BYTES, Context, Warm
 from core.session.leavable import run_leavable
 from core.workspace import Workspace
 
@@ -29,6 +29,8 @@ RETRY_S = 2.0
 STATUS_EVERY_S = 1.0
 MEMORY_SHARE = 0.5
 """Share of the machine's memory above which a session starts afresh between two jobs."""
+WARM_SHARE = 0.25
+"""Share of that which each lane may keep warm; three of them keep anything, and a training needs the rest."""
 
 _OUT_OF_MEMORY = ("ResourceExhaustedError", "MemoryError", "OOM when allocating")
 
@@ -67,9 +69,10 @@ class Session:
         self._leaving = threading.Event()
         self._busy: dict[str, queue.Job] = {}
         self._last_work = time.monotonic()
-        self._warm = {lane: Warm() for lane in sorted(set(queue.LANES.values()))}
         self._process = psutil.Process()
         self._memory_limit = psutil.virtual_memory().total * MEMORY_SHARE
+        warm_bytes = min(WARM_BYTES, self._memory_limit * WARM_SHARE)
+        self._warm = {lane: Warm(warm_bytes) for lane in sorted(set(queue.LANES.values()))}
 
     def run(self) -> bool:
         """Work; return whether it left because it had grown too large."""

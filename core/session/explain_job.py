@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from core import engines, evaluation, explain, images, runs
+from core import explain, images, runs
+from core.backbones import num_features
 from core.errors import JobError
 from core.explain import Neighbours
 from core.queue import Job
@@ -42,19 +43,17 @@ def do_explain(context: Context, job: Job) -> dict[str, Any]:
     data = images.read_bytes(Path(job.args["path"]))
     pixels = images.decode(data, backbone.image_size, recipe.resize)
     context.stage("explain")
-    flat = engines.forward(backbone, "flatten")(pixels[None])
-    height, width, channels = backbone.model.output.shape[1:]
-    feature_map = flat.reshape(height, width, channels)
-    found = explain.class_maps(feature_map, predictor.head, recipe.pooling, labels)
-    pooled = _pooled(feature_map, recipe.pooling)
-    y_prob = evaluation.softmax(predictor.head.logits(pooled[None]), run.temperature)[0]
-    neighbours = context.warm.get(f"neighbours {run.id}", lambda: _neighbours(context, predictor), title(run))
+    feature_maps = predictor.feature_maps(pixels[None])
+    found = explain.class_maps(feature_maps[0], predictor.head, recipe.pooling, labels)
+    pooled = predictor.pool(feature_maps)
+    y_prob = predictor.probabilities(pooled)[0]
+    neighbours = _warm_neighbours(context, predictor)
     return {
         "classes": [run.class_names[label] for label in labels],
         "maps": [np.round(rows.astype(float), DIGITS).tolist() for rows in found.maps],
         "is_exact": found.is_exact,
         "probabilities": [float(y_prob[label]) for label in labels],
-        **_resembles(predictor, neighbours, pooled, hashlib.sha256(data).hexdigest(), labels),
+        **_resembles(predictor, neighbours, pooled[0], hashlib.sha256(data).hexdigest(), labels),
     }
 
 
@@ -66,13 +65,11 @@ def _label(run: runs.Run, name: str) -> int:
     return run.class_names.index(name)
 
 
-def _pooled(feature_map: np.ndarray, pooling: str) -> np.ndarray:
-    if pooling == "flatten":
-        return feature_map.reshape(-1)
-    pooled: np.ndarray = (
-        feature_map.mean(axis=(0, 1)) if pooling == "average" else feature_map.max(axis=(0, 1))
-    )
-    return pooled
+def _warm_neighbours(context: Context, predictor: Predictor) -> Neighbours:
+    run = predictor.run
+    num_bytes = 4 * sum(run.num_images.values()) * num_features(predictor.backbone, predictor.recipe.pooling)
+    key = f"neighbours {run.id} on {run.dataset_id}"
+    return context.warm.get(key, lambda: _neighbours(context, predictor), num_bytes, title(run))
 
 
 def _neighbours(context: Context, predictor: Predictor) -> Neighbours:

@@ -47,7 +47,23 @@ class Predictor:
 
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Return what the head stands on, shape (images, features), for uint8 pixels."""
-        return engines.forward(self.backbone, self.recipe.pooling)(pixels)
+        return self.pool(self.feature_maps(pixels))
+
+    def feature_maps(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what the network gives last, shape (images, height, width, channels), for uint8 pixels.
+
+        Answers and class maps rest on the same: it is traced once for both.
+        """
+        flat = engines.forward(self.backbone, "flatten")(pixels)
+        return flat.reshape(len(flat), *self.backbone.model.output.shape[1:])
+
+    def pool(self, feature_maps: np.ndarray) -> np.ndarray:
+        """Return what the head stands on, shape (images, features), for what :meth:`feature_maps` gives."""
+        if self.recipe.pooling == "flatten":
+            return feature_maps.reshape(len(feature_maps), -1)
+        reduce = np.mean if self.recipe.pooling == "average" else np.max
+        pooled: np.ndarray = reduce(feature_maps, axis=(1, 2))
+        return pooled
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of shape (images, classes) for features."""
@@ -82,7 +98,8 @@ def warm_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
     """Return the model of a finished run, and how familiar pictures are to it, from those kept warm if it is there."""
     # A run that came without its pictures may have found them since.
     key = f"run {run.id} on {run.dataset_id}"
-    return context.warm.get(key, lambda: _ready_predictor(context, run, job), title(run))
+    num_bytes = networks.num_bytes(recipes.from_json(run.recipe))
+    return context.warm.get(key, lambda: _ready_predictor(context, run, job), num_bytes, title(run))
 
 
 def _ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
@@ -95,7 +112,7 @@ def _ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
 
 
 def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
-    """Build the model of a finished run.
+    """Build the model of a finished run; it is traced then, so that its first answer is as fast as any other.
 
     Raises:
         JobError: Its weights are not those that it was trained with.
@@ -113,7 +130,9 @@ def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
                 "train again."
             )
     head = Head.from_arrays(runs.load_arrays(context.workspace, run.id, "head"))
-    return Predictor(run, recipe, backbone, head)
+    predictor = Predictor(run, recipe, backbone, head)
+    predictor.feature_maps(np.zeros((1, *backbone.image_size, 3), np.uint8))
+    return predictor
 
 
 def _predict_batch(
