@@ -238,6 +238,7 @@ def test_a_runs_network_is_traced_when_it_is_loaded_for_answers_and_maps_at_once
     path = dataset.root / "night" / "3.png"
     asked = queue.submit_explanation(home, run, path, run.class_names)
     context = Context(home, "cpu", Warm(), asked)
+    context.finish_anyway()  # the session answers the same meanwhile
     predictor = predict_job.warm_predictor(context, run, asked)
     traced = engines.forward(predictor.backbone, "flatten")._traced
     assert traced.experimental_get_tracing_count() == 1
