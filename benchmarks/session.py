@@ -6,9 +6,10 @@ A detached session in a workspace of its own does what it is asked to through th
 only looks at the database, every 10 ms. A job tells its progress every quarter of a second at most, so that what is
 said of a first batch or step is late by up to as much.
 
-1. Warm: a first training, then one on other pictures with the same backbone: from the start of the job to the first
-   batch of features, and from the start of stage 2 to its first step. Then one picture asked about, prediction and
-   explanation, with nothing else going on and while a training runs: seconds from question to answer.
+1. Warm: a first training, then one on other pictures with the same backbone, of the default recipe with its variations
+   but for the epochs: from the start of the job to the first batch of features, and from the start of stage 2 to when
+   its first step was taken. Then one picture asked about, prediction and explanation, seconds from question to answer:
+   the first time, again, and both runs in turn while a third is trained.
 2. Queue: ten trainings of pictures of their own; from the end of one to the first batch of the next.
 3. Scale: audit and training of the head for so many of the folder's pictures, each in a session and a workspace of its
    own: seconds on the clock, and the session's peak memory.
@@ -112,7 +113,6 @@ def warm(classes: dict[str, list[Path]], arguments: argparse.Namespace) -> None:
     recipe = replace(
         recipes.preset("two-stages"),
         backbone=arguments.backbone,
-        views=0,
         head_epochs=5,
         fine_tune_epochs=1,
     )
@@ -135,17 +135,22 @@ def warm(classes: dict[str, list[Path]], arguments: argparse.Namespace) -> None:
         for name, (one, other) in told.items():
             print(f"| {name} | {one:.2f} s | {other:.2f} s |")
 
-        run = runs.get(workspace, jobs[0].run_id)
+        both = [runs.get(workspace, job.run_id) for job in jobs]
         picture = next(iter(classes.values()))[-1]
-        print("\n| one picture | nothing else | while stage 2 of another run goes on |\n|---|---|---|")
-        quiet = answers(workspace, run, picture)
+        print(
+            "\n| one picture | first | again | both runs in turn | both in turn while stage 2 of a third goes on |\n"
+            "|---|---|---|---|---|"
+        )
+        quiet, turns = answers(workspace, both[:1], picture), answers(workspace, both, picture)
         long = replace(recipe, fine_tune_epochs=50, patience=0)
         dataset = datasets.add_folder(workspace, scratch / "second")
         other = queue.submit_training(workspace, dataset.id, dataset.name, long)
         wait_for_stage(workspace, other, "fine_tune")
-        busy = answers(workspace, run, picture)
-        for kind in quiet:
-            print(f"| {kind} | {spread(quiet[kind])} | {spread(busy[kind])} |")
+        busy = answers(workspace, both, picture)
+        for kind, (first, again) in quiet.items():
+            print(
+                f"| {kind} | {first:.2f} s | {spread(again)} | {spread(turns[kind][1])} | {spread(busy[kind][1])} |"
+            )
         print(f"\nPeak memory of the session: {peak_mb(workspace):,.0f} MB\n")
 
 
@@ -243,24 +248,26 @@ def train(workspace: Workspace, folder: Path, recipe: Recipe) -> queue.Job:
     return queue.wait(workspace, queue.submit_training(workspace, dataset.id, dataset.name, recipe).id)
 
 
-def answers(workspace: Workspace, run: runs.Run, picture: Path) -> dict[str, list[float]]:
-    """Return how long some answers took, after a first one."""
+def answers(
+    workspace: Workspace, asked: list[runs.Run], picture: Path
+) -> dict[str, tuple[float, list[float]]]:
+    """Ask runs in turn; return how long the very first answer took, and those after the first round."""
     asks = {
-        "prediction": lambda: queue.submit_prediction(workspace, run, [picture]),
-        "explanation": lambda: queue.submit_explanation(workspace, run, picture, run.class_names[:2]),
+        "prediction": lambda run: queue.submit_prediction(workspace, run, [picture]),
+        "explanation": lambda run: queue.submit_explanation(workspace, run, picture, run.class_names[:2]),
     }
-    found: dict[str, list[float]] = {}
+    found: dict[str, tuple[float, list[float]]] = {}
     for kind, ask in asks.items():
         taken = []
-        for _ in range(1 + QUESTIONS):
+        for run in asked * (1 + QUESTIONS):
             began = time.perf_counter()
-            job = ask()
+            job = ask(run)
             while (job := queue.get(workspace, job.id)).active:
                 time.sleep(POLL_S)
             if job.state != "done":
                 raise SystemExit(f"No {kind}: {job.error.get('message')}")
             taken.append(time.perf_counter() - began)
-        found[kind] = taken[1:]
+        found[kind] = taken[0], taken[len(asked) :]
     return found
 
 

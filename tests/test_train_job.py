@@ -17,14 +17,14 @@ from core.errors import Cancelled
 from core.queue import Job
 from core.recipes import Recipe
 from core.runs import Run
-from core.session import train_job
+from core.session import controls, train_job
 from core.session.context import Context, Warm
 from core.session.executor import _plain_words
 from core.training import TimeIsUp
-from core.workspace import Workspace
+from core.workspace import Workspace, read_json, write_json
 from pages.components import job as page_job
 from tests.pictures import write_classes
-from tests.worlds import RECIPE
+from tests.worlds import RECIPE, begin_training
 
 
 @pytest.fixture
@@ -75,6 +75,34 @@ def test_a_stop_during_the_controls_leaves_out_only_them(
     run, _ = trained(workspace, birds, replace(RECIPE, fine_tune_epochs=0))
     assert run.state == "done" and run.metrics["test"]["accuracy"] >= 0
     assert "note.controls_skipped" in [note.key for note in run.notes]
+
+
+def test_controls_that_another_session_measures_meanwhile_are_kept_and_a_damaged_file_is_none(
+    served: None, workspace: Workspace, birds: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = workspace.datasets_dir / birds.id / "controls.json"
+
+    def measure(context: Context, job: Job, *_: Any) -> dict[str, Any]:
+        write_json(path, {"of another": {"majority": 0.5}})
+        return {"majority": 0.25}
+
+    monkeypatch.setattr(controls, "_measure", measure)
+    path.write_text("[]")
+    run, _ = trained(workspace, birds, replace(RECIPE, fine_tune_epochs=0))
+    assert run.controls == {"majority": 0.25}
+    known = read_json(path)
+    assert len(known) == 2 and known["of another"] == {"majority": 0.5}
+
+
+def test_the_end_of_a_run_takes_what_a_killed_process_was_writing_with_it(
+    served: None, workspace: Workspace, birds: Dataset
+) -> None:
+    run = begin_training(workspace, birds).run_id
+    checkpoint = runs.checkpoint_path(workspace, run, "fine_tune")
+    checkpoint.write_bytes(b"whole")
+    checkpoint.with_name(f".{checkpoint.name}.0123abcd.part").write_bytes(b"cut o")
+    runs.remove_checkpoints(workspace, run)
+    assert [path.name for path in runs.folder(workspace, run).iterdir() if "checkpoint" in path.name] == []
 
 
 def test_a_stop_between_the_stages_keeps_the_head(

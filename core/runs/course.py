@@ -77,6 +77,8 @@ def has_checkpoint(workspace: Workspace, run_id: str) -> bool:
 
 
 def remove_checkpoints(workspace: Workspace, run_id: str) -> None:
-    """Forget how far a training is, once it is done."""
+    """Forget how far a training is, once it is done; what a killed process was writing goes too."""
     for stage in STAGES:
-        checkpoint_path(workspace, run_id, stage).unlink(missing_ok=True)
+        path = checkpoint_path(workspace, run_id, stage)
+        for file in (path, *path.parent.glob(f".{path.name}.*.part")):
+            file.unlink(missing_ok=True)

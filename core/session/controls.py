@@ -7,8 +7,10 @@ of no use for these pictures, however good the scores look.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,15 +59,22 @@ def control(
     chosen = material.only(_some(material, "train", MAX_TRAIN) | _some(material, "val", MAX_VAL))
     path = context.workspace.datasets_dir / material.dataset_id / "controls.json"
     key = _key(recipe, backbone, chosen)
+    found = _known(path).get(key)
+    if found is None:
+        found = _measure(context, job, recipe, backbone, chosen)
+        # Read once more: another session may have measured others meanwhile. The dataset may also be gone by now.
+        with contextlib.suppress(WorkspaceError):
+            write_json(path, _known(path) | {key: found})
+    return found
+
+
+def _known(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the controls that were measured on a dataset; none if their file is missing or damaged."""
     try:
         known = read_json(path)
     except WorkspaceError:
-        known = {}
-    if key not in known:
-        known |= {key: _measure(context, job, recipe, backbone, chosen)}
-        write_json(path, known)
-    found: dict[str, Any] = known[key]
-    return found
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def _some(material: Material, split: str, limit: int) -> np.ndarray:
