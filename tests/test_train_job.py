@@ -87,6 +87,7 @@ def test_controls_that_another_session_measures_meanwhile_are_kept_and_a_damaged
         return {"majority": 0.25}
 
     monkeypatch.setattr(controls, "_measure", measure)
+    path.parent.mkdir()
     path.write_text("[]")
     run, _ = trained(workspace, birds, replace(RECIPE, fine_tune_epochs=0))
     assert run.controls == {"majority": 0.25}
