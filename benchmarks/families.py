@@ -3,10 +3,11 @@
     python benchmarks/families.py PHOTOS [--family NAME] [--most 40] [--image-size N]
 
 The smallest network of each family, with random weights (enlivened, see :func:`enliven`) and a random head, is written
-down, converted and checked as an export does it: each file in a process of its own, held against what the app says of the same photos. A line per
-network and format: the share of photos with the app's first answer, the largest difference of any probability, size and
-time, and whether it passed; or why it could not be made. The photos beyond the first ``--most`` choose the ranges of
-8-bit numbers. Random weights tell nothing about accuracy, and little about what fewer bits cost a trained network.
+down, converted and checked as an export does it: each file in a process of its own, held against what the app says of
+the same photos. A line per network and format: the share of photos with the app's first answer, the largest difference
+of any probability, size and time, and whether it passed; or why it could not be made. The photos beyond the first
+``--most`` choose the ranges of 8-bit numbers. Random weights tell nothing about accuracy, and little about what fewer
+bits cost a trained network.
 """
 
 from __future__ import annotations
