@@ -33,6 +33,11 @@ def cookie_name(token: str) -> str:
     return f"graft_demo_{hashlib.sha256(token.encode()).hexdigest()[:12]}"
 
 
+def mark(token: str) -> str:
+    """Return eight hex digits by which what a demo's visitors put aside is known; they do not give the token away."""
+    return hashlib.sha256(f"photos of {token}".encode()).hexdigest()[:8]
+
+
 def require_room(num_photos: int, waiting: Sequence[Job]) -> None:
     """Refuse more photos than are allowed at once, and further questions while many wait.
 

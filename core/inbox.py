@@ -1,5 +1,7 @@
 """Photos that somebody asks a run about: put aside in the workspace, and cleared away after a day.
 
+Those of a demo's visitors lie apart and go after an hour, or with the demo.
+
 They come from anywhere: names are kept for people to read and never become paths.
 """
 
@@ -24,6 +26,8 @@ from core.progress import no_progress
 from core.workspace import Workspace, directory_size, read_json, replacing, write_json
 
 KEPT_S = 24 * 3600.0
+VISITORS_KEPT_S = 3600.0
+"""Of a demo's visitors: they look at the answer, and come back to nothing."""
 MAX_FILES = 5_000
 MAX_BYTES = 2_000_000_000
 """Limits of what is put aside at once; a larger folder is read where it is."""
@@ -37,7 +41,7 @@ _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 def put(
-    workspace: Workspace, files: Iterable[BinaryIO], max_bytes: int = MAX_BYTES, *, visitor: bool = False
+    workspace: Workspace, files: Iterable[BinaryIO], max_bytes: int = MAX_BYTES, *, demo: str = ""
 ) -> str:
     """Put photos and zips of photos aside and return the token under which they are found.
 
@@ -45,22 +49,22 @@ def put(
         workspace: Where to.
         files: Each with a ``name``; what ends in ``.zip`` is unpacked.
         max_bytes: Of all of them together.
-        visitor: Whether a demo's visitor asks: theirs lie apart and take at most :data:`MAX_VISITORS_BYTES` together.
+        demo: :func:`core.demonstration.mark` of the demo whose visitor asks: what they all have put aside takes at most
+            :data:`MAX_VISITORS_BYTES`.
 
     Raises:
         DataError: They are too many or too large, a zip is refused, or the disk has no room for a visitor's.
         WorkspaceError: They cannot be written.
     """
-    inbox = _inboxes(workspace)[visitor]
-    for each in _inboxes(workspace):
-        _clear(each)
-    if visitor:
+    clear(workspace)
+    inbox = _inboxes(workspace)[bool(demo)]
+    if demo:
         _make_room(inbox, max_bytes)
-    token = uuid.uuid4().hex
+    token = f"{demo}{uuid.uuid4().hex[len(demo) :]}"
     folder = inbox / token
     folder.mkdir(parents=True)
     try:
-        remedy = "Send fewer." if visitor else "Send fewer, or name a folder on this machine."
+        remedy = "Send fewer." if demo else "Send fewer, or name a folder on this machine."
         names = _put_all(folder, files, max_bytes, remedy)
         write_json(folder / NAMES, names)
     except BaseException:
@@ -124,9 +128,16 @@ def photos(workspace: Workspace, token: str) -> dict[Path, str]:
     places = [inbox / token for inbox in _inboxes(workspace)] if _TOKEN.fullmatch(token) else []
     folder = next((place for place in places if (place / NAMES).exists()), None)
     if folder is None:
-        raise NotFound("These photos are not there any more: they are kept for a day. Drop them again.")
+        raise NotFound(
+            "These photos are not there any more: they are kept for a day, a demo's for an hour. Drop them again."
+        )
     names: dict[str, str] = read_json(folder / NAMES)
     return {folder / stored: shown for stored, shown in names.items()}
+
+
+def are_there(paths: Iterable[str]) -> bool:
+    """Tell whether photos that were put aside have not been thrown away."""
+    return all(Path(path).exists() for path in paths)
 
 
 def _inboxes(workspace: Workspace) -> tuple[Path, Path]:
@@ -134,14 +145,14 @@ def _inboxes(workspace: Workspace) -> tuple[Path, Path]:
     return workspace.uploads_dir / ".asked", workspace.uploads_dir / ".asked-by-visitors"
 
 
-def _clear(inbox: Path) -> None:
-    """Throw away what was put aside long ago."""
-    if not inbox.exists():
-        return
-    for path in inbox.iterdir():
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > KEPT_S:
-                shutil.rmtree(path)
+def clear(workspace: Workspace, ended_demo: str = "") -> None:
+    """Throw away what was put aside long ago, and all that the visitors of a demo have, where it has ended."""
+    for inbox, kept_s in zip(_inboxes(workspace), (KEPT_S, VISITORS_KEPT_S), strict=True):
+        for path in inbox.iterdir() if inbox.exists() else ():
+            is_of_demo = ended_demo and kept_s == VISITORS_KEPT_S and path.name.startswith(ended_demo)
+            with contextlib.suppress(OSError):
+                if is_of_demo or time.time() - path.stat().st_mtime > kept_s:
+                    shutil.rmtree(path)
 
 
 def _make_room(inbox: Path, num_bytes: int) -> None:

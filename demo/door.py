@@ -1,12 +1,14 @@
 """The door of the demo: who has not the link's token gets no session, and no more is taken in than memory allows.
 
 Streamlit takes files in for every open tab, and holds them in memory, before a page has said a word. So what is asked
-comes through here first: the link's token becomes a cookie, and without one nothing but a sentence is answered.
+comes through here first: the link's token becomes a cookie, and without one nothing but a sentence is answered. Being
+there from the server's start to its end, the door also throws away what visitors have put aside.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import html
 import os
@@ -18,7 +20,8 @@ from urllib.parse import parse_qs
 from streamlit.runtime import get_instance
 from streamlit.runtime.stats import CACHE_MEMORY_FAMILY, CacheStat
 
-from core import demonstration, words
+from core import demonstration, inbox, words
+from core.workspace import open_workspace
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -32,6 +35,8 @@ FRAMING_BYTES = 65_536
 """What a form puts around one file, at most."""
 MAX_DIGITS = 12
 """Of the length of an upload; what is longer is no honest number."""
+CLEAR_S = 300.0
+"""How often is looked for photos whose time is over."""
 REFUSED = 1008
 """The code of WebSocket for what is against the rules."""
 
@@ -42,24 +47,38 @@ def held_bytes() -> int:
     return sum(stat.byte_length for stat in found if isinstance(stat, CacheStat))
 
 
+def clear_photos(*, ended: bool) -> None:
+    """Throw away what visitors have put aside: what is too old, or all of it once the demo has ended."""
+    inbox.clear(open_workspace(), demonstration.mark(os.environ[demonstration.TOKEN]) if ended else "")
+
+
 class Door:
     """Lets in who has the token, and of their uploads what there is room for.
 
     Args:
         app: What stands behind it, by the ASGI protocol.
         held: Returns the bytes that uploads take in memory.
+        clear: Throws photos away, see :func:`clear_photos`.
     """
 
-    def __init__(self, app: Application, held: Callable[[], int] = held_bytes) -> None:
+    def __init__(
+        self,
+        app: Application,
+        held: Callable[[], int] = held_bytes,
+        clear: Callable[..., None] = clear_photos,
+    ) -> None:
         self._app = app
         self._held = held
+        self._clear = clear
         self._token = os.environ.get(demonstration.TOKEN, "")
         self._cookie = demonstration.cookie_name(self._token)
         self._coming = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
-        if scope["type"] == "lifespan" or scope["path"] == HEALTH:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["path"] == HEALTH:
             await self._app(scope, receive, send)
         elif self._is_token(_cookies(scope).get(self._cookie, "")):
             await self._let_in(scope, receive, send)
@@ -67,6 +86,27 @@ class Door:
             await self._app(scope, receive, self._with_cookie(send))
         else:
             await _refuse(scope, send, HTTPStatus.FORBIDDEN)
+
+    async def _live(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Be there as long as the server is."""
+
+        async def clear_before_the_end(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):  # once this is sent nothing is waited for
+                await asyncio.to_thread(self._clear, ended=True)
+            await send(message)
+
+        clearing = asyncio.create_task(self._clear_now_and_then())
+        try:
+            await self._app(scope, receive, clear_before_the_end)
+        finally:
+            clearing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await clearing
+
+    async def _clear_now_and_then(self) -> None:
+        while True:
+            await asyncio.to_thread(self._clear, ended=False)
+            await asyncio.sleep(CLEAR_S)
 
     def _is_token(self, given: str) -> bool:
         return bool(self._token) and hmac.compare_digest(given.encode(), self._token.encode())

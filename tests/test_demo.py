@@ -135,7 +135,17 @@ def test_what_was_dropped_is_put_apart_and_leaves_the_memory(
     (job,) = queue.list_jobs(workspace, kind="predict")
     (path,) = map(Path, job.args["paths"])
     assert path.is_relative_to(workspace.uploads_dir / ".asked-by-visitors") and path.is_file()
+    assert path.parent.name.startswith(demonstration.mark(TOKEN)) and TOKEN not in str(path)
     assert [manager.get_stats() for manager in freed] == [{}]
+
+
+def test_a_visitor_whose_photos_were_deleted_is_told_so(
+    run: Run, workspace: Workspace, tmp_path: Path
+) -> None:
+    app = _told(run, workspace, tmp_path, "failed", message="x")
+    (tmp_path / "a.png").unlink()
+    app.run()
+    assert "These photos were deleted" in words(app) and "did not work" not in words(app)
 
 
 def test_more_than_is_allowed_is_refused(run: Run, workspace: Workspace, tmp_path: Path) -> None:

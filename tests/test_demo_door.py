@@ -174,3 +174,25 @@ def test_what_comes_too_slowly_makes_room(behind: Behind, monkeypatch: pytest.Mo
         assert status(await upload(door, cookie, MB)) == 204
 
     run(visit())
+
+
+def test_photos_are_cleared_from_the_start_and_all_of_them_before_the_server_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("demo.door.CLEAR_S", 0.01)
+    told: list[str] = []
+
+    def clear(*, ended: bool) -> None:
+        told.append("all" if ended else "old")
+
+    async def server(scope: Message, receive: Receive, send: Send) -> None:
+        while told.count("old") < 3:
+            await asyncio.sleep(0.01)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def send(message: Message) -> None:
+        told.append(message["type"])
+
+    run(Door(server, held=lambda: 0, clear=clear)({"type": "lifespan"}, _nothing, send))
+    assert told[:3] == ["old"] * 3 and told.index("all") < told.index("lifespan.shutdown.complete")
+    assert told.count("all") == 1

@@ -22,6 +22,7 @@ from PIL import Image
 from core import datasets, export, exports, images, queue, recipes, runs
 from core.__main__ import main
 from core.errors import Cancelled, JobError
+from core.evaluation import wilson_interval
 from core.export.children import run_script
 from core.recipes import Recipe
 from core.session.context import Context, Warm
@@ -324,6 +325,27 @@ def test_a_file_that_cannot_be_run_is_told_without_where_it_lies(tmp_path: Path)
     said = runs.Predictions(table, np.array([0]), np.array([[0.9, 0.1]]))
     (found,) = export.check(package, ["litert"], {}, tmp_path, said).artefacts
     assert (found.trouble, found.passed) == ("predict.py is broken", False)
+
+
+def test_near_duplicates_among_the_test_pictures_count_as_fewer(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "model.tflite").write_bytes(b"x")
+    (package / "predict.py").write_text(
+        "SETTINGS = {'image_size': [1, 1], 'labels': ['owl', 'wren']}\n"
+        "decode = bool\n"
+        "def load(model): return lambda pixels: [0.9, 0.1]\n"
+    )
+    paths = [f"{number}.png" for number in range(8)]
+    for name in paths:
+        (tmp_path / name).write_bytes(name.encode())
+    hashes = [hashlib.sha256(name.encode()).hexdigest() for name in paths]
+    table = pd.DataFrame({"path": paths, "sha256": hashes, "group": [*"aaaabbb", ""]})
+    said = runs.Predictions(table, np.zeros(8, dtype=int), np.tile([0.9, 0.1], (8, 1)))
+    found = export.check(package, ["litert"], {}, tmp_path, said)
+    of_three = wilson_interval(3, 3)
+    assert (found.num_images, found.num_groups, found.app) == (8, 3, of_three)
+    assert found.artefacts[0].agreement_interval == (of_three.low, of_three.high)
 
 
 def test_a_script_ends_at_once_when_nobody_wants_its_result(tmp_path: Path) -> None:

@@ -80,6 +80,31 @@ def test_fewer_bits_pass_where_the_pictures_show_that_nine_in_ten_answers_stay(
     assert ("too few pictures to tell**" in exports.to_markdown(kept)) == (verdict == "unclear")
 
 
+def test_near_duplicates_count_as_fewer_in_every_interval() -> None:
+    received = APP.copy()
+    received[::10] = received[::10, ::-1]
+    alone = judge("litert-int8", Y_TRUE, APP, received, 1.0)
+    # Ten of each: they hang together in what they are and in what is said of them.
+    repeated = [np.repeat(part, 10, axis=0) for part in (Y_TRUE, APP, received)]
+    groups = np.repeat(np.arange(100), 10)
+    found = judge("litert-int8", *repeated, 1.0, groups)
+    taken_apart = judge("litert-int8", *repeated, 1.0)
+    for name in ("accuracy", "agreement"):
+        assert getattr(found, name) == getattr(alone, name) == 0.9
+        interval = getattr(found, f"{name}_interval")
+        assert interval == pytest.approx(getattr(alone, f"{name}_interval"), abs=2e-3)
+        assert interval[0] < getattr(taken_apart, f"{name}_interval")[0] - 0.02
+    assert alone.against_app is not None and found.against_app is not None
+    assert found.against_app == pytest.approx(alone.against_app, abs=5e-3)
+
+
+def test_the_certificate_says_how_near_duplicates_count() -> None:
+    kept = certificate(judge("keras", Y_TRUE, APP, APP, 1.0))
+    assert "as if each were a picture of its own" in exports.to_markdown(kept), "of an older Graft"
+    assert "count as fewer in all intervals: 90 groups" in exports.to_markdown(replace(kept, num_groups=90))
+    assert "ear-duplicates" not in exports.to_markdown(replace(kept, num_groups=100))
+
+
 def test_what_is_not_a_number_fails() -> None:
     received = APP.copy()
     received[0, 0] = np.nan

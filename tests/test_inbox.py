@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from core import answers, inbox
+from core import answers, demonstration, inbox
 from core.errors import DataError, NotFound
 from core.workspace import Workspace
 from tests.pictures import encode, noise, write
+
+DEMO = demonstration.mark("a-secret")
 
 
 def named(name: str, data: bytes) -> io.BytesIO:
@@ -58,7 +60,7 @@ def test_too_much_at_once_is_refused(workspace: Workspace) -> None:
     with pytest.raises(DataError, match="Received more than 0 MB"):
         inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000)
     with pytest.raises(DataError, match=r"at once\. Send fewer\.$"):
-        inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000, visitor=True)
+        inbox.put(workspace, [named("a.png", bytes(2_000))], max_bytes=1_000, demo=DEMO)
 
 
 def test_zips_count_as_they_are_unpacked_all_together(workspace: Workspace) -> None:
@@ -83,6 +85,23 @@ def test_photos_go_after_a_day(workspace: Workspace) -> None:
         inbox.photos(workspace, token)
 
 
+def test_what_a_demos_visitors_put_aside_goes_after_an_hour_or_with_the_demo(workspace: Workspace) -> None:
+    def put(age_s: float, demo: str = "") -> Path:
+        token = inbox.put(workspace, [named("a.png", b"x")], 1_000, demo=demo)
+        (path,) = inbox.photos(workspace, token)
+        then = time.time() - age_s
+        os.utime(path.parent, (then, then))
+        return path
+
+    own, other = put(inbox.VISITORS_KEPT_S + 60), put(0, demonstration.mark("of another demo"))
+    new, late = put(60, DEMO), put(inbox.VISITORS_KEPT_S + 60, DEMO)  # who puts photos aside clears, too
+    inbox.clear(workspace)
+    assert [path.exists() for path in (own, other, late, new)] == [True, True, False, True]
+    inbox.clear(workspace, ended_demo=DEMO)
+    assert [path.exists() for path in (own, other, new)] == [True, True, False]
+    assert not inbox.are_there([str(other), str(new)]) and inbox.are_there([str(own)])
+
+
 def test_visitors_photos_lie_apart_and_the_oldest_go_first(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +110,7 @@ def test_visitors_photos_lie_apart_and_the_oldest_go_first(
     monkeypatch.setattr(inbox, "MIN_FREE_BYTES", 0)
     asked = []
     for age in (50, 40, 30):
-        asked.append(inbox.put(workspace, [named(f"{age}.png", bytes(900))], 1_000, visitor=True))
+        asked.append(inbox.put(workspace, [named(f"{age}.png", bytes(900))], 1_000, demo=DEMO))
         then = time.time() - age
         os.utime(workspace.uploads_dir / ".asked-by-visitors" / asked[-1], (then, then))
     with pytest.raises(NotFound):
@@ -106,7 +125,7 @@ def test_visitors_do_not_get_the_last_of_the_disk(
 ) -> None:
     monkeypatch.setattr(inbox, "MIN_FREE_BYTES", 1 << 60)
     with pytest.raises(DataError, match="has no room for photos now"):
-        inbox.put(workspace, [named("a.png", b"x")], visitor=True)
+        inbox.put(workspace, [named("a.png", b"x")], demo=DEMO)
     assert inbox.photos(workspace, inbox.put(workspace, [named("a.png", b"x")]))
 
 

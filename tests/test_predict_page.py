@@ -344,6 +344,7 @@ def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> No
             broken("litert", f"It died of {HOSTILE}"),
             judge("litert-int8", y_true, app_prob, app_prob, 1.0),
         ),
+        num_groups=2,
     )
     exports.save(workspace, certificate)
     exports.zip_path(workspace, run.id).write_bytes(b"zip")
@@ -355,6 +356,7 @@ def test_the_certificate_marks_what_failed(workspace: Workspace, run: Run) -> No
     )
     assert "LiteRT, 8 bits: it gives the app's answer on 43." in words(app)
     assert "1 test picture has changed or gone" in words(app)
+    assert "3 pictures are 2 independent ones" in words(app)
     assert HOSTILE not in words(app)
     table = app.table[0].value
     assert table.iloc[0, 0] == "Keras" and "passed" in table.iloc[0, 1]
@@ -388,9 +390,10 @@ def test_without_its_zip_there_is_no_certificate(workspace: Workspace, run: Run)
 # --- why ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("are_here", [True, False])
 @pytest.mark.parametrize("compares", ["features", "before", ""])
 def test_where_it_looked_is_shown_when_asked_for(
-    workspace: Workspace, run: Run, tmp_path: Path, compares: str
+    workspace: Workspace, run: Run, tmp_path: Path, compares: str, are_here: bool
 ) -> None:
     path = write(tmp_path / "a.png", 1)
     app = _asked(workspace, run, [_answer(path)])
@@ -402,12 +405,15 @@ def test_where_it_looked_is_shown_when_asked_for(
     found = {"classes": ["owl"], "maps": [[[0.0, 1.0]]], "probabilities": [0.8], "is_exact": True}
     found |= {"compares": compares}
     queue.finish(workspace, job, "done", result=found | {"neighbours": [[neighbour] if compares else []]})
+    if not are_here:  # as of a run from another machine
+        datasets.remove(workspace, run.dataset_id)
     app.run()
     assert not app.exception
     said = words(app)
     assert "In colour and inside the line is what spoke for the class" in said
-    assert ("Of `owl`" in said) is bool(compares)
-    assert ("before fine-tuning" in said) is (compares == "before")
+    assert ("Of `owl`" in said) is (are_here and bool(compares))
+    assert ("before fine-tuning" in said) is (are_here and compares == "before")
+    assert ("that this run was trained on are not in this workspace" in said) is not are_here
 
 
 def test_what_is_no_photo_has_no_reason(workspace: Workspace, run: Run, tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from core.errors import JobError
+from core.evaluation import Estimate, Groups
 from core.export.children import run_script
 from core.exports import FORMATS, Artefact, broken, judge
 from core.progress import Progress, no_progress
-from core.runs import Predictions
+from core.runs import Predictions, groups_of
 from core.workspace import directory_size
 
 _SCRIPT = Path(__file__).with_name("checker.py")
@@ -30,13 +32,15 @@ class Checked:
         artefacts: In the order of the formats.
         num_images: Test pictures that were judged.
         num_skipped: Those that are no longer as they were.
-        num_right: Of the judged pictures, how many the app has right.
+        app: Share of the judged pictures that the app has right, with its interval.
+        num_groups: Groups of near-duplicates among them, one that stands alone counting as a group too.
     """
 
     artefacts: tuple[Artefact, ...]
     num_images: int
     num_skipped: int
-    num_right: int
+    app: Estimate
+    num_groups: int
 
 
 def check(
@@ -66,7 +70,7 @@ def check(
     ]
     made = [name for name in formats if name not in troubles]
     artefacts: dict[str, Artefact] = {name: broken(name, trouble) for name, trouble in troubles.items()}
-    read = np.zeros(len(pictures), dtype=bool)
+    read, groups = np.zeros(len(pictures), dtype=bool), pd.factorize(groups_of(said.images))[0]
     for number, name in enumerate(made):
         tell = functools.partial(_tell, progress, number * len(pictures), len(made) * len(pictures))
         answers, trouble = _ask(package, name, pictures, tell)
@@ -85,10 +89,13 @@ def check(
             said.y_prob[read],
             answers["y_prob"][read],
             float(answers["latency_ms"]),
+            groups[read],
         )
         artefacts[name] = _with_file(found, package / FORMATS[name].file)
-    num_right = int((said.y_prob.argmax(axis=1) == said.y_true)[read].sum())
-    return Checked(tuple(artefacts[name] for name in formats), int(read.sum()), int((~read).sum()), num_right)
+    together = Groups(groups[read], said.y_true[read])
+    app = together.share((said.y_prob.argmax(axis=1) == said.y_true)[read])
+    in_order = tuple(artefacts[name] for name in formats)
+    return Checked(in_order, int(read.sum()), int((~read).sum()), app, together.num_groups)
 
 
 def _tell(progress: Progress, before: int, total: int, done: int) -> None:

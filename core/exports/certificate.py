@@ -37,7 +37,8 @@ class Artefact:
         format: Key of :data:`core.exports.FORMATS`.
         num_bytes: Of the file, or of all files of the folder.
         sha256: Of the file, in hex; empty for a folder.
-        accuracy, accuracy_interval: On the test pictures, in 0…1, with Wilson's interval.
+        accuracy, accuracy_interval: On the test pictures, in 0…1, with Wilson's interval; near-duplicates count as
+            fewer in all intervals.
         agreement, agreement_interval: Share of test pictures whose first answer is the app's, ties counted as
             agreement.
         num_ties: Pictures whose first answer differs, but whose two first probabilities in the app were within
@@ -103,6 +104,8 @@ class Certificate:
         machine: What the latencies were measured on, in words.
         versions: Of the packages that made and ran them.
         artefacts: In the order of :data:`core.exports.FORMATS`.
+        num_groups: Groups of near-duplicates among the pictures, one that stands alone counting as a group too; 0 where
+            an older Graft did not count them.
     """
 
     run_id: str
@@ -114,6 +117,7 @@ class Certificate:
     machine: str
     versions: Mapping[str, str]
     artefacts: tuple[Artefact, ...]
+    num_groups: int = 0
 
     @property
     def passed(self) -> tuple[Artefact, ...]:
@@ -134,7 +138,12 @@ class Certificate:
 
 
 def judge(
-    name: str, y_true: npt.ArrayLike, app_prob: npt.ArrayLike, y_prob: npt.ArrayLike, latency_ms: float
+    name: str,
+    y_true: npt.ArrayLike,
+    app_prob: npt.ArrayLike,
+    y_prob: npt.ArrayLike,
+    latency_ms: float,
+    groups: npt.ArrayLike | None = None,
 ) -> Artefact:
     """Hold what an artefact says of some pictures against what the app says of them.
 
@@ -144,6 +153,7 @@ def judge(
         app_prob: The app's probabilities, float, shape (images, classes).
         y_prob: The artefact's, of the same shape; what is not a number fails every bound.
         latency_ms: Median milliseconds of one picture.
+        groups: The same for pictures that hang together, shape (images,); None if each stands alone.
     """
     truth, app, received = np.asarray(y_true), np.asarray(app_prob), np.asarray(y_prob)
     if not np.isfinite(received).all():
@@ -152,9 +162,9 @@ def judge(
     two_first = np.sort(app, axis=1)[:, -2:]
     ties = (y_pred != app_pred) & (two_first[:, 1] - two_first[:, 0] < TIE)
     agrees = (y_pred == app_pred) | ties
-    accuracy = evaluation.wilson_interval(int((y_pred == truth).sum()), len(truth))
-    agreement = evaluation.wilson_interval(int(agrees.sum()), len(truth))
-    against_app = evaluation.paired_difference(app_pred == truth, y_pred == truth)
+    together = evaluation.Groups(groups, truth)
+    accuracy, agreement = together.share(y_pred == truth), together.share(agrees)
+    against_app = evaluation.paired_difference(app_pred == truth, y_pred == truth, groups)
     return Artefact(
         name,
         accuracy=accuracy.value,

@@ -29,7 +29,7 @@ def to_markdown(certificate: Certificate) -> str:
             f"Each file below was loaded in a process of its own, by the `predict.py` beside this file, and asked "
             f"about all {certificate.num_images} test pictures, read from their original files.{skipped} Its answers "
             f"were held against those that the app shows, which are right on {_percent(certificate.app_accuracy)} "
-            f"({_percent(low)} to {_percent(high)}).",
+            f"({_percent(low)} to {_percent(high)}).{_together(certificate)}",
             "",
             _HEADER,
             "|---|---|---|---|---|---|---|---|",
@@ -47,6 +47,14 @@ def to_markdown(certificate: Certificate) -> str:
             "",
         ]
     )
+
+
+def _together(certificate: Certificate) -> str:
+    if not certificate.num_groups:
+        return " Near-duplicates among them count as if each were a picture of its own."
+    if certificate.num_groups == certificate.num_images:
+        return ""
+    return f" Near-duplicates hang together, and count as fewer in all intervals: {certificate.num_groups} groups."
 
 
 def _row(artefact: Artefact) -> str:

@@ -127,17 +127,18 @@ def _calibration(pictures: Pictures, train: pd.DataFrame, size: tuple[int, int],
 
 
 def _certificate(run: runs.Run, checked: export.Checked) -> Certificate:
-    app = evaluation.wilson_interval(checked.num_right, checked.num_images) if checked.num_images else None
+    app = checked.app if checked.num_images else evaluation.Estimate(0.0, 0.0, 0.0)
     return Certificate(
         run_id=run.id,
         created=time.time(),
         num_images=checked.num_images,
         num_skipped=checked.num_skipped,
-        app_accuracy=app.value if app else 0.0,
-        app_interval=(app.low, app.high) if app else (0.0, 0.0),
+        app_accuracy=app.value,
+        app_interval=(app.low, app.high),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         versions={name: found for name in _VERSIONED if (found := _version(name))},
         artefacts=checked.artefacts,
+        num_groups=checked.num_groups,
     )
 
 

@@ -65,8 +65,12 @@ def _show(run: Run) -> None:
     with camera:
         key = f"demo_camera_{turn}"
         st.camera_input(t("predict.camera"), key=key, on_change=_take, args=(key, run))
-        st.caption(t("predict.camera_text"))
-    show_answers(run, asked(run), lambda paths: submit(run, paths), visitor=True)
+        st.caption(t("demo.camera_text"))
+    jobs = asked(run)
+    if all(inbox.are_there(job.args["paths"]) for job in jobs):
+        show_answers(run, jobs, lambda paths: submit(run, paths), visitor=True)
+    else:
+        st.info(t("demo.gone"), icon=":material/auto_delete:")
 
 
 def _take(key: str, run: Run) -> None:
@@ -78,7 +82,8 @@ def _take(key: str, run: Run) -> None:
     with _errors():
         waiting = queue.list_jobs(shell.workspace(), active=True, kind="predict")
         demonstration.require_room(len(files), waiting)
-        token = inbox.put(shell.workspace(), files, demonstration.MAX_BYTES, visitor=True)
+        demo = demonstration.mark(os.environ[demonstration.TOKEN])
+        token = inbox.put(shell.workspace(), files, demonstration.MAX_BYTES, demo=demo)
         found = list(inbox.photos(shell.workspace(), token))
         demonstration.require_room(len(found), waiting)  # of a zip more may come out than went in
         submit(run, found)

@@ -87,12 +87,12 @@ def _answer(run: Run, pictures: Pictures, job_id: int) -> None:
     show_found(run, pictures, Path(str(job.args["path"])), job.result)
 
 
-def show_found(run: Run, pictures: Pictures, path: Path, found: Mapping[str, Any]) -> None:
+def show_found(run: Run, pictures: Pictures | None, path: Path, found: Mapping[str, Any]) -> None:
     """Draw where a run looked in a photo, and what that resembles.
 
     Args:
         run: A finished run.
-        pictures: Where those of its dataset are.
+        pictures: Where those of its dataset are; None where they are not in this workspace.
         path: The photo.
         found: The result of the job that explains it.
     """
@@ -122,8 +122,11 @@ def _seen(run: Run) -> tuple[tuple[int, int], str]:
     return (recipe.image_size, recipe.image_size), recipe.resize
 
 
-def _neighbours(pictures: Pictures, found: Mapping[str, Any]) -> None:
+def _neighbours(pictures: Pictures | None, found: Mapping[str, Any]) -> None:
     st.subheader(t("explain.resembles"), anchor=False)
+    if pictures is None:
+        st.caption(t("explain.no_pictures"))
+        return
     st.caption(t(f"explain.compares_{found['compares'] or 'nothing'}"))
     if not found["compares"]:
         return

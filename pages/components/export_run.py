@@ -101,6 +101,9 @@ def _certificate(run: Run, certificate: Certificate, *, is_earlier: bool) -> Non
     st.caption(
         t("export.app", accuracy=percent(certificate.app_accuracy), low=percent(low), high=percent(high))
     )
+    if certificate.num_groups != certificate.num_images:
+        counts = {"images": f"{certificate.num_images:,}", "n": certificate.num_groups}
+        st.caption(t("measures.groups" if certificate.num_groups else "export.not_grouped", **counts))
     if certificate.num_skipped:
         st.warning(t("export.skipped", n=certificate.num_skipped), icon=":material/warning:")
     for artefact in certificate.of("failed"):

@@ -62,5 +62,8 @@ def _draw(job: Job, run: Run, path: str, predicted: str) -> None:
 
 
 def _show(run: Run, path: str, found: Mapping[str, Any]) -> None:
-    pictures = datasets.get(shell.workspace(), run.dataset_id).pictures
+    try:
+        pictures = datasets.get(shell.workspace(), run.dataset_id).pictures
+    except NotFound:  # of a run from another machine; where it looked needs the photo alone
+        pictures = None
     explanation.show_found(run, pictures, Path(path), found)
