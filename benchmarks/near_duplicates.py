@@ -78,7 +78,7 @@ def main() -> None:
     )
     kept = [thumbnail(data) for data in images.map_in_threads(images.read_bytes, paths)]
     there = np.array([bool(one) for one in kept])
-    lowest, _ = near_duplicates.group(stacked([one for one in kept if one]))
+    lowest, *_ = near_duplicates.group(stacked([one for one in kept if one]))
     alone = np.flatnonzero(there)[np.bincount(lowest, minlength=len(lowest))[lowest] == 1]
     rng = random.Random(0)
     chosen = sorted(rng.sample(alone.tolist(), min(arguments.photos, len(alone))))
@@ -110,7 +110,7 @@ def changed(path: Path, name: str, seed: float) -> bytes:
 def report(originals: list[bytes], copies: list[bytes], way: list[str]) -> None:
     number = len(originals)
     began = time.process_time()
-    lowest, _ = near_duplicates.group(stacked(originals + copies))
+    lowest, *_ = near_duplicates.group(stacked(originals + copies))
     spent = time.process_time() - began
     found = lowest[:number] == lowest[number:]
     for name in CHANGES:

@@ -75,7 +75,7 @@ def serving(home: Path, **environment: str) -> Iterator[str]:
     home.parent.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     log_path = home.with_name(f"{home.name}-server.log")  # a workspace is not begun among other files
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", f"--server.port={port}"]
+    command = [sys.executable, "-m", "streamlit", "run", "server.py", f"--server.port={port}"]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command,

@@ -25,7 +25,7 @@ def main() -> None:
         "-m",
         "streamlit",
         "run",
-        "streamlit_app.py",
+        "server.py",
         f"--server.address={HOST}",
         f"--server.port={port}",
     ]

@@ -175,6 +175,15 @@ def test_no_class_is_called_the_hardest_where_all_are_as_hard(y_pred: list[int],
     assert verdict_in_words(scores.per_class) == said
 
 
+def test_of_classes_with_few_pictures_it_is_said_that_chance_may_have_made_them_the_hardest() -> None:
+    y_true = [0, 1, 2, 2, 2, 2, 2, 2]
+    verdict = verdict_in_words(evaluate(y_true, np.eye(3)[[2, 2, *y_true[2:]]], ["a", "b", "c"]).per_class)
+    assert "shared by 2 of 3 classes. Each of them has a single picture in this split" in verdict
+    many = [0] * 6 + [1] * 6 + [2]
+    verdict = verdict_in_words(evaluate(many, np.eye(3)[[2] * 13], ["a", "b", "c"]).per_class)
+    assert "chance" not in verdict
+
+
 def test_a_single_class_is_not_compared_with_others() -> None:
     scores = evaluate([0, 0], np.eye(2)[[0, 1]], ["a", "b"]).per_class[:1]
     assert verdict_in_words(scores) == "Only `a` has pictures in this split; its F1 is 0.667."

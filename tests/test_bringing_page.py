@@ -116,7 +116,7 @@ def test_a_folder_is_uploaded_file_by_file(app: AppTest, workspace: Workspace) -
     assert not app.exception
     (job,) = queue.list_jobs(workspace)
     dataset, _ = datasets.add_upload(workspace, job.args["token"], job.args["name"])
-    assert (dataset.name, datasets.list_classes(dataset.root)) == ("pics", ["owl", "wren"])
+    assert (dataset.name, list(datasets.read_layout(dataset.root).class_names)) == ("pics", ["owl", "wren"])
 
 
 def test_flowers_are_fetched_only_after_size_and_licence_were_shown(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -182,22 +183,36 @@ def test_probability_bars_say_which_class_is_true() -> None:
     assert shares.marker.color[0] != shares.marker.color[1]
 
 
-def test_f1_bars_begin_with_the_worst_class_and_end_with_those_without_images() -> None:
+def test_f1_dots_begin_with_the_worst_class_and_end_with_those_without_images() -> None:
     ranked = [scores("good", 0.9, 5), scores("absent", 0.0, 0), scores("bad", 0.1, 5), scores("zero", 0.0, 5)]
-    figure = charts.f1_bars(ranked)
+    figure = charts.f1_dots(ranked)
     assert list(figure.layout.yaxis.ticktext) == ["zero", "bad", "good", "absent"]
-    assert texts(figure) == ["0.00", "0.10", "0.90", "no pictures"]
-    assert figure.data[-1].hovertext[-1] == "<b>absent</b><br>no pictures"
+    assert texts(figure) == ["0.00 · 0 / 5", "0.10 · 0 / 5", "0.90 · 4 / 5", "no pictures"]
+    assert figure.data[0].hovertext[-1] == "<b>absent</b><br>no pictures"
+    assert list(figure.data[-1].x) == [0.0, 0.1, 0.9]
 
 
-def test_of_many_classes_the_worst_have_f1_bars_in_a_figure_of_the_height_that_is_said() -> None:
+def test_of_many_classes_the_worst_have_f1_dots_in_a_figure_of_the_height_that_is_said() -> None:
     per_class = [scores(f"class {n:03}", (n // 2) / 60, 1 + n % 2) for n in range(120)]
-    figure = charts.f1_bars(per_class, most=14)
+    figure = charts.f1_dots(per_class, most=14)
     worst = [
         f"class {n:03}" for pair in range(7) for n in (2 * pair + 1, 2 * pair)
     ]  # of two alike the larger one
     assert list(figure.layout.yaxis.ticktext) == worst
     assert figure.layout.height == charts.bars_height(14)
+
+
+def test_of_many_classes_those_are_drawn_that_are_surely_bad_and_not_those_with_a_single_unlucky_image() -> (
+    None
+):
+    unlucky = [replace(scores(f"unlucky {n}", 0.0, 1), intervals={"f1": (0.0, 1.0)}) for n in range(20)]
+    bad = replace(scores("bad", 0.2, 40), intervals={"f1": (0.1, 0.35)})
+    worse = replace(scores("worse", 0.0, 9), intervals={"f1": (0.0, 0.3)})
+    figure = charts.f1_dots([*unlucky, bad, worse], most=3)
+    assert list(figure.layout.yaxis.ticktext) == ["worse", "unlucky 0", "bad"]
+    dots = figure.data[-1]
+    assert dots.error_x.array == pytest.approx((0.3, 1.0, 0.15))
+    assert dots.error_x.arrayminus == pytest.approx((0.0, 0.0, 0.1))
 
 
 def test_classes_whose_names_look_alike_keep_their_own_bars() -> None:
@@ -213,7 +228,7 @@ def test_classes_whose_names_look_alike_keep_their_own_bars() -> None:
         charts.learning_curves(pd.DataFrame({"stage": []})),
         charts.learning_curves(pd.DataFrame()),
         charts.probability_bars([], []),
-        charts.f1_bars([]),
+        charts.f1_dots([]),
     ],
 )
 def test_without_data_a_figure_says_so(figure: go.Figure) -> None:
@@ -231,7 +246,7 @@ def test_a_class_without_any_image_in_the_table_is_drawn_all_the_same() -> None:
     [
         lambda name: charts.class_counts(table(**{name: {"train": 1}}), [name]),
         lambda name: charts.probability_bars([name], [0.5], true_name=name),
-        lambda name: charts.f1_bars([scores(name, 0.5, 3)]),
+        lambda name: charts.f1_dots([scores(name, 0.5, 3)]),
         lambda name: charts.learning_curves(epochs(1, 0).assign(stage=name)),
     ],
 )
@@ -262,7 +277,7 @@ def test_every_word_can_be_said_in_another_language() -> None:
         charts.learning_rate_curve(pd.DataFrame({"learning_rate": [1e-4, 1e-5]}), "xx"),
         charts.learning_curves(pd.DataFrame(), "xx"),
         charts.probability_bars(["owl"], [1.0], "owl", "xx"),
-        charts.f1_bars([scores("owl", 1.0, 3), scores("none", 0.0, 0)], "xx"),
+        charts.f1_dots([scores("owl", 1.0, 3), scores("none", 0.0, 0)], "xx"),
         charts.reliability_diagram(RELIABLE, RELIABLE, "xx"),
     ]
     shown = " ".join(everything(figure) for figure in figures).encode().decode("unicode_escape")

@@ -40,7 +40,7 @@ def test_class_folders_become_labels_and_rows_come_sorted(tmp_path: Path) -> Non
     assert table["path"].tolist() == sorted(table["path"])
     assert table["label"].value_counts().to_dict() == {"ant": 3, "owl": 2}
     assert set(table["given_split"]) == {""}
-    assert datasets.list_classes(tmp_path) == ["ant", "empty", "owl"]
+    assert list(datasets.read_layout(tmp_path).class_names) == ["ant", "empty", "owl"]
     status = (tmp_path / "owl/000.png").stat()
     row = table[table["path"] == "owl/000.png"].iloc[0]
     assert (row["size"], row["mtime_ns"], row["inode"]) == (status.st_size, status.st_mtime_ns, status.st_ino)
@@ -113,7 +113,7 @@ def test_every_file_gets_the_kind_that_says_what_becomes_of_it(tmp_path: Path) -
         "folder link": "symlink",
         "stray.png": "outside_class",
     }
-    assert datasets.list_classes(root) == ["a"]
+    assert list(datasets.read_layout(root).class_names) == ["a"]
     labels = datasets.list_files(root).set_index("path")["label"]
     assert labels["a/deep/deeper/photo.jpg"] == "a"
     assert labels["stray.png"] == labels["README"] == ""
@@ -133,7 +133,7 @@ def test_a_picture_beside_the_class_folders_of_a_split_is_outside_of_a_class(tmp
 def test_awkward_class_names_are_kept_as_they_are(tmp_path: Path, workspace: Workspace) -> None:
     names = [name.replace("/", "_") for name in AWKWARD_NAMES]
     write_classes(tmp_path / "data", dict.fromkeys(names, 1))
-    assert datasets.list_classes(tmp_path / "data") == sorted(names)
+    assert list(datasets.read_layout(tmp_path / "data").class_names) == sorted(names)
     table = datasets.list_files(tmp_path / "data")
     assert sorted(table["label"]) == sorted(names)
     assert all((tmp_path / "data" / path).is_file() for path in table["path"])
@@ -145,7 +145,7 @@ def test_names_that_look_the_same_are_one_class(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", {composed: 1})
     write_classes(tmp_path / "test", {decomposed: 1})
     table = datasets.list_files(tmp_path)
-    assert datasets.list_classes(tmp_path) == [composed]
+    assert list(datasets.read_layout(tmp_path).class_names) == [composed]
     assert table["label"].tolist() == [composed, composed]
     assert all((tmp_path / path).is_file() for path in table["path"])
 
@@ -158,7 +158,7 @@ def test_names_that_are_no_text_are_told_and_not_used(tmp_path: Path) -> None:
         file.write(encode(noise(1)))
     os.mkdir(folder + b"/n\xe9")
     assert kinds(tmp_path) == {"a/000.png": "image", "a/caf\\xe9.png": "bad_name", "n\\xe9": "bad_name"}
-    assert datasets.list_classes(tmp_path) == ["a"]
+    assert list(datasets.read_layout(tmp_path).class_names) == ["a"]
     write(tmp_path / "a" / "caf\\xe9.png", 2)  # what the other one is shown as
     found = kinds(tmp_path)
     assert (found["a/caf\\xe9.png"], found["a/caf\\xe9.png (2)"]) == ("image", "bad_name")
@@ -184,7 +184,7 @@ def test_a_folder_with_too_many_files_is_refused(tmp_path: Path, monkeypatch: py
 
 
 def test_a_vanished_folder_is_a_clear_error(tmp_path: Path) -> None:
-    for look in (datasets.list_files, datasets.list_classes):
+    for look in (datasets.list_files, datasets.read_layout):
         with pytest.raises(DataError, match="Put it back, connect its disk"):
             look(tmp_path / "gone")
 
@@ -209,7 +209,7 @@ def test_any_folder_names_give_one_row_per_file_and_known_labels(
         (root / name / "x.png").touch()
         num_files = sum(1 for _ in root.rglob("*.png"))
     table = datasets.list_files(root)
-    classes = datasets.list_classes(root)
+    classes = list(datasets.read_layout(root).class_names)
     assert len(table) == num_files
     assert set(table.loc[table["kind"] == "image", "label"]) == set(classes)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from core import catalog, queue, ranking
+from core import audit, catalog, curation, queue, ranking
+from core.curation import Decision
 from core.datasets import Dataset
 from core.errors import NotFound, RecipeError
 from core.ranking import Ranked, Ranking
 from core.workspace import Workspace
+from pages.components import dataset as dataset_view
 from tests.worlds import add_dataset, has_button, visit, words
 
 TITLES = {name: spec.title for name, spec in catalog.CATALOG.items()}
@@ -95,6 +97,35 @@ def test_a_ranking_is_asked_for_watched_and_shown(workspace: Workspace, birds: D
     table = app.dataframe[0].value if app.dataframe else None
     assert table is not None and list(table["backbone"]) == ["EfficientNet-Lite0", "MobileNetV2", "MobileNet"]
     assert list(table["behind"]) == ["", "1.0 (-2.0 to 4.0)", "20.0 (10.0 to 30.0)"]
+
+
+@pytest.mark.usefixtures("served")
+def test_a_ranking_tells_its_age_and_when_it_is_of_other_pictures_or_another_split(
+    workspace: Workspace, birds: Dataset
+) -> None:
+    def shown() -> str:
+        app = visit("training", dataset=birds.id)
+        app.session_state["backbone_ranking"] = True
+        app.run()
+        assert not app.exception
+        return words(app)
+
+    app = visit("training", dataset=birds.id)
+    app.session_state["backbone_ranking"] = True
+    app.run()
+    app.button(key="rank_backbones").click().run()
+    job = queue.claim(workspace, "cpu", "train", "a session of the tests")
+    assert job is not None
+    ranking.save(workspace, birds.id, Ranking(FOUND.entries, 200, 900, 5))
+    queue.finish(workspace, job, "done", result={"num_judged": 3})
+    said = shown()
+    assert "1 s ago" in said
+    assert "Rank again before" not in said
+    path = str(audit.load_table(workspace, birds.id)["path"].iloc[0])  # type: ignore[index]
+    curation.decide(workspace, birds.id, [Decision(path, "exclude")])
+    assert "Since this ranking was asked for pictures were added, excluded" in shown()
+    dataset_view.keep_split(birds, dataset_view.split_choice(birds)._replace(seed=7))
+    assert "This ranking is of another split" in shown()
 
 
 @pytest.mark.usefixtures("served")

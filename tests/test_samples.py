@@ -53,7 +53,7 @@ def test_digits_are_ten_classes_of_upright_dark_ink(workspace: Workspace) -> Non
     assert (dataset.id, dataset.sample, dataset.name) == ("digits", "digits", "Handwritten digits")
     assert dataset.licence == "CC BY 4.0"
     assert "UCI" in dataset.source
-    assert datasets.list_classes(dataset.root) == [str(digit) for digit in range(10)]
+    assert list(datasets.read_layout(dataset.root).class_names) == [str(digit) for digit in range(10)]
     assert len(table) == sample.num_images == 1797
     assert set(table["kind"]) == {"image"}
     assert told[-1] == (1797, 1797)

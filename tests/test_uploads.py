@@ -92,7 +92,7 @@ def test_a_zip_becomes_a_dataset_in_the_workspace_without_the_folder_around_ever
         workspace, token, "My birds.zip", lambda done, total: told.append((done, total))
     )
     assert (dataset.name, dataset.root.parent) == ("My birds", workspace.uploads_dir)
-    assert datasets.list_classes(dataset.root) == ["owl", "wren"]
+    assert list(datasets.read_layout(dataset.root).class_names) == ["owl", "wren"]
     assert unpacked == archives.Unpacked(4, 0, 0)
     total = sum(map(len, PICTURES.values()))
     assert told[-1] == (total, total)
@@ -104,7 +104,7 @@ def test_a_zip_may_name_the_folder_that_was_packed(workspace: Workspace) -> None
     dataset = upload(
         workspace, make_zip({"./": b""} | {f"./{name}": data for name, data in PICTURES.items()})
     )
-    assert datasets.list_classes(dataset.root) == ["owl", "wren"]
+    assert list(datasets.read_layout(dataset.root).class_names) == ["owl", "wren"]
 
 
 def test_deleting_an_uploaded_dataset_deletes_its_pictures(workspace: Workspace) -> None:

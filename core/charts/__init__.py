@@ -7,7 +7,7 @@ classes come from folders and are never read as HTML. Words are arguments: a pag
 
 from __future__ import annotations
 
-from core.charts.bars import bars_height, class_counts, f1_bars, probability_bars
+from core.charts.bars import bars_height, class_counts, f1_dots, probability_bars
 from core.charts.canvas import WORDS, shorten
 from core.charts.confusion import (
     change_colors,
@@ -34,7 +34,7 @@ __all__ = [
     "contrast",
     "cost_scatter",
     "curves_over",
-    "f1_bars",
+    "f1_dots",
     "learning_curves",
     "learning_rate_curve",
     "probability_bars",

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from core.charts.canvas import LETTER_WIDTH, canvas, empty, escape, shorten, vocabulary
 from core.charts.palette import BLUE, GRAY, GREEN, VERMILION
-from core.evaluation import ClassScores
+from core.evaluation import ClassScores, Estimate
 from core.words import FALLBACK, one_line
 
 SPLIT_COLORS: Final = {"train": BLUE, "val": VERMILION, "test": GREEN}
@@ -94,27 +94,62 @@ def probability_bars(
     return _shares(_rows(names), list(probabilities), colors, texts, hovers)
 
 
-def f1_bars(per_class: Sequence[ClassScores], language: str = FALLBACK, most: int | None = None) -> go.Figure:
-    """Which classes are found worst?
+def f1_dots(per_class: Sequence[ClassScores], language: str = FALLBACK, most: int | None = None) -> go.Figure:
+    """Which classes are found worst, and how sure is that?
 
     Args:
         per_class: Scores of the classes on one split.
         language: Of the words in the figure; one of :func:`core.words.languages`.
-        most: Classes to draw, the worst; all where it is not given.
+        most: Classes to draw, where not all: those that are most surely bad. Of 120 classes with few images each many
+            have an F1 of 0 by chance, so they are taken by the upper ends of their intervals.
 
     Returns:
-        One bar per class, lowest F1 on top, of equal ones that of more images; classes without images stand last and
-        have no bar.
+        One dot per class with its 95 % interval as a line, the lowest F1 on top; beside it F1, and how many of the
+        class's images were found. Classes without images stand last and have no dot.
     """
     say = vocabulary(language)
-    ranked = sorted(per_class, key=lambda scores: (not scores.support, scores.f1, -scores.support))[:most]
+    surest = sorted(per_class, key=lambda scores: (not scores.support, _f1(scores).high, -scores.support))[
+        :most
+    ]
+    ranked = sorted(
+        surest, key=lambda scores: (not scores.support, scores.f1, _f1(scores).high, -scores.support)
+    )
     if not ranked:
         return empty(say["nothing"])
-    texts = [f"{scores.f1:.2f}" if scores.support else say["no_pictures"] for scores in ranked]
+    judged = [_f1(scores) for scores in ranked if scores.support]
+    figure = _rows([scores.name for scores in ranked])
     hovers = [f"<b>{escape(scores.name)}</b><br>{_judged(scores, say)}" for scores in ranked]
-    rows = _rows([scores.name for scores in ranked])
-    values = [scores.f1 if scores.support else 0.0 for scores in ranked]
-    return _shares(rows, values, [BLUE] * len(ranked), texts, hovers)
+    _tracks(figure, hovers)
+    figure.add_scatter(
+        x=[f1.value for f1 in judged],
+        y=list(range(len(judged))),
+        mode="markers",
+        marker={"color": BLUE, "size": 10},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [f1.high - f1.value for f1 in judged],
+            "arrayminus": [f1.value - f1.low for f1 in judged],
+            "thickness": 2,
+            "width": 4,
+        },
+        hovertext=hovers[: len(judged)],
+        hoverinfo="text",
+        cliponaxis=False,
+    )
+    _write_beside(figure, np.ones(len(ranked)), [_found(scores, say) for scores in ranked])
+    return figure.update_xaxes(range=[0, 1])
+
+
+def _f1(scores: ClassScores) -> Estimate:
+    return scores.estimate("f1") if "f1" in scores.intervals else Estimate(scores.f1, scores.f1, scores.f1)
+
+
+def _found(scores: ClassScores, say: Mapping[str, str]) -> str:
+    """Return F1 and how many of the class's images were found."""
+    if not scores.support:
+        return say["no_pictures"]
+    return f"{scores.f1:.2f} · {round(scores.recall * scores.support):,} / {scores.support:,}"
 
 
 def bars_height(num_classes: int) -> int:
@@ -126,9 +161,14 @@ def _judged(scores: ClassScores, say: Mapping[str, str]) -> str:
     if not scores.support:
         return say["no_pictures"]
     return (
-        f"{say['f1']}: {scores.f1:.3f}<br>{say['precision']}: {scores.precision:.3f}"
+        f"{say['f1']}: {scores.f1:.3f}{_interval(scores)}<br>{say['precision']}: {scores.precision:.3f}"
         f"<br>{say['recall']}: {scores.recall:.3f}<br>{scores.support:,} {say['pictures']}"
     )
+
+
+def _interval(scores: ClassScores) -> str:
+    found = _f1(scores)
+    return f" ({found.low:.2f} – {found.high:.2f})" if found.low < found.high else ""
 
 
 def _count(table: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
@@ -164,13 +204,29 @@ def _shares(
 ) -> go.Figure:
     """Draw shares in [0, 1] on pale tracks that show what 1 would be."""
     rows = list(range(len(values)))
-    shared = {"y": rows, "orientation": "h", "hovertext": list(hovers), "hoverinfo": "text"}
+    _tracks(figure, hovers)
     figure.add_bar(
-        x=[1.0] * len(rows), marker={"color": GRAY, "opacity": 0.16, "line": {"width": 0}}, **shared
+        x=list(values),
+        y=rows,
+        orientation="h",
+        marker={"color": list(colors), "line": {"width": 0}},
+        hovertext=list(hovers),
+        hoverinfo="text",
     )
-    figure.add_bar(x=list(values), marker={"color": list(colors), "line": {"width": 0}}, **shared)
     _write_beside(figure, np.ones(len(rows)), texts)
     return figure.update_layout(barmode="overlay").update_xaxes(range=[0, 1])
+
+
+def _tracks(figure: go.Figure, hovers: Sequence[str]) -> None:
+    """Draw a pale bar from 0 to 1 for each row."""
+    figure.add_bar(
+        x=[1.0] * len(hovers),
+        y=list(range(len(hovers))),
+        orientation="h",
+        marker={"color": GRAY, "opacity": 0.16, "line": {"width": 0}},
+        hovertext=list(hovers),
+        hoverinfo="text",
+    )
 
 
 def _write_beside(figure: go.Figure, places: npt.NDArray[np.number], texts: Sequence[str]) -> None:

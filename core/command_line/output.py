@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from core import runs
 from core.errors import JobError
 
 MAX_LISTED = 5
@@ -72,12 +74,14 @@ def printable(text: object) -> str:
 def scores_line(metrics: Any) -> str:
     """Return the scores of one split in a line, ``metrics`` as in the record of a run."""
     low, high = metrics["accuracy_interval"]
+    macro_f1 = runs.estimate(metrics, "macro_f1")
+    between = "" if math.isnan(macro_f1.low) else f" ({macro_f1.low:.3f} to {macro_f1.high:.3f})"
     left_out = metrics["num_classes_left_out"]
     classes = "class" if left_out == 1 else "classes"
     without = f", {left_out} {classes} without pictures left out of it" if left_out else ""
     return (
         f"accuracy {100 * metrics['accuracy']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %), "
-        f"macro F1 {metrics['macro_f1']:.3f}{without}, {metrics['num_images']} pictures"
+        f"macro F1 {macro_f1.value:.3f}{between}{without}, {metrics['num_images']} pictures"
     )
 
 

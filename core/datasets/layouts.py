@@ -82,15 +82,6 @@ def read_layout(root: Path) -> Layout:
     return Layout("classes", tuple(sorted({_composed(name) for name in folders})))
 
 
-def list_classes(root: Path) -> list[str]:
-    """Return the class names in alphabetical order, also of class folders without a picture.
-
-    Raises:
-        DataError: The folder is gone or may not be read.
-    """
-    return list(read_layout(root).class_names)
-
-
 def list_files(root: Path) -> pd.DataFrame:
     """Return one row per file, sorted by path.
 

@@ -31,9 +31,11 @@ def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
         >>> softmax([[0.0, 0.0], [1000.0, 0.0]]).tolist()
         [[0.5, 0.5], [1.0, 0.0]]
     """
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities: FloatArray = powers / powers.sum(axis=-1, keepdims=True)
+    # In one array: with 20,000 images of 120 classes each further one takes longer to be had than to be filled.
+    probabilities: FloatArray = np.divide(logits, temperature, dtype=np.float64)
+    probabilities -= probabilities.max(axis=-1, keepdims=True)
+    np.exp(probabilities, out=probabilities)
+    probabilities /= probabilities.sum(axis=-1, keepdims=True)
     return probabilities
 
 

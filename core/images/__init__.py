@@ -16,7 +16,6 @@ from core.images.decoding import (
     decode,
     inspect_image,
     thumbnail,
-    verify,
     verify_reduced,
 )
 from core.images.files import MAX_FILE_BYTES, read_bytes, read_unchanged
@@ -47,6 +46,5 @@ __all__ = [
     "spotlight",
     "suffixes_of",
     "thumbnail",
-    "verify",
     "verify_reduced",
 ]

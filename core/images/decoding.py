@@ -94,17 +94,10 @@ def inspect_image(data: bytes) -> ImageInfo:
         return _describe(image, image.size, image.mode, 1 if headless else _orientation(image))
 
 
-def verify(data: bytes) -> ImageInfo:
-    """Decode a whole picture and throw the pixels away: what passes here can be trained on.
-
-    Raises:
-        UnreadableImage: The bytes are no picture in a readable format, too large, cut short or damaged.
-    """
-    return verify_reduced(data)[0]
-
-
 def verify_reduced(data: bytes) -> tuple[ImageInfo, npt.NDArray[np.uint8]]:
     """Decode a whole picture and keep a reduced one to measure: upright, as RGB, not resampled.
+
+    What passes here can be trained on.
 
     Returns:
         What the picture says of itself, and RGB, uint8 0..255, shape ``(height, width, 3)``: the pixels averaged in

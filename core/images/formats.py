@@ -5,7 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 
-from PIL import Image, features
+from PIL import (
+    AvifImagePlugin,  # noqa: F401 - Pillow, asked for a format that it does not know yet, imports all forty it has
+    Image,
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+    features,
+)
 
 from core.errors import UnreadableImage
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import time
 import uuid
@@ -13,6 +14,7 @@ from typing import Any
 
 from core import words
 from core.errors import GraftError, NotFound, WorkspaceError
+from core.evaluation import Estimate
 from core.workspace import Workspace, read_json, remove_directory, write_json
 
 ACTIVE_STATES = ("queued", "running")
@@ -93,6 +95,12 @@ class Run:
         """Why the training ended before it was done: ``"time"``, ``"cancelled"``, or ``""``."""
         reasons = (told.get("stopped", "") for told in (self.stage_1, self.stage_2))
         return next((reason for reason in reasons if reason in STOPPED), "")
+
+
+def estimate(scores: Mapping[str, Any], measure: str) -> Estimate:
+    """Return a measure of one split in :attr:`Run.metrics` with its interval; its ends are NaN where none was kept."""
+    low, high = scores.get(f"{measure}_interval", (math.nan, math.nan))
+    return Estimate(scores[measure], low, high)
 
 
 def folder(workspace: Workspace, run_id: str) -> Path:

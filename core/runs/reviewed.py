@@ -11,7 +11,7 @@ import pandas as pd
 
 from core.evaluation import Headline, headline
 from core.runs.judging import groups_of
-from core.runs.record import Run
+from core.runs.record import Run, estimate
 from core.runs.said import Predictions
 from core.splits import SPLIT_WORDS
 from core.words import Sentence, sentence
@@ -112,13 +112,16 @@ def review_notes(run: Run, split: str) -> list[Sentence]:
     notes = []
     if original.get("num_relabelled"):
         low, high = original["accuracy_interval"]
+        macro_f1 = estimate(original, "macro_f1")
         scores = {"accuracy": 100 * original["accuracy"], "low": 100 * low, "high": 100 * high}
         notes.append(
             sentence(
                 "review.relabelled_before",
                 n=original["num_relabelled"],
                 split=SPLIT_WORDS.get(split, "training"),
-                macro_f1=original["macro_f1"],
+                macro_f1=macro_f1.value,
+                macro_f1_low=macro_f1.low,
+                macro_f1_high=macro_f1.high,
                 **scores,
             )
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import Literal
+
 import pandas as pd
 import streamlit as st
 
@@ -9,12 +12,13 @@ from core import catalog, charts, queue, ranking, words
 from core.datasets import Dataset
 from core.queue import Job
 from core.ranking import Ranked, Ranking
+from pages.components import dataset as dataset_view
 from pages.components import job as job_view
 from pages.components import shell
 from pages.components.csv_file import csv_button
-from pages.components.dataset import SplitSummary
+from pages.components.dataset import SplitChoice, SplitSummary
 from pages.components.figure import figure
-from pages.components.text import language, percent, plain, t, told
+from pages.components.text import language, percent, plain, t, told, when
 
 KEY = "backbone_ranking"
 
@@ -38,6 +42,7 @@ def show_ranking(dataset: Dataset, split: SplitSummary) -> None:
         if job is None or not job.active:
             _offer(dataset, split)
         if found := ranking.load(shell.workspace(), dataset.id):
+            _age(dataset, split, found)
             _result(dataset, found)
             if found.missing and (job is None or not job.active):
                 _stopped(found)
@@ -91,7 +96,43 @@ def _offer(dataset: Dataset, split: SplitSummary) -> None:
 
 def _submit(dataset: Dataset, names: list[str], split: SplitSummary) -> None:
     with shell.errors():
-        queue.submit_ranking(shell.workspace(), dataset.id, names, **split.chosen)
+        before = _fingerprint(dataset, split)
+        queue.submit_ranking(shell.workspace(), dataset.id, names, **split.chosen, fingerprint=before)
+
+
+def _age(dataset: Dataset, split: SplitSummary, found: Ranking) -> None:
+    """Say when the ranking was made, whether it still is about today's pictures, and which networks it leaves out."""
+    ago = job_view.duration(max(0.0, time.time() - found.created))
+    st.caption(t("ranking.made", when=when(found.created), ago=ago))
+    if changed := _changed(dataset, split, found):
+        st.warning(t(f"ranking.{changed}"), icon=":material/history:")
+    known = {*found.missing, *(entry.backbone for entry in found.entries)}
+    ready = [
+        spec.title
+        for spec in catalog.CATALOG.values()
+        if not spec.hidden and spec.name not in known and catalog.weights_status(spec).ready
+    ]
+    if ready:
+        st.caption(told(words.sentence("ranking.left_out", n=len(ready), names=words.listed(ready))))
+
+
+def _changed(
+    dataset: Dataset, split: SplitSummary, found: Ranking
+) -> Literal["", "other_split", "other_pictures"]:
+    """Return what is not as it was when the ranking was asked for, as far as its job tells."""
+    jobs = queue.list_jobs(shell.workspace(), kind="rank", dataset_id=dataset.id)
+    asked = next((job.args for job in jobs if job.started and job.started <= found.created), None)
+    if asked is None:
+        return ""
+    chosen = {**split.chosen, "fractions": list(split.fractions)}
+    if any(asked.get(name, value) != value for name, value in chosen.items()):
+        return "other_split"
+    before = asked.get("fingerprint")
+    return "other_pictures" if before and before != _fingerprint(dataset, split) else ""
+
+
+def _fingerprint(dataset: Dataset, split: SplitSummary) -> str:
+    return dataset_view.fingerprint(dataset, SplitChoice(**split.chosen))
 
 
 def _result(dataset: Dataset, found: Ranking) -> None:

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of every class: a sentence, a table with intervals, bars."""
+"""Precision, recall and F1 of every class: a sentence, a table with intervals, dots with theirs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from pages.components.figure import figure
 from pages.components.text import code, language, t
 
 ROOMY, WORST = 18, 14
-"""Classes beyond which only the worst have bars, and how many of them."""
+"""Classes beyond which only the worst have dots, and how many of them."""
+FEW = 5
+"""Pictures of a class up to which an F1 of 0 may well be chance."""
 SLACK = 16
-"""Pixels that the place of the bars has more than they take, so that it never scrolls."""
+"""Pixels that the place of the dots has more than they take, so that it never scrolls."""
 NAME_WIDTHS, LETTER_WIDTH = (90, 172), 7.2
 """Pixels of the narrowest and the widest column of class names, and of an average letter."""
 MAX_NAME_LENGTH = 21
@@ -38,7 +40,7 @@ def show_classes(scores: Evaluation, run_id: str, split: str) -> Callable[[], No
     """Draw the scores of a run's classes on a split.
 
     Returns:
-        What draws the bars, whose place is kept free. It is to be called once the page's photos are drawn: browsers
+        What draws the dots, whose place is kept free. It is to be called once the page's photos are drawn: browsers
         take longest for the first figure.
     """
     st.header(t("evaluation.classes"), anchor=False)
@@ -50,25 +52,27 @@ def show_classes(scores: Evaluation, run_id: str, split: str) -> Callable[[], No
     said = t("evaluation.f1_worst", n=WORST, total=len(per_class)) if many else t("evaluation.f1_alt")
     st.caption(said)
     place = st.container(height=charts.bars_height(shown) + SLACK, border=False)
-    return partial(_bars, place, per_class, shown, f"f1_{run_id}", said)
+    return partial(_dots, place, per_class, shown, f"f1_{run_id}", said)
 
 
-def _bars(place: DeltaGenerator, per_class: Sequence[ClassScores], most: int, key: str, alt: str) -> None:
+def _dots(place: DeltaGenerator, per_class: Sequence[ClassScores], most: int, key: str, alt: str) -> None:
     with place:
-        figure(charts.f1_bars(per_class, language(), most), key=key, alt=alt)
+        figure(charts.f1_dots(per_class, language(), most), key=key, alt=alt)
 
 
 def verdict_in_words(judged: Sequence[ClassScores]) -> str:
     """Say which class is the hardest, of those with pictures, at least 1."""
     worst = min(judged, key=lambda row: row.f1)
-    ties = sum(row.f1 == worst.f1 for row in judged)
-    f1 = f"{worst.f1:.3f}"
+    f1, supports = f"{worst.f1:.3f}", [row.support for row in judged if row.f1 == worst.f1]
+    ties = len(supports)
     if len(judged) == 1:
         return t("evaluation.worst_only", name=code(worst.name), f1=f1)
     if ties == len(judged):
         return t("evaluation.worst_all", total=ties, f1=f1)
     if ties > 1:
-        return t("evaluation.worst_classes", count=ties, total=len(judged), f1=f1)
+        said = t("evaluation.worst_classes", count=ties, total=len(judged), f1=f1)
+        few = max(supports) <= FEW
+        return f"{said} {t('evaluation.worst_few', n=max(supports))}" if few else said
     return t("evaluation.worst_class", name=code(worst.name), f1=f1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -13,9 +12,9 @@ from core.datasets import SAMPLES, Dataset
 from core.errors import DataError, NotFound
 from core.queue import Job
 from core.workspace import directory_size
-from pages.components import data_browser, data_facts, data_samples, data_upload, shell
+from pages.components import data_browser, data_facts, data_samples, data_upload, deletion, shell
 from pages.components import job as job_view
-from pages.components.text import code, plain, t, told
+from pages.components.text import code, plain, t, told, when
 
 LIST_HEIGHT = 390
 """Pixels; a longer list of datasets scrolls."""
@@ -160,7 +159,14 @@ def _row(dataset: Dataset, busy: bool) -> None:
             help=t("data.choice.delete_busy") if busy else None,
         )
     if pressed:
-        st.dialog(t("data.delete.title"))(_confirm_delete)(dataset)
+        deletion.ask(
+            t("data.delete.title"),
+            _what_goes(dataset),
+            t("data.delete.yes"),
+            "data_delete_yes",
+            delete,
+            dataset.id,
+        )
 
 
 def _facts_of(dataset: Dataset) -> str:
@@ -174,30 +180,21 @@ def _facts_of(dataset: Dataset) -> str:
     return row if dataset.root.is_dir() else f"{row} · :material/folder_off: {t('data.choice.unreachable')}"
 
 
-def when(seconds: float) -> str:
-    """Return a moment as people read it."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def _confirm_delete(dataset: Dataset) -> None:
+def _what_goes(dataset: Dataset) -> str:
+    """Return what deleting a dataset takes away, and what it leaves."""
     workspace = shell.workspace()
     num_bytes = directory_size(workspace.datasets_dir / dataset.id)
     is_own = datasets.is_kept_in(workspace, dataset)
     if is_own:
         num_bytes += directory_size(dataset.root)
-    st.markdown(code(dataset.name))
     size = f"{num_bytes / 1e6:,.1f}"
     if is_own:
-        st.markdown(t("data.delete.sample" if dataset.sample else "data.delete.uploaded", size=size))
+        goes = t("data.delete.sample" if dataset.sample else "data.delete.uploaded", size=size)
     else:
-        st.markdown(t("data.delete.folder", size=size, path=code(dataset.root)))
-    if num_added := len(datasets.list_added(dataset.pictures)):
-        st.markdown(t("data.delete.added", n=num_added))
-    label, key = t("data.delete.yes"), "data_delete_yes"
-    if st.button(
-        label, key=key, type="primary", icon=":material/delete:", on_click=delete, args=(dataset.id,)
-    ):
-        st.rerun()
+        goes = t("data.delete.folder", size=size, path=code(dataset.root))
+    num_added = len(datasets.list_added(dataset.pictures))
+    added = [t("data.delete.added", n=num_added)] if num_added else []
+    return "\n\n".join([code(dataset.name), goes, *added])
 
 
 def delete(dataset_id: str) -> None:

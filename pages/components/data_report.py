@@ -25,7 +25,7 @@ from pages.components import (
 from pages.components import job as job_view
 from pages.components.data_facts import Facts
 from pages.components.split_facts import SplitFacts
-from pages.components.text import code, plain, t, told
+from pages.components.text import code, plain, t, told, when
 
 METRIC_WIDTH = 112
 """Pixels; five of them and the button stand in one line of a wide page, in two of a narrow one."""
@@ -80,10 +80,10 @@ def _bar(dataset: Dataset) -> None:
 
 def _origin(dataset: Dataset) -> str:
     written = data_facts.written(dataset)
-    when = "–" if written is None else data_choice.when(written / 1e9)
+    looked = "–" if written is None else when(written / 1e9)
     if dataset.sample:
-        return t("data.of_sample", licence=dataset.licence, source=dataset.source, when=when)
-    return t("data.of_folder", when=when)
+        return t("data.of_sample", licence=dataset.licence, source=dataset.source, when=looked)
+    return t("data.of_folder", when=looked)
 
 
 def _job(dataset: Dataset, facts: Facts | None) -> None:

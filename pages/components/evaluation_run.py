@@ -72,13 +72,13 @@ def show_evaluation(run: Run) -> None:
         with shell.errors():
             show_review(run, said, split)
     of_cell = show_matrix(run, judgement.scores, split, lambda cell: _cell(run, pictures, cell, answers))
-    draw_bars = show_classes(judgement.scores, run.id, split)
+    draw_dots = show_classes(judgement.scores, run.id, split)
     show_slices(run, said, split)
     of_list = show_errors(run, split, pictures, answers)
     with shell.errors():
         others = tuple(one.id for one in runs.list_runs(shell.workspace(), run.dataset_id))
         show_references(run, _references(*about, others), split)
-    draw_bars()
+    draw_dots()
     show_reliability(run, judgement, split)
     show_chosen(run, pictures, answers, said, [answers[:0] if of_cell is None else of_cell, of_list])
 

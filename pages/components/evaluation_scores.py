@@ -24,9 +24,9 @@ def show_scores(run: Run, judgement: Judgement, split: str) -> None:
     right = round(scores.accuracy.value * scores.num_images)
     st.markdown(t(f"evaluation.verdict_{split}", right=f"{right:,}", total=f"{scores.num_images:,}"))
     with st.container(horizontal=True, gap="medium"):
-        _metric(after_review("evaluation.accuracy", run, split), scores.accuracy, percent, t("term.accuracy"))
+        metric(after_review("evaluation.accuracy", run, split), scores.accuracy, percent, t("term.accuracy"))
         _by_original("accuracy", run, split, percent)
-        _metric(
+        metric(
             after_review("evaluation.macro_f1", run, split),
             scores.macro_f1,
             "{:.3f}".format,
@@ -48,11 +48,14 @@ def show_scores(run: Run, judgement: Judgement, split: str) -> None:
         _measures(scores, run, split)
 
 
-def _metric(label: str, estimate: Estimate, write: Callable[[float], str], help_text: str) -> None:
+def metric(
+    label: str, estimate: Estimate, write: Callable[[float], str], help_text: str | None = None
+) -> None:
+    """Draw a score with its interval below it, where it has one."""
     st.metric(
         label,
         write(estimate.value),
-        delta=between(estimate, write),
+        delta=None if math.isnan(estimate.low) else between(estimate, write),
         delta_color="off",
         delta_arrow="off",
         width="content",
@@ -75,9 +78,9 @@ def _by_original(measure: str, run: Run, split: str, write: Callable[[float], st
     """Draw the same by the labels of the folder, where some were changed before the training."""
     original = run.metrics[split].get("original", {})
     if measure in original:
-        found = Estimate(original[measure], *original[f"{measure}_interval"])
+        found = runs.estimate(original, measure)
         label = t("review.by_original", measure=t(f"evaluation.{measure}"))
-        _metric(label, found, write, t("review.original_help"))
+        metric(label, found, write, t("review.original_help"))
 
 
 def show_looks(run: Run) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import feature_store, queue
 from core.feature_store import Usage
-from pages.components import shell
+from pages.components import deletion, shell
 from pages.components.text import percent, t
 
 USERS = ("train", "cross_validate", "leak", "rank", "predict", "predict_many", "explain", "export")
@@ -31,7 +31,8 @@ def features_kept() -> None:
                 disabled=busy,
                 help=t("features.busy") if busy else None,
             ):
-                st.dialog(t("features.title"))(_confirm)(usage)
+                text = t("features.text", size=_size(usage.num_bytes))
+                deletion.ask(t("features.title"), text, t("features.yes"), "clear_features_yes", _clear)
 
 
 def _line(usage: Usage) -> str:
@@ -43,18 +44,6 @@ def _line(usage: Usage) -> str:
 
 def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{max(1, round(num_bytes / 1e6))} MB"
-
-
-def _confirm(usage: Usage) -> None:
-    st.markdown(t("features.text", size=_size(usage.num_bytes)))
-    if st.button(
-        t("features.yes"),
-        type="primary",
-        icon=":material/delete:",
-        key="clear_features_yes",
-        on_click=_clear,
-    ):
-        st.rerun()
 
 
 def _clear() -> None:

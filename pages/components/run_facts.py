@@ -7,7 +7,7 @@ import streamlit as st
 from core import recipes, runs
 from core.errors import RecipeError
 from core.runs import Run
-from pages.components import shell
+from pages.components import deletion, shell
 from pages.components.text import code, t
 
 IN_OTHER_PLACES = {"backbone", "image_size", "fine_tune_epochs", "fractions", "keep_given", "seed", "teacher"}
@@ -45,21 +45,8 @@ def delete_button(run: Run) -> None:
     if run.state not in runs.ACTIVE_STATES and st.button(
         t("runs.delete"), icon=":material/delete:", key="delete_run"
     ):
-        _confirm_delete(run)
-
-
-@st.dialog(t("runs.delete_title"))
-def _confirm_delete(run: Run) -> None:
-    st.markdown(t("runs.delete_text", run=code(shell.run_name(run))))
-    if st.button(
-        t("runs.delete_yes"),
-        type="primary",
-        icon=":material/delete:",
-        key="delete_run_yes",
-        on_click=_delete,
-        args=(run.id,),
-    ):
-        st.rerun()
+        text = t("runs.delete_text", run=code(shell.run_name(run)))
+        deletion.ask(t("runs.delete_title"), text, t("runs.delete_yes"), "delete_run_yes", _delete, run.id)
 
 
 def _delete(run_id: str) -> None:

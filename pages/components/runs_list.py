@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -112,7 +113,6 @@ def _filtered(everything: list[Run], labels: dict[str, Labels]) -> list[Run]:
 
 def _row(run: Run, name: str, tags: Sequence[str], sample: str) -> dict[str, Any]:
     val = run.metrics.get("val", {})
-    low, high = val.get("accuracy_interval", (None, None))
     original = val.get("original", {})
     return {
         "name": name,
@@ -120,9 +120,10 @@ def _row(run: Run, name: str, tags: Sequence[str], sample: str) -> dict[str, Any
         "dataset": run.dataset_name,
         "state": state_name(run),
         "val": 100 * val["accuracy"] if val else None,
-        "interval": f"{100 * low:.1f} – {100 * high:.1f}" if val else None,
+        "interval": _interval(val, "accuracy", 100, 1),
         "original": 100 * original["accuracy"] if "accuracy" in original else None,
         "macro_f1": val.get("macro_f1"),
+        "macro_f1_interval": _interval(val, "macro_f1", 1, 3),
         "recipe": recipe_name(run, sample),
         "backbone": run.recipe.get("backbone", ""),
         "image_size": run.recipe.get("image_size"),
@@ -133,6 +134,16 @@ def _row(run: Run, name: str, tags: Sequence[str], sample: str) -> dict[str, Any
         "started": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.created)),
         "id": run.id,
     }
+
+
+def _interval(scores: Mapping[str, Any], measure: str, times: int, digits: int) -> str | None:
+    """Return the interval of a measure, multiplied; nothing where there is none."""
+    if measure not in scores:
+        return None
+    found = runs.estimate(scores, measure)
+    return (
+        None if math.isnan(found.low) else f"{times * found.low:.{digits}f} – {times * found.high:.{digits}f}"
+    )
 
 
 def _columns() -> dict[str, Any]:
@@ -146,6 +157,7 @@ def _columns() -> dict[str, Any]:
         "interval": text(t("measures.interval"), width=104, help=t("evaluation.interval")),
         "original": number(t("runs.original"), width=124, format="%.1f %%", help=t("runs.original_help")),
         "macro_f1": number(t("evaluation.macro_f1"), width=84, format="%.3f", help=t("term.macro_f1")),
+        "macro_f1_interval": text(t("measures.interval"), width=116, help=t("evaluation.interval")),
         "recipe": text(t("runs.recipe"), width=216),
         "backbone": text(t("runs.backbone"), width=124),
         "image_size": number(t("runs.image_size"), width=46, help=t("runs.image_size_help")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import streamlit as st
 
@@ -44,6 +45,11 @@ def language() -> str:
 def percent(share: float, digits: int = 1) -> str:
     """Return a share in 0…1 in percent, its sign apart by a space that never breaks."""
     return f"{100 * share:.{digits}f}\u00a0%"
+
+
+def when(seconds: float) -> str:
+    """Return a moment, in seconds since the epoch, as people read it."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def code(value: object) -> str:

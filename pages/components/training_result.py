@@ -15,6 +15,7 @@ from pages.components import job as job_view
 from pages.components import shell, split_name
 from pages.components.cross_validation import show_cross_validation
 from pages.components.csv_file import csv_button
+from pages.components.evaluation_scores import metric
 from pages.components.text import code, percent, t, told
 
 STOPS: dict[str, tuple[str, Literal["orange", "blue"]]] = {
@@ -62,15 +63,19 @@ def _scores(run: Run) -> None:
         with st.container(horizontal=True, gap="medium"):
             for name, scores in (("test", test), ("val", val)):
                 label = t("training.accuracy_on", split=t(f"split.{name}"))
-                st.metric(
+                metric(
                     t("review.after_review", measure=label)
                     if "accuracy" in scores.get("original", {})
                     else label,
-                    percent(scores["accuracy"]),
-                    width="content",
+                    runs.estimate(scores, "accuracy"),
+                    percent,
+                    t("term.accuracy"),
                 )
-            st.metric(
-                t("training.macro_f1"), f"{test['macro_f1']:.3f}", width="content", help=t("term.macro_f1")
+            metric(
+                t("training.macro_f1"),
+                runs.estimate(test, "macro_f1"),
+                "{:.3f}".format,
+                t("term.macro_f1"),
             )
             st.metric(
                 t("training.duration"),

@@ -26,7 +26,7 @@ def widgets_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server for the widgets' page, with the real app's settings and theme."""
     folder = tmp_path_factory.mktemp("widgets")
     shutil.copytree(ROOT / ".streamlit", folder / ".streamlit")
-    shutil.copy(ROOT / "tests" / "browser" / "widgets_app.py", folder / "streamlit_app.py")
+    shutil.copy(ROOT / "tests" / "browser" / "widgets_app.py", folder / "server.py")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scripts.browser, "ROOT", folder)
         with scripts.browser.serving(folder / "graft", PYTHONPATH=str(ROOT)) as url:
