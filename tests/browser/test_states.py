@@ -275,6 +275,10 @@ def test_a_photo_is_taken_with_the_camera_and_answered(
     url, ids = world
     page = open_page(f"{url}/predict?run={ids['done']}")
     page.get_by_text("Camera", exact=True).click()
+    # Before the first picture of the camera the button does nothing.
+    page.wait_for_function(
+        "document.querySelector('video')?.readyState === HTMLMediaElement.HAVE_ENOUGH_DATA"
+    )
     page.get_by_role("button", name="Take Photo").click()
     _answer(held_workspace, taken(page, held_workspace, "predict"))
     expect(page.get_by_text(f"The model says {NAMES[2]}, 80.0")).to_be_visible()
