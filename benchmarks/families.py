@@ -129,12 +129,18 @@ def enliven(model: keras.Model, pixels: np.ndarray) -> None:
     kept = [(layer.trainable, layer.momentum) for layer in normalisations]
     for layer in normalisations:
         layer.trainable, layer.momentum = True, 0.0  # frozen ones would not look at the photos
+    dropouts = [(layer, layer.rate) for layer in layers if isinstance(layer, keras.layers.Dropout)]
+    for layer, _ in dropouts:
+        layer.rate = 0.0  # or the statistics would be those of a part, another one each time
     for layer in layers:
         if type(layer).__name__ == "LayerScale":
             layer.gamma.assign(np.ones(layer.gamma.shape, np.float32))
-    model(pixels.astype(np.float32), training=True)
+    if normalisations:
+        model(pixels.astype(np.float32), training=True)
     for layer, (trainable, momentum) in zip(normalisations, kept, strict=True):
         layer.trainable, layer.momentum = trainable, momentum
+    for layer, rate in dropouts:
+        layer.rate = rate
 
 
 def _require_opinions(spec: BackboneSpec, y_prob: np.ndarray) -> None:

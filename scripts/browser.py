@@ -28,7 +28,13 @@ COMMANDS = (
     "microsoft-edge",
 )
 MAC_APPS = ("Chromium", "Google Chrome", "Microsoft Edge")
-FLAGS = ("--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
+FLAGS = (
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--use-fake-device-for-media-stream",  # a camera that films a test pattern
+    "--use-fake-ui-for-media-stream",  # and is allowed
+)
 
 
 def find_chromium() -> Path | None:

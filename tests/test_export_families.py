@@ -11,7 +11,7 @@ from core.catalog import BackboneSpec
 from core.workspace import Workspace
 from tests.pictures import write
 
-PICTURES, CALIBRATION = 8, 2
+PICTURES, CALIBRATION = 16, 2
 
 
 @pytest.mark.slow

@@ -226,7 +226,10 @@ def drop(page: Page, workspace: Workspace, files: dict[str, bytes]) -> None:
     page.locator("input[type=file][multiple]").set_input_files(
         [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files.items()]
     )
-    job = taken(page, workspace, "predict")
+    _answer(workspace, taken(page, workspace, "predict"))
+
+
+def _answer(workspace: Workspace, job: Job) -> None:
     paths = [Path(path) for path in job.args["paths"]]
     said = {"predicted": NAMES[2], "probability": 0.8, "unlike": False, "unsure": False}
     said |= {"top": [{"class": NAMES[2], "probability": 0.8}, {"class": NAMES[0], "probability": 0.2}]}
@@ -264,3 +267,19 @@ def test_a_photo_is_dropped_answered_and_explained_and_what_is_none_is_refused_i
     expect(refused).to_have_text([re.compile("not readable"), re.compile("not readable")])
     refused.nth(1).click()
     expect(page.get_by_role("dialog").get_by_text("Expected at most 150 megapixels")).to_be_visible()
+
+
+def test_a_photo_is_taken_with_the_camera_and_answered(
+    held_workspace: Workspace, world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/predict?run={ids['done']}")
+    page.get_by_text("Camera", exact=True).click()
+    # Before the first picture of the camera the button does nothing.
+    page.wait_for_function(
+        "document.querySelector('video')?.readyState === HTMLMediaElement.HAVE_ENOUGH_DATA"
+    )
+    page.get_by_role("button", name="Take Photo").click()
+    _answer(held_workspace, taken(page, held_workspace, "predict"))
+    expect(page.get_by_text(f"The model says {NAMES[2]}, 80.0")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("camera.*jpg"))).to_be_visible()
