@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -23,11 +25,21 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
 """What a page keeps in the URL; elsewhere it means nothing."""
 MAX_DIGITS = 9
 """Of a number in the URL. Beyond some thousand digits Python refuses to read one, and nothing here is as large."""
+PHOTOS = ("photo", "compare_photo")
+"""Of these: what names a photo that is open."""
 _KEPT = "_kept_in_url"
+_SCRIPT = Path(__file__).with_name("address.js").read_text("utf-8")
+
+
+def one_entry_per_action() -> None:
+    """Have the browser's history hold one entry for each thing that the visitor does; called once on every page."""
+    with st.container(key="history"):  # out of sight
+        script = _SCRIPT.replace("PHOTOS", json.dumps(PHOTOS))
+        st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
 def write(values: Mapping[str, str | None]) -> None:
-    """Put values into the URL at once, if it does not hold them yet; each change is a step of the back button.
+    """Put values into the URL at once, if it does not hold them yet; what the visitor changed is a step of Back.
 
     Args:
         values: By their names in the URL; None or an empty one takes the name out.
