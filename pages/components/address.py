@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "evaluation": (
@@ -70,29 +69,11 @@ def begin(page: str) -> None:
         page: Its name in the URL.
     """
     st.session_state[_KEPT] = set()
-    own = PARAMETERS.get(page, ())
-    others = {name for names in PARAMETERS.values() for name in names} - {*own}
+    others = {name for names in PARAMETERS.values() for name in names} - {*PARAMETERS.get(page, ())}
     written = [name for name in others if f"_written_{name}" in st.session_state]
     write(dict.fromkeys(written))
     for name in written:
-        st.session_state[f"_left_{name}"] = st.session_state.pop(f"_written_{name}")
-    _come_back(own)
-
-
-def _come_back(own: Iterable[str]) -> None:
-    """Bring back what a page kept in the URL when it was left, if the browser's way back leads to it without that.
-
-    Whoever goes to another page by its link in the sidebar leaves one more entry in the browser's history, which names
-    only dataset and run: Streamlit gives the page that is left the query of the one that is shown next.
-    """
-    left = {name: st.session_state.pop(f"_left_{name}", "") for name in own}
-    if _is_way_back() and not any(name in st.query_params for name in own):
-        write(left)
-
-
-def _is_way_back() -> bool:
-    context = get_script_run_ctx()
-    return context is not None and context.is_history_navigation
+        st.session_state.pop(f"_written_{name}")
 
 
 def end(page: str) -> None:
