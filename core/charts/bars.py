@@ -109,11 +109,11 @@ def f1_dots(per_class: Sequence[ClassScores], language: str = FALLBACK, most: in
         class's images were found. Classes without images stand last and have no dot.
     """
     say = vocabulary(language)
-    surest = sorted(per_class, key=lambda scores: (not scores.support, _f1(scores).high, -scores.support))[
-        :most
-    ]
+    surest = sorted(
+        per_class, key=lambda scores: (not scores.support, _f1(scores).high, scores.f1, -scores.support)
+    )
     ranked = sorted(
-        surest, key=lambda scores: (not scores.support, scores.f1, _f1(scores).high, -scores.support)
+        surest[:most], key=lambda scores: (not scores.support, scores.f1, _f1(scores).high, -scores.support)
     )
     if not ranked:
         return empty(say["nothing"])
