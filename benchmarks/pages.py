@@ -4,7 +4,8 @@
 
 Makes a workspace (in FOLDER, where it is kept for the next time, else in a temporary one) with a run that was judged by
 20,000 generated test pictures of 120 classes, and looks at it in a headless Chromium: each round has a fresh server and
-a visitor of its own. Prints medians of the seconds from a click until the script has run and what it drew is there.
+a visitor of its own, who looks at the start page for two seconds first. Prints medians of the seconds from a click
+until the script has run and what it drew is there.
 
 ``--photos`` is a folder of class folders for the Data page, such as ``benchmarks/audit.py --generate`` writes; without
 it the generated pictures are taken. ``--profile`` prints instead where the server's time goes when a page is run again.
@@ -45,6 +46,8 @@ ACCURACY = 0.85
 SIDE = 48
 """Pixels of a generated picture."""
 VIEWPORT = {"width": 1440, "height": 900}
+LOOKS_S = 2
+"""Seconds that a visitor looks at the start page before going on; at once, a browser is busy with its own start."""
 
 RUN_AGAIN = """
 async (element) => {
@@ -231,10 +234,11 @@ def data(browser: Browser, url: str, found: dict[str, list[float]]) -> None:
 
 
 def visit(browser: Browser, url: str) -> Page:
-    """Open the start page, whose scripts every page needs."""
+    """Open the start page, whose scripts every page needs, and look at it."""
     page = browser.new_context(viewport=VIEWPORT, reduced_motion="reduce").new_page()  # type: ignore[arg-type]
     page.goto(url)
     settle(page)
+    page.wait_for_timeout(1000 * LOOKS_S)
     return page
 
 

@@ -206,9 +206,10 @@ def test_of_many_classes_those_are_drawn_that_are_surely_bad_and_not_those_with_
     None
 ):
     unlucky = [replace(scores(f"unlucky {n}", 0.0, 1), intervals={"f1": (0.0, 1.0)}) for n in range(20)]
+    lucky = replace(scores("lucky", 1.0, 3), intervals={"f1": (0.4, 1.0)})
     bad = replace(scores("bad", 0.2, 40), intervals={"f1": (0.1, 0.35)})
     worse = replace(scores("worse", 0.0, 9), intervals={"f1": (0.0, 0.3)})
-    figure = charts.f1_dots([*unlucky, bad, worse], most=3)
+    figure = charts.f1_dots([lucky, *unlucky, bad, worse], most=3)
     assert list(figure.layout.yaxis.ticktext) == ["worse", "unlucky 0", "bad"]
     dots = figure.data[-1]
     assert dots.error_x.array == pytest.approx((0.3, 1.0, 0.15))

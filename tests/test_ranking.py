@@ -121,8 +121,10 @@ def test_a_ranking_tells_its_age_and_when_it_is_of_other_pictures_or_another_spl
     said = shown()
     assert "1 s ago" in said
     assert "Rank again before" not in said
-    path = str(audit.load_table(workspace, birds.id)["path"].iloc[0])  # type: ignore[index]
-    curation.decide(workspace, birds.id, [Decision(path, "exclude")])
+    table = audit.load_table(workspace, birds.id)
+    assert table is not None
+    first = table[table["usable"]].iloc[0]
+    curation.decide(workspace, birds.id, [Decision(first["path"], "exclude", "", first["sha256"])])
     assert "Since this ranking was asked for pictures were added, excluded" in shown()
     dataset_view.keep_split(birds, dataset_view.split_choice(birds)._replace(seed=7))
     assert "This ranking is of another split" in shown()

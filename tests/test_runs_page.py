@@ -60,7 +60,10 @@ def test_runs_of_every_state_are_listed_newest_first(workspace: Workspace, birds
     listed = table(app)
     assert sorted(listed["state"]) == ["done", "failed", "running"]
     assert {done.id, running.run_id} <= set(listed["id"])
-    assert listed.set_index("id").loc[done.id, "val"] == 100.0
+    shown = listed.set_index("id").loc[done.id]
+    assert shown["val"] == 100.0
+    low, high = runs.judged(workspace, done, "val").scores.macro_f1[1:]
+    assert shown["macro_f1_interval"] == f"{low:.3f} – {high:.3f}"
 
 
 def test_a_run_shows_the_epochs_that_were_done_not_those_that_were_planned(

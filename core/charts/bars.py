@@ -21,6 +21,7 @@ SPLIT_PATTERNS: Final = {"train": "", "val": "/", "test": "."}
 ROW_HEIGHT: Final = 27  # pixels per bar: a label with air
 DENSE_ROW_HEIGHT: Final = 20  # pixels per bar where there are more than ROOMY bars
 ROOMY: Final = 40
+DOT: Final = 10  # pixels across
 
 
 def class_counts(table: pd.DataFrame, class_names: Sequence[str], language: str = FALLBACK) -> go.Figure:
@@ -108,11 +109,11 @@ def f1_dots(per_class: Sequence[ClassScores], language: str = FALLBACK, most: in
         class's images were found. Classes without images stand last and have no dot.
     """
     say = vocabulary(language)
-    surest = sorted(per_class, key=lambda scores: (not scores.support, _f1(scores).high, -scores.support))[
-        :most
-    ]
+    surest = sorted(
+        per_class, key=lambda scores: (not scores.support, _f1(scores).high, scores.f1, -scores.support)
+    )
     ranked = sorted(
-        surest, key=lambda scores: (not scores.support, scores.f1, _f1(scores).high, -scores.support)
+        surest[:most], key=lambda scores: (not scores.support, scores.f1, _f1(scores).high, -scores.support)
     )
     if not ranked:
         return empty(say["nothing"])
@@ -124,7 +125,7 @@ def f1_dots(per_class: Sequence[ClassScores], language: str = FALLBACK, most: in
         x=[f1.value for f1 in judged],
         y=list(range(len(judged))),
         mode="markers",
-        marker={"color": BLUE, "size": 10},
+        marker={"color": BLUE, "size": DOT},
         error_x={
             "type": "data",
             "symmetric": False,
@@ -137,7 +138,7 @@ def f1_dots(per_class: Sequence[ClassScores], language: str = FALLBACK, most: in
         hoverinfo="text",
         cliponaxis=False,
     )
-    _write_beside(figure, np.ones(len(ranked)), [_found(scores, say) for scores in ranked])
+    _write_beside(figure, np.ones(len(ranked)), [_found(scores, say) for scores in ranked], DOT + 4)
     return figure.update_xaxes(range=[0, 1])
 
 
@@ -229,13 +230,15 @@ def _tracks(figure: go.Figure, hovers: Sequence[str]) -> None:
     )
 
 
-def _write_beside(figure: go.Figure, places: npt.NDArray[np.number], texts: Sequence[str]) -> None:
-    """Write each row's text to the right of its place, in a margin as wide as the widest."""
-    shared = {"xanchor": "left", "xshift": 6, "showarrow": False}
+def _write_beside(
+    figure: go.Figure, places: npt.NDArray[np.number], texts: Sequence[str], gap: int = 6
+) -> None:
+    """Write each row's text to the right of its place, ``gap`` pixels off, in a margin as wide as the widest."""
+    shared = {"xanchor": "left", "xshift": gap, "showarrow": False}
     beside = [
         {"x": place, "y": row, "text": text, **shared}
         for row, (place, text) in enumerate(zip(places.tolist(), texts, strict=True))
     ]
     widest = max(len(html.unescape(text)) for text in texts)
     # At once: each one that is added by itself has all before it checked again, 1 s for 120 classes.
-    figure.update_layout(annotations=beside, margin_r=round(16 + LETTER_WIDTH * widest))
+    figure.update_layout(annotations=beside, margin_r=round(10 + gap + LETTER_WIDTH * widest))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
+from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "evaluation": (
@@ -23,11 +24,21 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
 """What a page keeps in the URL; elsewhere it means nothing."""
 MAX_DIGITS = 9
 """Of a number in the URL. Beyond some thousand digits Python refuses to read one, and nothing here is as large."""
+PHOTOS = ("photo", "compare_photo")
+"""Of these: what names a photo that is open."""
 _KEPT = "_kept_in_url"
+_SCRIPT = Path(__file__).with_name("address.js").read_text("utf-8")
+
+
+def one_entry_per_action() -> None:
+    """Have the browser's history hold one entry for each thing that the visitor does; called once on every page."""
+    with st.container(key="history"):  # out of sight
+        script = _SCRIPT.replace("PHOTOS", json.dumps(PHOTOS))
+        st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
 def write(values: Mapping[str, str | None]) -> None:
-    """Put values into the URL at once, if it does not hold them yet; each change is a step of the back button.
+    """Put values into the URL at once, if it does not hold them yet; what the visitor changed is a step of Back.
 
     Args:
         values: By their names in the URL; None or an empty one takes the name out.
@@ -58,29 +69,11 @@ def begin(page: str) -> None:
         page: Its name in the URL.
     """
     st.session_state[_KEPT] = set()
-    own = PARAMETERS.get(page, ())
-    others = {name for names in PARAMETERS.values() for name in names} - {*own}
+    others = {name for names in PARAMETERS.values() for name in names} - {*PARAMETERS.get(page, ())}
     written = [name for name in others if f"_written_{name}" in st.session_state]
     write(dict.fromkeys(written))
     for name in written:
-        st.session_state[f"_left_{name}"] = st.session_state.pop(f"_written_{name}")
-    _come_back(own)
-
-
-def _come_back(own: Iterable[str]) -> None:
-    """Bring back what a page kept in the URL when it was left, if the browser's way back leads to it without that.
-
-    Whoever goes to another page by its link in the sidebar leaves one more entry in the browser's history, which names
-    only dataset and run: Streamlit gives the page that is left the query of the one that is shown next.
-    """
-    left = {name: st.session_state.pop(f"_left_{name}", "") for name in own}
-    if _is_way_back() and not any(name in st.query_params for name in own):
-        write(left)
-
-
-def _is_way_back() -> bool:
-    context = get_script_run_ctx()
-    return context is not None and context.is_history_navigation
+        st.session_state.pop(f"_written_{name}")
 
 
 def end(page: str) -> None:

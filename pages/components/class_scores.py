@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import ceil
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from core import charts
@@ -25,7 +23,9 @@ ROOMY, WORST = 18, 14
 FEW = 5
 """Pictures of a class up to which an F1 of 0 may well be chance."""
 SLACK = 16
-"""Pixels that the place of the dots has more than they take, so that it never scrolls."""
+"""Pixels that a place has more than what is drawn there takes, so that it never scrolls."""
+ROWS, ROW_HEIGHT = 10, 35
+"""Classes that are seen in the table at once, and pixels of a row."""
 NAME_WIDTHS, LETTER_WIDTH = (90, 172), 7.2
 """Pixels of the narrowest and the widest column of class names, and of an average letter."""
 MAX_NAME_LENGTH = 21
@@ -40,24 +40,36 @@ def show_classes(scores: Evaluation, run_id: str, split: str) -> Callable[[], No
     """Draw the scores of a run's classes on a split.
 
     Returns:
-        What draws the dots, whose place is kept free. It is to be called once the page's photos are drawn: browsers
-        take longest for the first figure.
+        What draws table and dots, whose places are kept free. It is to be called once the page's photos are drawn:
+        browsers take longest for the first table and the first figure.
     """
     st.header(t("evaluation.classes"), anchor=False)
     per_class = scores.per_class
     st.markdown(verdict_in_words([row for row in per_class if row.support]))
-    _table(scores, f"{run_id}-{split}")
+    name = f"{run_id}-{split}"
+    height = ROW_HEIGHT * (1 + min(len(per_class), ROWS)) + 2
+    table = st.container(height=height + SLACK, border=False)
+    st.caption(t("evaluation.class_intervals"))
+    if any(
+        math.isnan(scores.of_class(number, measure).value)
+        for measure in ("f1", "precision", "recall")
+        for number in range(len(per_class))
+    ):
+        st.caption(t("evaluation.undefined"))
+    csv_button(classes_as_table(scores), f"classes-{name}", key="classes_csv")
     many = len(per_class) > ROOMY
     shown = WORST if many else len(per_class)
     said = t("evaluation.f1_worst", n=WORST, total=len(per_class)) if many else t("evaluation.f1_alt")
     st.caption(said)
-    place = st.container(height=charts.bars_height(shown) + SLACK, border=False)
-    return partial(_dots, place, per_class, shown, f"f1_{run_id}", said)
+    dots = st.container(height=charts.bars_height(shown) + SLACK, border=False)
 
+    def draw() -> None:
+        with table:
+            _table(scores, name, height)
+        with dots:
+            figure(charts.f1_dots(per_class, language(), shown), key=f"f1_{run_id}", alt=said)
 
-def _dots(place: DeltaGenerator, per_class: Sequence[ClassScores], most: int, key: str, alt: str) -> None:
-    with place:
-        figure(charts.f1_dots(per_class, language(), most), key=key, alt=alt)
+    return draw
 
 
 def verdict_in_words(judged: Sequence[ClassScores]) -> str:
@@ -76,7 +88,7 @@ def verdict_in_words(judged: Sequence[ClassScores]) -> str:
     return t("evaluation.worst_class", name=code(worst.name), f1=f1)
 
 
-def _table(scores: Evaluation, name: str) -> None:
+def _table(scores: Evaluation, name: str, height: int) -> None:
     names = [shorten(one_line(row.name), MAX_NAME_LENGTH) for row in scores.per_class]
     shown = pd.DataFrame({"name": names, "support": [row.support for row in scores.per_class]})
     for measure in COLUMNS:
@@ -84,6 +96,7 @@ def _table(scores: Evaluation, name: str) -> None:
     st.dataframe(
         shown,
         hide_index=True,
+        height=height,
         column_config={
             "name": st.column_config.TextColumn(t("evaluation.class"), width=_name_width(names)),
             "support": st.column_config.NumberColumn(
@@ -95,10 +108,6 @@ def _table(scores: Evaluation, name: str) -> None:
         key=f"classes_{name}",
         alt=t("evaluation.classes"),
     )
-    st.caption(t("evaluation.class_intervals"))
-    if shown[["f1", "precision", "recall"]].isna().any(axis=None):
-        st.caption(t("evaluation.undefined"))
-    csv_button(classes_as_table(scores), f"classes-{name}", key="classes_csv")
 
 
 def _column(measure: str) -> ColumnConfig:

@@ -67,18 +67,19 @@ def show_evaluation(run: Run) -> None:
         st.warning(_why_no_pictures(run), icon=":material/folder_off:")
     with shell.errors():
         tell_if_outdated(run)
-    show_scores(run, judgement, split)
+    draw_measures = show_scores(run, judgement, split)
     if split != "train":
         with shell.errors():
             show_review(run, said, split)
     of_cell = show_matrix(run, judgement.scores, split, lambda cell: _cell(run, pictures, cell, answers))
-    draw_dots = show_classes(judgement.scores, run.id, split)
+    draw_classes = show_classes(judgement.scores, run.id, split)
     show_slices(run, said, split)
     of_list = show_errors(run, split, pictures, answers)
     with shell.errors():
         others = tuple(one.id for one in runs.list_runs(shell.workspace(), run.dataset_id))
         show_references(run, _references(*about, others), split)
-    draw_dots()
+    draw_classes()
+    draw_measures()
     show_reliability(run, judgement, split)
     show_chosen(run, pictures, answers, said, [answers[:0] if of_cell is None else of_cell, of_list])
 

@@ -18,8 +18,13 @@ from pages.components.figure import figure
 from pages.components.text import language, percent, t, told
 
 
-def show_scores(run: Run, judgement: Judgement, split: str) -> None:
-    """Draw the verdict, the scores that matter most, all others in a table, and what bears on them."""
+def show_scores(run: Run, judgement: Judgement, split: str) -> Callable[[], None]:
+    """Draw the verdict, the scores that matter most, a fold for all others, and what bears on them.
+
+    Returns:
+        What draws the others into the fold. It is to be called once the page's photos are drawn: browsers take long for
+        the first table, also out of sight.
+    """
     scores = judgement.scores
     right = round(scores.accuracy.value * scores.num_images)
     st.markdown(t(f"evaluation.verdict_{split}", right=f"{right:,}", total=f"{scores.num_images:,}"))
@@ -44,8 +49,13 @@ def show_scores(run: Run, judgement: Judgement, split: str) -> None:
         show_looks(run)
     else:
         st.info(t(f"evaluation.not_test_{split}"), icon=":material/info:")
-    with st.expander(t("measures.title"), icon=":material/table_rows:"):
-        _measures(scores, run, split)
+    fold = st.expander(t("measures.title"), icon=":material/table_rows:")
+
+    def draw() -> None:
+        with fold:
+            _measures(scores, run, split)
+
+    return draw
 
 
 def metric(

@@ -42,6 +42,7 @@ STYLE = """<style>
 /* What is selected is written in the accent, which in the dark theme must be dark enough to carry white text. */
 [data-testid="stTab"][aria-selected="true"], [data-testid="stButtonGroup"] button[data-selected] p,
 [data-testid="stSliderThumbValue"] { color: light-dark(#0b6b5d, #6fd2bc); }
+.st-key-history { display: none; }
 /* What scrolls shows that it does, not only under the mouse. */
 * { scrollbar-color: color-mix(in srgb, currentColor 40%, transparent) transparent; }
 /* Streamlit's own CSV of a table leaves names as they are, which a spreadsheet may compute; see csv_file.py. */
@@ -83,6 +84,7 @@ def run(sidebar: Callable[[], None] = lambda: None) -> None:
         page_title="Graft", page_icon=favicon, layout="wide", initial_sidebar_state=SIDEBAR_WIDTH_PX
     )
     st.html(STYLE)
+    address.one_entry_per_action()
     st.logo(ASSETS_DIR / "logo.svg", icon_image=ASSETS_DIR / "mark.svg", size="large")
     st.set_option("client.showSidebarNavigation", True)  # off at first, see .streamlit/config.toml
     # The URL is followed before the navigation, which puts page and query into the browser's history: afterwards each

@@ -169,6 +169,37 @@ def test_the_back_button_brings_back_the_split_and_the_cell_of_the_url(
     assert "cell" not in page.url
 
 
+def test_closing_a_photo_and_leaving_by_a_link_are_one_step_of_the_back_button_each(
+    world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/evaluation?run={ids['done']}")  # without the dataset, which the page adds
+    page.get_by_role("group", name="Misclassified pictures").get_by_role("button").first.click()
+    expect(page.get_by_role("dialog").get_by_text("1 of 2")).to_be_visible()
+    settle(page)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("dialog").get_by_text("2 of 2")).to_be_visible()
+    settle(page)
+    page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("photo="))
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    settle(page)
+    page.locator(".st-key-pairs").get_by_role("button").first.click()
+    expect(page).to_have_url(re.compile("cell=0-2"))
+    settle(page)
+    page.get_by_role("link", name="Runs").click()
+    expect(page).to_have_url(re.compile("/runs"))
+    settle(page)
+    page.go_back()
+    expect(page).to_have_url(re.compile("evaluation.*cell=0-2"))
+    settle(page)
+    page.go_back()
+    expect(page).not_to_have_url(re.compile("cell="))
+    settle(page)
+    page.go_back()
+    expect(page).to_have_url("about:blank")
+
+
 @pytest.mark.parametrize(("width", "stacked"), [(1440, False), (800, False), (480, True), (390, True)])
 def test_loss_and_accuracy_go_one_below_the_other_where_the_page_is_narrow(
     world: tuple[str, dict[str, str]], open_page: Callable[..., Page], width: int, stacked: bool
