@@ -1,7 +1,6 @@
 // Streamlit makes an entry of the browser's history of every change of the query. Here it is one for each thing that the
-// visitor does: what the page adds by itself, such as the run to a link without one, or the page's own name after the
-// query of the one that a link leaves, takes the place of the entry before. A photo that is open is one entry, whichever
-// photo it is, and closing it goes back.
+// visitor does: what the page adds by itself, such as its own name after the query of the page that a link has left,
+// takes the place of the entry before. A photo that is open is one entry, whichever photo it is, and closing it goes back.
 (() => {
   if (window.graftHistory) return;
   window.graftHistory = true;
