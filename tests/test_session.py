@@ -245,7 +245,8 @@ def test_a_runs_network_is_traced_when_it_is_loaded_for_answers_and_maps_at_once
     explain_job.do_explain(context, asked)
     predict_job.do_predict(context, replace(asked, args={**asked.args, "paths": [str(path)]}))
     assert traced.experimental_get_tracing_count() == 1
-    assert engines._traced[predictor.backbone].keys() == {"flatten"}
+    for pooling, other in engines._traced[predictor.backbone].items():
+        assert pooling == "flatten" or other._traced.experimental_get_tracing_count() == 0
 
 
 def test_a_class_or_a_picture_that_is_not_there_is_not_explained(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -237,6 +239,25 @@ def test_the_logits_of_val_are_those_of_the_whole_network(
     tuned = fine_tune(backbone, images, VIEWS, Heard(), scratch)
     logits = training.predict(backbone, tuned.weights, tuned.head, images["val"], VIEWS)
     np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-5)
+
+
+def test_a_backbone_that_stays_warm_does_not_keep_the_heads_it_has_had(
+    backbone: Backbone, images: dict[str, Images], scratch: Path
+) -> None:
+    made: list[weakref.ref[Any]] = []
+    dense = keras.layers.Dense
+
+    class Noted(dense):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            made.append(weakref.ref(self))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.layers, "Dense", Noted)
+        for folder in (scratch, None):
+            fine_tune(backbone, images, replace(VIEWS, fine_tune_epochs=1), Heard(), folder)
+    gc.collect()
+    assert made and not any(layer() for layer in made)
 
 
 def test_the_backbone_is_pristine_afterwards_and_normalisation_as_it_was(

@@ -32,6 +32,7 @@ __all__ = [
     "find_blocks",
     "hash_arrays",
     "network",
+    "nodes_after",
     "num_features",
     "split",
     "unfreeze",
@@ -275,6 +276,12 @@ def classifier(
     x = _dropped(x, dropout, "head_dropout")
     logits = keras.layers.Dense(num_classes, dtype="float32", name="head")(x)
     return keras.Model(backbone.model.input, logits, name=f"{backbone.spec.name}-classifier")
+
+
+def nodes_after(backbone: Backbone) -> list[Any]:
+    """Return Keras' own list of what was built on a network's output; what is taken out of it is let go."""
+    nodes: list[Any] = backbone.model.output._keras_history.operation._outbound_nodes
+    return nodes
 
 
 def _dropped(x: Any, dropout: float, name: str) -> Any:

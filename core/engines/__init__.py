@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.backbones import Backbone, num_features
+from core.backbones import Backbone, hash_arrays, num_features
 from core.engines import conversions, litert
 from core.engines.litert import Conversion, LiteRt
 from core.engines.traced import BATCH_SIZE, Traced, has_gpu, precision
@@ -79,6 +79,8 @@ _converting = threading.Lock()
 """One network at a time: each takes its weights' memory several times."""
 _traced: weakref.WeakKeyDictionary[Backbone, dict[str, Traced]] = weakref.WeakKeyDictionary()
 _fastest: weakref.WeakKeyDictionary[Backbone, dict[str, Engine]] = weakref.WeakKeyDictionary()
+_current: weakref.WeakKeyDictionary[Backbone, tuple[tuple[str, str], Engine]] = weakref.WeakKeyDictionary()
+"""Of each backbone the last one, and the pooling and weights that it is of."""
 
 
 def forward(backbone: Backbone, pooling: str = "average") -> Traced:
@@ -158,7 +160,8 @@ def pays(backbone: Backbone, num_images: int) -> bool:
 def current(backbone: Backbone, pooling: str, num_images: int) -> Engine:
     """Return the fastest function from images to features with the weights that a backbone has now.
 
-    It must not be used after they change.
+    It must not be used after they change. Asked again with the same weights, as for each split that is judged, it is
+    the same.
 
     Args:
         backbone: Any backbone, such as a fine-tuned one.
@@ -167,9 +170,13 @@ def current(backbone: Backbone, pooling: str, num_images: int) -> Engine:
     """
     if has_gpu() or not pays(backbone, num_images):
         return by_tensorflow(backbone, pooling)
+    weights = (pooling, hash_arrays(backbone.model.get_weights()))
     with _converting:
-        conversion = litert.convert(backbone, pooling)
-    return _engine(backbone, pooling, conversion)
+        known = _current.get(backbone)
+        if known is None or known[0] != weights:
+            engine = _engine(backbone, pooling, litert.convert(backbone, pooling))
+            known = _current[backbone] = (weights, engine)
+    return known[1]
 
 
 def check_pristine(backbone: Backbone) -> None:

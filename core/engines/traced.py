@@ -1,6 +1,7 @@
 """The forward pass by TensorFlow in single precision, traced once, with the weights that the network has at a call.
 
-Batches are filled up to one of a few fixed sizes, so that there are few traces and an image's features do not depend
+One trace is for batches of any size: that is no slower, bit for bit the same, and saves the first batch of another
+size a second. Batches are filled up to one of a few fixed sizes all the same, so that an image's features do not depend
 on which others it was computed with.
 """
 
@@ -61,7 +62,8 @@ class Traced:
         self._title = backbone.spec.title
         self._shape = (*backbone.image_size, 3)
         self._num_features = num_features(backbone, pooling)
-        self._traced = tf.function(pooled(backbone.model, pooling))
+        pixels = tf.TensorSpec((None, *self._shape), tf.uint8)
+        self._traced = tf.function(pooled(backbone.model, pooling), input_signature=[pixels])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return float32 features (n, d) of uint8 RGB images (n, h, w, 3), any n.

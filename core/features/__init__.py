@@ -7,7 +7,7 @@ import contextlib
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from core import engines, feature_store, images
 from core.backbones import Backbone, num_features
-from core.engines import Engine
+from core.engines import Engine, litert
 from core.errors import UnreadableImage
 from core.feature_store import FeatureSpace
 from core.features.views import View
@@ -100,7 +100,7 @@ def extract(
     paths: Sequence[Path],
     hashes: Sequence[str],
     resize: str = "stretch",
-    batch_size: int = engines.BATCH_SIZE,
+    batch_size: int | None = None,
     progress: Progress = no_progress,
     *,
     pooling: str = "average",
@@ -119,7 +119,7 @@ def extract(
         hashes: SHA-256 of each file's bytes, in hex, as the audit found it. A file that has changed since is
             unreadable.
         resize: How pictures are brought to ``backbone.image_size``; one of ``images.RESIZE_RULES``.
-        batch_size: Pictures per call of the network.
+        batch_size: Pictures per call of the network; not given, as many as its engine is best handed at once.
         progress: Called with files done and files in all.
         pooling: How the last feature map becomes features; one of :data:`core.recipes.POOLINGS`.
         view: A random variation of each picture to take instead of the picture itself.
@@ -131,23 +131,51 @@ def extract(
         WorkspaceError: The cache cannot be written, or ``GRAFT_FEATURES_GB`` is not a number.
     """
     max_bytes = feature_store.limit_bytes()
-    engine, space = _engine_and_space(workspace, backbone, hashes, resize, pooling, view)
-    rows = _Rows(paths, hashes, space.num_features)
-    for keys, known in space.read(rows.missing):
-        rows.put(keys, known)
+    engine, space = _kept(workspace, backbone, hashes, resize, pooling, view)
+    is_kept = space.count_known(hashes) == len(set(hashes))
+    rows = _read(space, paths, hashes) if is_kept else None
+    if rows is None or rows.missing:  # a file of the cache may be damaged
+        engine, space = _engine_and_space(workspace, backbone, hashes, resize, pooling, view)
+        rows = _read(space, paths, hashes)
     num_hits = rows.num_done
     progress(num_hits, len(paths))
     if rows.missing:
         engines.check_pristine(backbone)
     decode = functools.partial(_decode, image_size=backbone.image_size, resize=resize, view=view)
-    with _ShardWriter(space) as writer, _counting(workspace, num_hits, writer):
-        for batch in _computed_ahead(engine, _batches(decode, batch_size, rows)):
-            writer.add(*batch)
-            rows.put(*batch)
+    batches = _batches(decode, batch_size or engines.BATCH_SIZE // engine.batches_at_once, rows)
+    with (
+        _ShardWriter(space) as writer,
+        _counting(workspace, num_hits, writer),
+        contextlib.closing(_computed_ahead(engine, batches, writer)) as computed,
+    ):
+        for keys, found in computed:
+            rows.put(keys, found)
             progress(rows.num_done, len(paths))
     feature_store.evict(workspace, max_bytes, in_use=(space.key,))
     num_cached = len(paths) - writer.num_rows - len(rows.unreadable)
     return Features(rows.matrix, writer.num_rows, num_cached, rows.unreadable, engine)
+
+
+def _kept(
+    workspace: Workspace,
+    backbone: Backbone,
+    hashes: Sequence[str],
+    resize: str,
+    pooling: str,
+    view: View | None,
+) -> tuple[Engine, FeatureSpace]:
+    """Return the space where all that is asked for may be, so that no network need be converted to find it there."""
+    precision = engines.precision() if engines.has_gpu() else litert.PRECISION
+    space = FeatureSpace(workspace, describe_space(backbone, resize, pooling, view, precision))
+    return engines.by_tensorflow(backbone, pooling, "all of these pictures are known"), space
+
+
+def _read(space: FeatureSpace, paths: Sequence[Path], hashes: Sequence[str]) -> _Rows:
+    """Return the matrix with what a space knows."""
+    rows = _Rows(paths, hashes, space.num_features)
+    for keys, known in space.read(rows.missing):
+        rows.put(keys, known)
+    return rows
 
 
 def _engine_and_space(
@@ -245,17 +273,32 @@ def _batches(decode: _Decode, batch_size: int, rows: _Rows) -> Iterator[_Batch]:
         yield keys, np.stack(pictures)
 
 
-def _computed_ahead(engine: Engine, batches: Iterable[_Batch]) -> Iterator[_Batch]:
-    """Run the network on each batch in threads of its own, while the next batch is being decoded."""
+def _computed_ahead(
+    engine: Engine, batches: Iterable[_Batch], writer: _ShardWriter
+) -> Generator[_Batch, None, None]:
+    """Run the network on each batch in threads of its own, while the next batch is being decoded.
+
+    The writer is given each batch, also those that are still being computed when nobody asks any more.
+    """
     waiting: collections.deque[tuple[list[str], Future[np.ndarray]]] = collections.deque()
+
+    def first() -> _Batch:
+        keys, computed = waiting.popleft()
+        writer.add(keys, computed.result())
+        return keys, computed.result()
+
     with ThreadPoolExecutor(engine.batches_at_once) as pool:
-        for keys, pictures in batches:
-            waiting.append((keys, pool.submit(engine, pictures)))
-            if len(waiting) > engine.batches_at_once:
-                keys, computed = waiting.popleft()
-                yield keys, computed.result()
-        for keys, computed in waiting:
-            yield keys, computed.result()
+        try:
+            for keys, pictures in batches:
+                waiting.append((keys, pool.submit(engine, pictures)))
+                if len(waiting) > engine.batches_at_once:
+                    yield first()
+            while waiting:
+                yield first()
+        finally:
+            for keys, computed in waiting:
+                if not computed.cancel() and computed.exception() is None:
+                    writer.add(keys, computed.result())
 
 
 class _ShardWriter:

@@ -25,6 +25,7 @@ def iterate_decoded(
     image_size: tuple[int, int],
     resize: str = "stretch",
     workers: int | None = None,
+    ahead: int = 0,
 ) -> Iterator[npt.NDArray[np.uint8] | UnreadableImage]:
     """Decode files in threads and yield one result per path, in order; a bad file yields its error.
 
@@ -33,9 +34,10 @@ def iterate_decoded(
         image_size: ``(height, width)`` in pixels.
         resize: See :func:`decode`.
         workers: Threads; :func:`default_workers` when not given.
+        ahead: Pictures that may be decoded before they are asked for; at least two for each thread.
 
     Returns:
-        An iterator of RGB uint8 arrays ``(height, width, 3)`` and errors. It holds at most a few pictures.
+        An iterator of RGB uint8 arrays ``(height, width, 3)`` and errors. It holds no more pictures than that.
     """
 
     def decode_path(path: Path) -> npt.NDArray[np.uint8] | UnreadableImage:
@@ -44,7 +46,7 @@ def iterate_decoded(
         except UnreadableImage as error:
             return error
 
-    return map_in_threads(decode_path, paths, workers)
+    return map_in_threads(decode_path, paths, workers, ahead)
 
 
 def map_in_threads(

@@ -24,7 +24,8 @@ class Warm:
     """Things that are slow to make, kept while they are in use: least recently used goes first.
 
     Args:
-        max_bytes: What they may take together. The one that was asked for last stays however large it is.
+        max_bytes: What they may take together. The two that were asked for last stay however large they are: an
+            explanation needs a run's network and its pictures' features, which must not push each other out.
     """
 
     def __init__(self, max_bytes: float = WARM_BYTES) -> None:
@@ -43,7 +44,7 @@ class Warm:
             name: What people know it as; its key if empty.
         """
         if key not in self._items:
-            while self._items and sum(self._sizes.values()) + num_bytes > self._max_bytes:
+            while len(self._items) > 1 and sum(self._sizes.values()) + num_bytes > self._max_bytes:
                 self.forget(next(iter(self._items)))
             self._items[key] = make()
             self._names[key], self._sizes[key] = name or key, num_bytes

@@ -18,8 +18,8 @@ from core.recipes import Recipe
 from core.session.context import Context
 from core.session.leavable import LeftBehind, run_hearing, run_leavable
 
-WEIGHT_COPIES = 2
-"""TensorFlow's kernels, and LiteRT, keep weights once more in an order of their own."""
+WEIGHT_COPIES = 3
+"""TensorFlow's kernels, and LiteRT, keep weights once more in an order of their own, LiteRT also those last trained."""
 GRAPH_BYTES = 50 * 10**6
 """What a network takes beside its weights: layers, traces, pictures on their way. 30 to 100 MB were measured."""
 

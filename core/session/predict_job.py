@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 
 from core import catalog, engines, evaluation, familiarity, images, recipes, runs
 from core.backbones import Backbone
+from core.engines import Engine
 from core.errors import JobError, UnreadableImage
 from core.familiarity import Familiarity
 from core.heads import Head
@@ -49,12 +52,16 @@ class Predictor:
         """Return what the head stands on, shape (images, features), for uint8 pixels."""
         return self.pool(self.feature_maps(pixels))
 
-    def feature_maps(self, pixels: np.ndarray) -> np.ndarray:
+    def feature_maps(self, pixels: np.ndarray, engine: Engine | None = None) -> np.ndarray:
         """Return what the network gives last, shape (images, height, width, channels), for uint8 pixels.
 
         Answers and class maps rest on the same: it is traced once for both.
+
+        Args:
+            pixels: Of the images.
+            engine: Of the network as it is, flattened; TensorFlow's if not given.
         """
-        flat = engines.forward(self.backbone, "flatten")(pixels)
+        flat = (engine or engines.forward(self.backbone, "flatten"))(pixels)
         return flat.reshape(len(flat), *self.backbone.model.output.shape[1:])
 
     def pool(self, feature_maps: np.ndarray) -> np.ndarray:
@@ -79,12 +86,14 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         )
     predictor = warm_predictor(context, run, job)
     paths = [Path(path) for path in job.args["paths"]]
-    recipe, size = predictor.recipe, predictor.backbone.image_size
+    recipe, backbone = predictor.recipe, predictor.backbone
     context.stage("predict")
+    engine = run_leavable(lambda: engines.current(backbone, "flatten", len(paths)), context.is_stop_asked)
+    decoded = images.iterate_decoded(paths, backbone.image_size, recipe.resize, ahead=engines.BATCH_SIZE)
     answers: list[dict[str, Any]] = []
     for begin in range(0, len(paths), engines.BATCH_SIZE):
         batch = paths[begin : begin + engines.BATCH_SIZE]
-        answers += _predict_batch(predictor, batch, list(images.iterate_decoded(batch, size, recipe.resize)))
+        answers += _predict_batch(predictor, engine, batch, list(itertools.islice(decoded, len(batch))))
         context.progress(len(answers), len(paths))
     return {"predictions": answers}
 
@@ -104,15 +113,22 @@ def warm_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
 
 def _ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
     context.stage("prepare")
-    predictor = run_leavable(lambda: load_predictor(context, run, job), context.is_stop_asked)
+    predictor = run_leavable(lambda: _traced_predictor(context, run, job), context.is_stop_asked)
     known = familiarity_of(context, run, predictor.recipe, predictor.backbone)
     # That needs the answers to validation only, which go with a run wherever it goes.
     sure_from = familiarity.min_confidence(runs.predictions(context.workspace, run.id, "val").y_prob)
     return replace(predictor, familiarity=known, min_confidence=known.min_confidence if known else sure_from)
 
 
+def _traced_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
+    """Build the model of a finished run and trace it, so that its first answer is as fast as any other."""
+    predictor = load_predictor(context, run, job)
+    predictor.feature_maps(np.zeros((1, *predictor.backbone.image_size, 3), np.uint8))
+    return predictor
+
+
 def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
-    """Build the model of a finished run; it is traced then, so that its first answer is as fast as any other.
+    """Build the model of a finished run.
 
     Raises:
         JobError: Its weights are not those that it was trained with.
@@ -130,25 +146,24 @@ def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
                 "train again."
             )
     head = Head.from_arrays(runs.load_arrays(context.workspace, run.id, "head"))
-    predictor = Predictor(run, recipe, backbone, head)
-    predictor.feature_maps(np.zeros((1, *backbone.image_size, 3), np.uint8))
-    return predictor
+    return Predictor(run, recipe, backbone, head)
 
 
 def _predict_batch(
-    predictor: Predictor, paths: list[Path], decoded: list[np.ndarray | UnreadableImage]
+    predictor: Predictor, engine: Engine, paths: list[Path], decoded: list[np.ndarray | UnreadableImage]
 ) -> list[dict[str, Any]]:
     readable = [image for image in decoded if not isinstance(image, UnreadableImage)]
-    rows = iter(_answers(predictor, np.stack(readable)) if readable else ())
+    rows: Iterator[dict[str, Any]] = iter(())
+    if readable:
+        rows = iter(_answers(predictor, predictor.pool(predictor.feature_maps(np.stack(readable), engine))))
     return [
         {"path": str(path)} | ({"error": str(image)} if isinstance(image, UnreadableImage) else next(rows))
         for path, image in zip(paths, decoded, strict=True)
     ]
 
 
-def _answers(predictor: Predictor, pixels: np.ndarray) -> list[dict[str, Any]]:
+def _answers(predictor: Predictor, features: np.ndarray) -> list[dict[str, Any]]:
     """Return what the run says of some pictures, and whether it had better say nothing."""
-    features = predictor.features(pixels)
     y_prob, known = predictor.probabilities(features), predictor.familiarity
     answers = []
     for row, probabilities in enumerate(y_prob):

@@ -93,7 +93,8 @@ def fine_tune(
         JobError: Not even a single image fits into the device's memory, or training diverged.
         WorkspaceError: The checkpoint cannot be written.
     """
-    pristine = backbone.model.get_weights()
+    pristine, nodes = backbone.model.get_weights(), backbones.nodes_after(backbone)
+    num_nodes = len(nodes)
     try:
         num_blocks = trained_blocks(backbone, recipe)
         kept = boundary_plan.keep(backbone, num_blocks, recipe, images, listen, scratch, engine_of)
@@ -106,6 +107,7 @@ def fine_tune(
     finally:
         backbone.model.set_weights(pristine)
         backbones.unfreeze(backbone.model, backbone.blocks, 0)
+        del nodes[num_nodes:]  # else every head that a warm backbone has had would stay with it
 
 
 class _Stage:
