@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from core import splits
 from core.errors import WorkspaceError
 from core.words import Sentence, Value, sentence
 from core.workspace import Workspace, read_json, write_json
@@ -28,7 +31,7 @@ class Ranked:
     Args:
         backbone: Its name in the catalog.
         accuracy: Share of the pictures that the head is right on, each while it was not learnt from, 0…1.
-        low: Lower end of its 95 % interval (Wilson).
+        low: Lower end of its 95 % interval (Wilson's; near-duplicates count as fewer).
         high: Upper end.
         behind: How much less accurate it is than the first, on the same pictures (0…1, positive is worse), and the
             95 % interval of that; None for the first itself.
@@ -63,6 +66,7 @@ class Ranking:
         num_folds: Of the cross-validation.
         created: Seconds since the epoch.
         missing: Names of backbones that were asked for but not reached, as it was stopped.
+        fingerprint: Of the pictures that were there to judge (:func:`fingerprint`); ``""`` in one of an older Graft.
     """
 
     entries: Sequence[Ranked]
@@ -71,11 +75,17 @@ class Ranking:
     num_folds: int
     created: float = field(default_factory=time.time)
     missing: tuple[str, ...] = ()
+    fingerprint: str = ""
 
     @property
     def judged(self) -> list[Ranked]:
         """Those with numbers."""
         return [entry for entry in self.entries if not entry.error]
+
+
+def fingerprint(table: pd.DataFrame, split: pd.Series[str]) -> str:
+    """Return :func:`core.splits.fingerprint` of train and val alone: what test holds changes no ranking."""
+    return splits.fingerprint(table, split.where(split != "test", ""))
 
 
 def save(workspace: Workspace, dataset_id: str, ranking: Ranking) -> None:

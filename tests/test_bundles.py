@@ -29,6 +29,9 @@ from tests.worlds import add_dataset, emit_epochs, finished_run
 Files = dict[str, bytes]
 
 
+STAGE = {"epochs": 1, "planned": 1, "stopped": ""}
+
+
 @pytest.fixture
 def run(workspace: Workspace, tmp_path: Path) -> Run:
     return make_run(workspace, tmp_path)
@@ -282,6 +285,7 @@ def _manifest(**changes: Any) -> Callable[[Files], None]:
         (_record(class_names=["x" * 100_000, "owl", "wren"]), True, "the classes of its record are none"),
         (_record(stage_2={"epochs": 1}), True, "stage_2 is not as it should be"),
         (_record(controls={"majority": "<b>"}), True, "controls is not as it should be"),
+        (_record(stage_2={**STAGE, "accuracy_interval": "ab"}), True, "stage_2 is not as it should be"),
         (_record(forgetting=[3]), True, "cannot be used by this Graft"),
         (_metrics(accuracy=1), False, '"run.json" of this bundle'),
         (_metrics(accuracy=0.5), True, "the accuracy of test in the record is not that of its answers"),

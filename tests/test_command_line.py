@@ -292,6 +292,18 @@ def test_the_list_of_runs_tells_scores_on_validation_and_looking_at_test_is_coun
     assert runs.num_looks(workspace, run) == (1, 1)
 
 
+def test_a_class_without_pictures_has_a_dash_where_no_score_is_defined(
+    workspace: Workspace, tmp_path: Path, capsys: Capture
+) -> None:
+    run = finished_run(workspace, add_dataset(workspace, tmp_path / "zoo"), without=["wren"])
+    assert main(["evaluate", run.id]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["wren", "\N{EN DASH}", "\N{EN DASH}", "\N{EN DASH}", "0"] in lines
+    assert ["owl", "1.000", "1.000", "1.000", "2"] in [
+        [*line[:4], "2"] for line in lines if line[:1] == ["owl"]
+    ]
+
+
 def test_an_audit_tells_what_a_training_would_leave_out(tmp_path: Path, capsys: Capture) -> None:
     for seed, split in enumerate(("train", "val", "test")):
         write_classes(tmp_path / "birds" / split, {"owl": 4, "wren": 4}, first_seed=100 * seed)

@@ -315,6 +315,10 @@ def test_what_the_pictures_are_too_few_for_is_handed_out_and_said_to_be_so(
     card = (tmp_path / "README.md").read_text("utf-8")
     assert "`predict.py` runs `model-int8.tflite`, of which the test pictures were too few to tell" in card
     assert "0 of 1 passed, of 1 the pictures are too few to tell." in card
+    test = run.metrics["test"]
+    for words, name in (("macro F1", "macro_f1"), ("log loss", "log_loss")):
+        low, high = test[f"{name}_interval"]
+        assert f"{words} {test[name]:.3f} ({low:.3f} to {high:.3f})" in card
 
 
 def test_a_file_that_cannot_be_run_is_told_without_where_it_lies(tmp_path: Path) -> None:

@@ -100,7 +100,10 @@ def test_near_duplicates_count_as_fewer_in_every_interval() -> None:
 
 def test_the_certificate_says_how_near_duplicates_count() -> None:
     kept = certificate(judge("keras", Y_TRUE, APP, APP, 1.0))
-    assert "as if each were a picture of its own" in exports.to_markdown(kept), "of an older Graft"
+    assert "Near-duplicates, if there are any among them, count as if" in exports.to_markdown(kept), (
+        "of an older Graft"
+    )
+    assert "ear-duplicates" not in exports.to_markdown(replace(kept, num_images=0))
     assert "count as fewer in all intervals: 90 groups" in exports.to_markdown(replace(kept, num_groups=90))
     assert "ear-duplicates" not in exports.to_markdown(replace(kept, num_groups=100))
 

@@ -17,6 +17,7 @@ from core.exports import Certificate, broken, judge
 from core.queue import Job
 from core.runs import Run
 from core.workspace import Workspace
+from pages.components import explanation, predict_answers
 from tests.pictures import write
 from tests.worlds import add_dataset, begin_training, current, finished_run, has_button, visit, words
 
@@ -414,6 +415,24 @@ def test_where_it_looked_is_shown_when_asked_for(
     assert ("Of `owl`" in said) is (are_here and bool(compares))
     assert ("before fine-tuning" in said) is (are_here and compares == "before")
     assert ("that this run was trained on are not in this workspace" in said) is not are_here
+
+
+def test_where_it_looked_is_offered_of_a_photo_among_many(
+    workspace: Workspace, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write(tmp_path / f"{number}.png", number) for number in range(2)]
+    monkeypatch.setattr(explanation, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(predict_answers, "gallery", lambda *_, **__: datasets.written(str(paths[1])))
+    app = _asked(workspace, run, [_answer(path) for path in paths])
+    app.button(key="predict_why_ask").click().run()
+    assert not app.exception
+    job = _claim(workspace, "answer")
+    assert (job.kind, job.args["path"], job.args["classes"]) == ("explain", str(paths[1]), ["owl"])
+    found = {"classes": ["owl"], "maps": [[[0.0, 1.0]]], "probabilities": [0.8], "is_exact": True}
+    queue.finish(workspace, job, "done", result=found | {"compares": "", "neighbours": [[]]})
+    app.run()
+    assert not app.exception
+    assert "In colour and inside the line is what spoke for the class" in words(app)
 
 
 def test_what_is_no_photo_has_no_reason(workspace: Workspace, run: Run, tmp_path: Path) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core import audit, catalog, curation, queue, ranking
+from core import audit, catalog, curation, datasets, queue, ranking, splits
 from core.curation import Decision
 from core.datasets import Dataset
 from core.errors import NotFound, RecipeError
+from core.progress import no_progress
 from core.ranking import Ranked, Ranking
 from core.workspace import Workspace
 from pages.components import dataset as dataset_view
+from tests.pictures import write
 from tests.worlds import add_dataset, has_button, visit, words
 
 TITLES = {name: spec.title for name, spec in catalog.CATALOG.items()}
@@ -110,24 +113,48 @@ def test_a_ranking_tells_its_age_and_when_it_is_of_other_pictures_or_another_spl
         assert not app.exception
         return words(app)
 
-    app = visit("training", dataset=birds.id)
-    app.session_state["backbone_ranking"] = True
-    app.run()
-    app.button(key="rank_backbones").click().run()
-    job = queue.claim(workspace, "cpu", "train", "a session of the tests")
-    assert job is not None
-    ranking.save(workspace, birds.id, Ranking(FOUND.entries, 200, 900, 5))
-    queue.finish(workspace, job, "done", result={"num_judged": 3})
+    table = audit.load_decided(workspace, birds.id)
+    assert table is not None
+    split = splits.assign(table)
+    made = Ranking(FOUND.entries, 200, 900, 5, fingerprint=ranking.fingerprint(table, split))
+    ranking.save(workspace, birds.id, made)
     said = shown()
     assert "1 s ago" in said
     assert "Rank again before" not in said
-    table = audit.load_table(workspace, birds.id)
+
+    def exclude(name: str) -> None:
+        row = table[split == name].iloc[0]
+        curation.decide(workspace, birds.id, [Decision(row["path"], "exclude", "", row["sha256"])])
+
+    exclude("test")  # which judges no backbone
+    assert "Rank again before" not in shown()
+    exclude("train")
+    assert "or under other labels than when this ranking was made" in shown()
+    table = audit.load_decided(workspace, birds.id)
     assert table is not None
-    first = table[table["usable"]].iloc[0]
-    curation.decide(workspace, birds.id, [Decision(first["path"], "exclude", "", first["sha256"])])
-    assert "Since this ranking was asked for pictures were added, excluded" in shown()
+    now = ranking.fingerprint(table, splits.assign(table))
+    ranking.save(workspace, birds.id, replace(made, fingerprint=now, created=time.time() - 30 * 86400))
+    said = shown()
+    assert "30 days ago" in said and "Rank again before" not in said
     dataset_view.keep_split(birds, dataset_view.split_choice(birds)._replace(seed=7))
-    assert "This ranking is of another split" in shown()
+    assert "Rank again before" in shown()
+    ranking.save(workspace, birds.id, replace(made, fingerprint=""))  # of an older Graft: nothing is known
+    assert "Rank again before" not in shown()
+
+
+@pytest.mark.usefixtures("served")
+def test_another_seed_is_no_other_ranking_where_the_folder_brings_its_split(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("train", "val", "test")):
+        for label in ("owl", "wren"):
+            for row in range(4):
+                write(tmp_path / "given" / name / label / f"{row}.png", 100 * number + 10 * row + len(label))
+    given = datasets.add_folder(workspace, tmp_path / "given", name="given")
+    audit.audit(workspace, given, no_progress)
+    found = dataset_view.fingerprint(given, dataset_view.split_choice(given), without_test=True)
+    other = dataset_view.split_choice(given)._replace(seed=7, fractions=(0.5, 0.25, 0.25))
+    assert found and dataset_view.fingerprint(given, other, without_test=True) == found
 
 
 @pytest.mark.usefixtures("served")

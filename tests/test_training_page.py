@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core import audit, datasets, queue, recipes, runs
 from core.datasets import Dataset
+from core.evaluation import wilson_interval
 from core.queue import DeviceMemory
 from core.recipes import Recipe
 from core.words import say
@@ -546,18 +547,24 @@ def _against(app: AppTest) -> list[list[str]]:
     return [[str(cell) for cell in row] for row in table.value.to_numpy()]
 
 
+def _of_6(share: float) -> str:
+    """Return a share of 6 pictures with Wilson's interval."""
+    value, low, high = (f"{100 * number:.1f}\u00a0%" for number in wilson_interval(6 * share, 6))
+    return f"{value} ({low} to {high})"
+
+
 def test_a_finished_run_stands_against_the_head_alone_and_the_controls(
     workspace: Workspace, birds: Dataset
 ) -> None:
     app = visit("training", run=finished_run(workspace, birds).id)
     assert not app.exception
     assert _against(app) == [
-        ["**This model**", "100.0\u00a0%", "6", "–"],
-        ["Its head alone, before fine-tuning", "92.5\u00a0%", "6", "+2.5 (\u22125.0 to +10.0)"],
-        ["*Control:* a quick head on this network", "90.0\u00a0%", "6", "–"],
-        ["*Control:* the same on an untrained network", "50.0\u00a0%", "6", "+40.0 (+20.0 to +60.0)"],
-        ["*Control:* the same on 32 × 32 pixels", "40.0\u00a0%", "6", "+50.0 (+30.0 to +70.0)"],
-        ["*Control:* always the largest class", "30.0\u00a0%", "6", "–"],
+        ["**This model**", "100.0\u00a0% (61.0\u00a0% to 100.0\u00a0%)", "6", "–"],
+        ["Its head alone, before fine-tuning", _of_6(0.925), "6", "+2.5 (\u22125.0 to +10.0)"],
+        ["*Control:* a quick head on this network", _of_6(0.9), "6", "–"],
+        ["*Control:* the same on an untrained network", _of_6(0.5), "6", "+40.0 (+20.0 to +60.0)"],
+        ["*Control:* the same on 32 × 32 pixels", _of_6(0.4), "6", "+50.0 (+30.0 to +70.0)"],
+        ["*Control:* always the largest class", _of_6(0.3), "6", "–"],
     ]
     assert "The controls use 18 training and 6 validation pictures" in words(app)
 
@@ -565,11 +572,17 @@ def test_a_finished_run_stands_against_the_head_alone_and_the_controls(
 def test_fine_tuning_that_was_not_kept_is_what_the_model_is_held_against(
     workspace: Workspace, birds: Dataset
 ) -> None:
-    run = replace(finished_run(workspace, birds), fine_tuned=False, controls={})
-    runs.save(workspace, run)
+    run = finished_run(workspace, birds)
+    kept = {**run.stage_2, "accuracy_interval": [0.6, 1.0]}
+    runs.save(workspace, replace(run, fine_tuned=False, controls={}, stage_2=kept))
     app = visit("training", run=run.id)
     assert _against(app)[1:] == [
-        ["Fine-tuned, not kept", "95.0\u00a0%", "6", "\u22122.5 (\u221210.0 to +5.0)"]
+        [
+            "Fine-tuned, not kept",
+            "95.0\u00a0% (60.0\u00a0% to 100.0\u00a0%)",
+            "6",
+            "\u22122.5 (\u221210.0 to +5.0)",
+        ]
     ]
     assert "The controls use" not in words(app)
 

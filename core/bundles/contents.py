@@ -135,6 +135,8 @@ def _require_course(run: Run) -> None:
     if "difference" in run.stage_2 or "head_accuracy" in run.stage_2:
         _fit("stage_2", run.stage_2, _AGAINST_HEAD)
     _fit("controls", run.controls, _CONTROLS if run.controls else {})
+    for name, told in (("stage_2", run.stage_2), ("controls", run.controls)):
+        _fit(name, told, {key: _PAIR for key in told if key.endswith("_interval")})
     _fit("forgetting", run.forgetting, {"run_id": str, "num_images": int} if run.forgetting else {})
     if run.forgetting.get("num_images"):
         _fit("forgetting", run.forgetting, _FORGOTTEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,12 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
         tell(str(note))
     width = max(len(printable(name)) for name in run.class_names)
     tell(f"\n{'class':<{width}}  precision  recall      F1  pictures")
-    for row in scores.per_class:
-        tell(
-            f"{printable(row.name):<{width}}  {row.precision:9.3f}  {row.recall:6.3f}  {row.f1:6.3f}  {row.support:8d}"
-        )
+    for number, row in enumerate(scores.per_class):
+        shares = [
+            f"{_share(scores.of_class(number, measure).value):>{len(heading)}}"
+            for measure, heading in (("precision", "precision"), ("recall", "recall"), ("f1", "    F1"))
+        ]
+        tell(f"{printable(row.name):<{width}}  {'  '.join(shares)}  {row.support:8d}")
     worst_first = runs.answers(run, said)
     wrong = worst_first[worst_first["wrong"]]
     order = ", first those whose true class was thought least likely:" if len(wrong) else "."
@@ -70,6 +73,11 @@ def run_evaluate(workspace: Workspace, arguments: argparse.Namespace) -> int:
         words = f"{answer['true']}, taken for {answer['predicted']}"
         tell(f"  {printable(answer['path'])}  {printable(words)} ({answer['probability'] * 100:.2f} %)")
     return 0
+
+
+def _share(value: float) -> str:
+    """Return a share, or a dash where it is not defined, such as the precision of a class that was never said."""
+    return "\N{EN DASH}" if math.isnan(value) else f"{value:.3f}"
 
 
 def run_predict(workspace: Workspace, arguments: argparse.Namespace) -> int:

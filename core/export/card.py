@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -104,11 +106,19 @@ def _scores(run: Run, certificate: Certificate) -> str:
     return (
         f"## Scores\n\nOn {test['num_images']} test pictures, which decided nothing: accuracy "
         f"{100 * test['accuracy']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %), macro F1 "
-        f"{test['macro_f1']:.3f}, log loss {test['log_loss']:.3f}. How each exported file does on the same pictures "
-        f"stands in [CERTIFICATE.md](CERTIFICATE.md): {len(certificate.passed)} of "
+        f"{_with_interval(test, 'macro_f1')}, log loss {_with_interval(test, 'log_loss')}. How each exported file does "
+        f"on the same pictures stands in [CERTIFICATE.md](CERTIFICATE.md): {len(certificate.passed)} of "
         f"{len(certificate.artefacts)} passed{_unclear(certificate)}."
         + "".join(f" {note}" for note in runs.review_notes(run, "test"))
     )
+
+
+def _with_interval(scores: Mapping[str, Any], measure: str) -> str:
+    """Return a measure with its interval, where the run's record has one."""
+    found = runs.estimate(scores, measure)
+    if math.isnan(found.low):
+        return f"{found.value:.3f}"
+    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def _unclear(certificate: Certificate) -> str:

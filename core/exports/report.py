@@ -50,10 +50,10 @@ def to_markdown(certificate: Certificate) -> str:
 
 
 def _together(certificate: Certificate) -> str:
-    if not certificate.num_groups:
-        return " Near-duplicates among them count as if each were a picture of its own."
     if certificate.num_groups == certificate.num_images:
         return ""
+    if not certificate.num_groups:  # an older Graft did not look for them
+        return " Near-duplicates, if there are any among them, count as if each were a picture of its own."
     return f" Near-duplicates hang together, and count as fewer in all intervals: {certificate.num_groups} groups."
 
 

@@ -152,7 +152,6 @@ def submit_ranking(
     fractions: Sequence[float],
     seed: int,
     keep_given: bool = True,
-    fingerprint: str = "",
 ) -> Job:
     """Put the question which of some backbones suits a dataset in the queue.
 
@@ -163,8 +162,6 @@ def submit_ranking(
         fractions: Shares of train, val and test by which the dataset is split; test stays out of it.
         seed: Of that split.
         keep_given: Whether a split that the folder brings is kept.
-        fingerprint: Of that split (:func:`core.splits.fingerprint`), by which a later reader knows whether it has
-            changed since; ``""`` where that is not known.
 
     Raises:
         NotFound: There is no such dataset.
@@ -175,7 +172,6 @@ def submit_ranking(
     if not names:
         raise RecipeError("No backbone was chosen. Choose at least one to be ranked.")
     split = {"fractions": list(fractions), "seed": seed, "keep_given": keep_given}
-    split["fingerprint"] = fingerprint
     args = {"backbones": names, **split, "keras_home": _keras_home()}
     return submit(workspace, "rank", args, dataset_id=dataset_id)
 

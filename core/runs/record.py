@@ -56,11 +56,11 @@ class Run:
         stage_2: How stage 2 went, where there was one: ``epochs`` (done), ``planned``, ``best_epoch``,
             ``stopped`` (``""``, ``"patience"``, ``"time"`` or ``"cancelled"``), ``batch_size``, ``earlier_s``
             (seconds of epochs from before an interruption; ``seconds`` holds them too); on val: ``head_accuracy``,
-            ``accuracy``, ``head_loss``, ``loss`` (calibrated), and ``difference`` (``value``, ``low``, ``high``)
-            of the accuracies, after minus before.
+            ``accuracy``, their ``…_interval``, ``head_loss``, ``loss`` (calibrated), and ``difference`` (``value``,
+            ``low``, ``high``) of the accuracies, after minus before. An older Graft kept no intervals.
         controls: The same probe on other features of the same images, on val: ``num_train``, ``num_val`` and
-            accuracies ``pretrained``, ``random`` (an untrained network), ``pixels`` (32 × 32) and ``majority``;
-            ``over_random`` and ``over_pixels`` are differences like that of ``stage_2``.
+            accuracies ``pretrained``, ``random`` (an untrained network), ``pixels`` (32 × 32) and ``majority``,
+            each with its ``…_interval``; ``over_random`` and ``over_pixels`` are differences like that of ``stage_2``.
         forgetting: On the test images of the run that this one goes on from: ``run_id``, ``num_images``; where that is
             not 0, accuracy ``before`` and ``after``, and their ``difference`` like that of ``stage_2``.
         notes: What the training decided and why, and what bears on the scores.

@@ -121,11 +121,13 @@ def _measure(
     y_true, train, val = chosen.y_true, chosen.rows("train"), chosen.rows("val")
     most_common = np.bincount(y_true[train]).argmax()
     groups = runs.groups_of(chosen.table[val])
+    together = evaluation.Groups(groups, y_true[val])
+    right_of = {**right, "majority": y_true[val] == most_common}
     return {
         "num_train": int(train.sum()),
         "num_val": int(val.sum()),
-        "majority": float((y_true[val] == most_common).mean()),
-        **{name: float(answers.mean()) for name, answers in right.items()},
+        **{name: float(answers.mean()) for name, answers in right_of.items()},
+        **{f"{name}_interval": list(together.share(answers)[1:]) for name, answers in right_of.items()},
         **{
             f"over_{name}": evaluation.paired_difference(right[name], right["pretrained"], groups)._asdict()
             for name in ("random", "pixels")

@@ -116,7 +116,9 @@ def _cross_validate(
     table, fold, logits, y_true = table[dealt], fold[dealt], logits[dealt], y_true[dealt]
     y_prob = _calibrated(logits, y_true, fold)
     runs.save_out_of_fold(context.workspace, run.id, rows=table.index.to_numpy(), fold=fold, y_prob=y_prob)
-    scores = evaluation.evaluate(y_true, y_prob, list(run.class_names)).to_json()
+    scores = evaluation.evaluate(
+        y_true, y_prob, list(run.class_names), groups=runs.groups_of(table)
+    ).to_json()
     right = logits.argmax(axis=1) == y_true
     return {
         "num_folds": NUM_FOLDS,

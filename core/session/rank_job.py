@@ -40,6 +40,7 @@ def do_rank(context: Context, job: Job) -> dict[str, Any]:
     keep_given = job.args.get("keep_given", True)  # jobs of an older Graft do not say
     split = Recipe(fractions=fractions, seed=job.args["seed"], keep_given=keep_given)
     material = gather(context, job, split)
+    judged_on = ranking.fingerprint(material.table, material.table["split"])
     material, num_available = _judging(material)
     fold = splits.folds(material.table, NUM_FOLDS, SEED).to_numpy()
     names = list(job.args["backbones"])
@@ -56,11 +57,12 @@ def do_rank(context: Context, job: Job) -> dict[str, Any]:
         except (WeightsError, RecipeError, JobError) as error:
             failed.append(Ranked(name, error=str(error)))
         found = Ranking(
-            [*_compared(judged, runs.groups_of(material.table)), *failed],
+            [*_compared(judged, runs.groups_of(material.table), material.y_true), *failed],
             num_images=len(material.table),
             num_available=num_available,
             num_folds=NUM_FOLDS,
             missing=tuple(names[number + 1 :]),
+            fingerprint=judged_on,
         )
         ranking.save(context.workspace, material.dataset_id, found)
     if not judged:
@@ -79,7 +81,7 @@ def _judging(material: Material) -> tuple[Material, int]:
 def _judge(
     context: Context, job: Job, recipe: Recipe, material: Material, fold: np.ndarray, before: int, total: int
 ) -> tuple[Ranked, np.ndarray]:
-    """Return how a backbone does, and on which pictures the head is right: bool, shape (images,)."""
+    """Return what a backbone costs, and on which pictures the head is right: bool, shape (images,)."""
     backbone = networks.warm_backbone(context, recipe, job)
     progress = part(context.progress, before, total)
     extracted = networks.extract(context, recipe, job, backbone, material.paths, material.hashes, progress)
@@ -93,12 +95,8 @@ def _judge(
             extracted.matrix[train], y_true[train], len(material.class_names), recipe.head_strength
         )
         right[judged] = head.logits(extracted.matrix[judged]).argmax(axis=1) == y_true[judged]
-    accuracy = evaluation.wilson_interval(int(right.sum()), len(right))
     entry = Ranked(
         recipe.backbone,
-        accuracy=accuracy.value,
-        low=accuracy.low,
-        high=accuracy.high,
         ms_per_image=_milliseconds(backbone),
         size_mb=4 * catalog.get(recipe.backbone).num_parameters / 1e6,
     )
@@ -117,19 +115,27 @@ def _milliseconds(backbone: Backbone) -> float:
     return 1000 * statistics.median(seconds[WARM_UP:])
 
 
-def _compared(judged: dict[str, tuple[Ranked, np.ndarray]], groups: np.ndarray) -> list[Ranked]:
-    """Return the judged backbones, the most accurate first, with how far each is behind that one.
+def _compared(
+    judged: dict[str, tuple[Ranked, np.ndarray]], labels: np.ndarray, y_true: np.ndarray
+) -> list[Ranked]:
+    """Return the judged backbones with their accuracies, the most accurate first, and how far each is behind that one.
 
     Args:
         judged: Each with whether it is right on each picture, bool, shape (images,).
-        groups: The same for pictures that hang together, shape (images,).
+        labels: The same for pictures that hang together, shape (images,).
+        y_true: True class indices, shape (images,).
     """
     if not judged:
         return []
-    ordered = sorted(judged.values(), key=lambda item: (-item[0].accuracy, item[0].ms_per_image))
-    first, first_right = ordered[0]
+    groups, scored = evaluation.Groups(labels, y_true), []
+    for entry, right in judged.values():
+        accuracy = groups.share(right)
+        found = replace(entry, accuracy=accuracy.value, low=accuracy.low, high=accuracy.high)
+        scored.append((found, right))
+    scored.sort(key=lambda item: (-item[0].accuracy, item[0].ms_per_image))
+    first, first_right = scored[0]
     compared = [first]
-    for entry, right in ordered[1:]:
-        behind = evaluation.paired_difference(right, first_right, groups)
+    for entry, right in scored[1:]:
+        behind = evaluation.paired_difference(right, first_right, labels)
         compared.append(replace(entry, behind=(behind.value, behind.low, behind.high)))
     return compared

@@ -198,16 +198,17 @@ def _compare(tuned: FineTuned, head_logits: np.ndarray, material: Material) -> d
     rows = np.flatnonzero(material.rows("val"))[read]
     before, after, truth = head_logits[read], tuned.val_logits[read], material.y_true[rows]
     head_scores, scores = training.scores(before, truth), training.scores(after, truth)
-    difference = evaluation.paired_difference(
-        before.argmax(axis=1) == truth,
-        after.argmax(axis=1) == truth,
-        runs.groups_of(material.table.iloc[rows]),
-    )
+    labels = runs.groups_of(material.table.iloc[rows])
+    was_right, is_right = before.argmax(axis=1) == truth, after.argmax(axis=1) == truth
+    difference = evaluation.paired_difference(was_right, is_right, labels)
+    groups = evaluation.Groups(labels, truth)
     return {
         "head_loss": head_scores.loss,
         "head_accuracy": head_scores.accuracy,
+        "head_accuracy_interval": list(groups.share(was_right)[1:]),
         "loss": scores.loss,
         "accuracy": scores.accuracy,
+        "accuracy_interval": list(groups.share(is_right)[1:]),
         "difference": difference._asdict(),
     }
 

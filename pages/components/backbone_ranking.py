@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -96,16 +95,16 @@ def _offer(dataset: Dataset, split: SplitSummary) -> None:
 
 def _submit(dataset: Dataset, names: list[str], split: SplitSummary) -> None:
     with shell.errors():
-        before = _fingerprint(dataset, split)
-        queue.submit_ranking(shell.workspace(), dataset.id, names, **split.chosen, fingerprint=before)
+        queue.submit_ranking(shell.workspace(), dataset.id, names, **split.chosen)
 
 
 def _age(dataset: Dataset, split: SplitSummary, found: Ranking) -> None:
     """Say when the ranking was made, whether it still is about today's pictures, and which networks it leaves out."""
     ago = job_view.duration(max(0.0, time.time() - found.created))
     st.caption(t("ranking.made", when=when(found.created), ago=ago))
-    if changed := _changed(dataset, split, found):
-        st.warning(t(f"ranking.{changed}"), icon=":material/history:")
+    now = dataset_view.fingerprint(dataset, SplitChoice(**split.chosen), without_test=True)
+    if found.fingerprint and found.fingerprint != now:
+        st.warning(t("ranking.other_pictures"), icon=":material/history:")
     known = {*found.missing, *(entry.backbone for entry in found.entries)}
     ready = [
         spec.title
@@ -114,25 +113,6 @@ def _age(dataset: Dataset, split: SplitSummary, found: Ranking) -> None:
     ]
     if ready:
         st.caption(told(words.sentence("ranking.left_out", n=len(ready), names=words.listed(ready))))
-
-
-def _changed(
-    dataset: Dataset, split: SplitSummary, found: Ranking
-) -> Literal["", "other_split", "other_pictures"]:
-    """Return what is not as it was when the ranking was asked for, as far as its job tells."""
-    jobs = queue.list_jobs(shell.workspace(), kind="rank", dataset_id=dataset.id)
-    asked = next((job.args for job in jobs if job.started and job.started <= found.created), None)
-    if asked is None:
-        return ""
-    chosen = {**split.chosen, "fractions": list(split.fractions)}
-    if any(asked.get(name, value) != value for name, value in chosen.items()):
-        return "other_split"
-    before = asked.get("fingerprint")
-    return "other_pictures" if before and before != _fingerprint(dataset, split) else ""
-
-
-def _fingerprint(dataset: Dataset, split: SplitSummary) -> str:
-    return dataset_view.fingerprint(dataset, SplitChoice(**split.chosen))
 
 
 def _result(dataset: Dataset, found: Ranking) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from core import audit, curation, datasets, queue, recipes, runs, splits
+from core import audit, curation, datasets, queue, ranking, recipes, runs, splits
 from core.datasets import Dataset
 from core.errors import DataError, WorkspaceError
 from core.runs import ACTIVE_STATES, SPLITS
@@ -140,19 +140,27 @@ def keep_split(dataset: Dataset, choice: SplitChoice) -> None:
     write_json(_split_path(dataset), choice._asdict() | {"fingerprint": fingerprint(dataset, choice)})
 
 
-def fingerprint(dataset: Dataset, choice: SplitChoice) -> str:
-    """Return the hash of which picture is in which split under which label, ``""`` where there can be no split."""
+def fingerprint(dataset: Dataset, choice: SplitChoice, *, without_test: bool = False) -> str:
+    """Return the hash of which picture is in which split under which label, ``""`` where there can be no split.
+
+    ``without_test`` as :func:`core.ranking.fingerprint` does.
+    """
     found = version(dataset)
-    return "" if found is None else _fingerprint(shell.workspace().home, dataset.id, found, choice, dataset)
+    if found is None:
+        return ""
+    return _fingerprint(shell.workspace().home, dataset.id, found, choice, without_test, dataset)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _fingerprint(home: Path, dataset_id: str, version: str, choice: SplitChoice, _dataset: Dataset) -> str:
+def _fingerprint(
+    home: Path, dataset_id: str, version: str, choice: SplitChoice, without_test: bool, _dataset: Dataset
+) -> str:
     table = files(_dataset)
     if table is None:
         return ""
     try:
-        return splits.fingerprint(table, assigned(_dataset, table, choice))
+        split = assigned(_dataset, table, choice)
+        return (ranking.fingerprint if without_test else splits.fingerprint)(table, split)
     except DataError:
         return ""
 

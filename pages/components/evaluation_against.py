@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,10 @@ def show_references(run: Run, references: Sequence[Reference], split: str) -> No
     st.markdown("\n".join(lines))
     st.caption(how_it_is_tested())
     if run.controls:
-        known = {name: with_interval(_control(run.controls, name)) for name in CONTROLS}
+        known = {
+            name: with_interval(recorded_share(run.controls, name, run.controls["num_val"]))
+            for name in CONTROLS
+        }
         st.caption(t("reference.controls", n=run.controls["num_val"], **known))
     csv_button(against_as_table(run, references, split), f"against-{run.id}-{split}", key="against_csv")
 
@@ -101,16 +105,22 @@ def against_as_table(run: Run, references: Sequence[Reference], split: str) -> p
 def _control_rows(controls: Mapping[str, Any]) -> Iterator[dict[str, object]]:
     for name in CONTROLS if controls else ():
         row = {"against": f"control_{name}", "split": "val", "pictures": controls["num_val"]}
-        row |= _spread("accuracy", _control(controls, name))
+        row |= _spread("accuracy", recorded_share(controls, name, controls["num_val"]))
         if name != CONTROLS[0]:
             row |= {"lead_of": f"control_{CONTROLS[0]}"}
             row |= _spread("lead", Difference(**controls[f"over_{name}"]))
         yield row
 
 
-def _control(controls: Mapping[str, Any], name: str) -> Estimate:
-    """Return how often a control is right; its record does not say which pictures hang together."""
-    return wilson_interval(round(controls[name] * controls["num_val"]), controls["num_val"])
+def recorded_share(record: Mapping[str, Any], name: str, num_images: int) -> Estimate:
+    """Return an accuracy that a run's record holds, with its interval.
+
+    That of an older Graft has none, nor says which pictures hang together; then it is Wilson's.
+    """
+    found = runs.estimate(record, name)
+    if not math.isnan(found.low) or not num_images:
+        return found
+    return wilson_interval(found.value * num_images, num_images)
 
 
 def _spread(name: str, found: Estimate | Difference) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def show_explanation(run: Run, pictures: Pictures, row: Mapping[str, Any]) -> No
         return
     with shell.errors():
         job = _asked(run, pictures, row)
-        st.fragment(_answer, run_every=POLL_S if job.active else None)(run, pictures, job.id)
+        show_as_it_comes(job, lambda found: show_found(run, pictures, Path(str(job.args["path"])), found))
 
 
 def _want(wanted: bool) -> None:
@@ -65,17 +65,32 @@ def _asked(run: Run, pictures: Pictures, row: Mapping[str, Any]) -> Job:
     if key not in st.session_state:
         job = queue.submit_explanation(shell.workspace(), run, pictures / row["path"], classes)
         st.session_state[key] = job.id
-    job = queue.get(shell.workspace(), st.session_state[key])
-    until = time.monotonic() + PATIENCE_S
-    while job.active and time.monotonic() < until:
-        time.sleep(0.05)
-        job = queue.get(shell.workspace(), job.id)
+    job = waited_for(queue.get(shell.workspace(), st.session_state[key]))
     if job.state in ("failed", "cancelled", "interrupted"):
         del st.session_state[key]  # asked again the next time
     return job
 
 
-def _answer(run: Run, pictures: Pictures, job_id: int) -> None:
+def waited_for(job: Job) -> Job:
+    """Wait a moment for the job to end; return its newest state."""
+    until = time.monotonic() + PATIENCE_S
+    while job.active and time.monotonic() < until:
+        time.sleep(0.05)
+        job = queue.get(shell.workspace(), job.id)
+    return job
+
+
+def show_as_it_comes(job: Job, show: Callable[[Mapping[str, Any]], None]) -> None:
+    """Draw what a job found, or how it is going, without the whole page running again: that would close a dialog.
+
+    Args:
+        job: Any job that explains.
+        show: Draws what it found.
+    """
+    st.fragment(_answer, run_every=POLL_S if job.active else None)(job.id, show)
+
+
+def _answer(job_id: int, show: Callable[[Mapping[str, Any]], None]) -> None:
     job = queue.get(shell.workspace(), job_id)
     if job.active:
         queue.tend(shell.workspace())
@@ -84,7 +99,8 @@ def _answer(run: Run, pictures: Pictures, job_id: int) -> None:
     if job.state != "done":
         job_view.outcome(job)
         return
-    show_found(run, pictures, Path(str(job.args["path"])), job.result)
+    with shell.errors():
+        show(job.result)
 
 
 def show_found(run: Run, pictures: Pictures | None, path: Path, found: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core import datasets, exports, queue, runs
+from core.errors import NotFound, WorkspaceError
 from core.exports import Artefact, Certificate
 from core.queue import Job
 from core.runs import Run
@@ -101,9 +103,11 @@ def _certificate(run: Run, certificate: Certificate, *, is_earlier: bool) -> Non
     st.caption(
         t("export.app", accuracy=percent(certificate.app_accuracy), low=percent(low), high=percent(high))
     )
-    if certificate.num_groups != certificate.num_images:
+    if 0 < certificate.num_groups < certificate.num_images:
         counts = {"images": f"{certificate.num_images:,}", "n": certificate.num_groups}
-        st.caption(t("measures.groups" if certificate.num_groups else "export.not_grouped", **counts))
+        st.caption(t("measures.groups", **counts))
+    elif not certificate.num_groups and certificate.num_images and _hang_together(run):
+        st.caption(t("export.not_grouped"))
     if certificate.num_skipped:
         st.warning(t("export.skipped", n=certificate.num_skipped), icon=":material/warning:")
     for artefact in certificate.of("failed"):
@@ -141,6 +145,15 @@ def _why(artefact: Artefact) -> str:
         "export.beyond_exact" if artefact.about.is_exact else "export.beyond_fewer_bits",
         least=percent(exports.MIN_AGREEMENT, 0),
     )
+
+
+def _hang_together(run: Run) -> bool:
+    """Return whether there are near-duplicates among a run's test pictures."""
+    with contextlib.suppress(NotFound, WorkspaceError):
+        images = runs.load_split(shell.workspace(), run.id)
+        groups = runs.groups_of(images[images["split"] == "test"])
+        return len(set(groups)) < len(groups)
+    return False
 
 
 def _table(certificate: Certificate) -> pd.DataFrame:

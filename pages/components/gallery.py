@@ -66,11 +66,15 @@ def gallery(items: Sequence[Item], key: str, label: str) -> str | None:
     return opened if any(item.id == opened for item in items) else None
 
 
-def pager(num_pages: int, key: str) -> int:
-    """Let the visitor choose a page of pictures and return it, 1 to ``num_pages``; draw nothing for one page."""
+def pager(num_pages: int, key: str, default: int = 1) -> int:
+    """Let the visitor choose a page of pictures and return it, 1 to ``num_pages``; draw nothing for one page.
+
+    It begins with ``default``. Whoever wants another page shown later gives another key: Streamlit's widget always
+    has a default, and logs a warning with its stack where the session's state is written besides.
+    """
     if num_pages <= 1:
         return 1
-    return st.pagination(num_pages, width=PAGE_WIDTH * (min(num_pages, 7) + 4), key=key)
+    return st.pagination(num_pages, default=default, width=PAGE_WIDTH * (min(num_pages, 7) + 4), key=key)
 
 
 def _as_json(item: Item) -> dict[str, str]:

@@ -149,4 +149,6 @@ def duration(seconds: float) -> str:
         return t("time.seconds", n=max(1, round(seconds)))
     if seconds < 90 * 60:
         return t("time.minutes", n=round(seconds / 60))
+    if seconds >= 48 * 3600:
+        return t("time.days", n=round(seconds / 86400))
     return t("time.hours", hours=f"{seconds / 3600:.1f}")

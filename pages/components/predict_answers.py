@@ -53,8 +53,6 @@ def show_answers(
     names = inbox.names(shell.workspace(), [Path(answer["path"]) for answer in said[0]], asked_below(jobs[0]))
     if len(said[0]) == 1:
         _one(jobs, [found[0] for found in said], names, visitor=visitor)
-        if not visitor and "error" not in said[0][0]:
-            show_why(run, said[0][0]["path"], said[0][0]["predicted"])
     else:
         _many(run, done, said, names, visitor=visitor)
 
@@ -81,8 +79,15 @@ def sorry(why: str) -> None:
     st.error(t("demo.failed"), icon=":material/error:")
 
 
-def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str], *, visitor: bool) -> None:
-    """Draw a photo and what each run says of it."""
+def _one(
+    jobs: Sequence[Job],
+    said: Sequence[Answer],
+    names: Mapping[str, str],
+    *,
+    visitor: bool,
+    in_dialog: bool = False,
+) -> None:
+    """Draw a photo, what each run says of it, and why the first one does."""
     path = said[0]["path"]
     # What is said comes first, so that on a narrow page it is not below the photo.
     *columns, right = st.columns([*(2 for _ in said), 3], gap="large")
@@ -96,6 +101,9 @@ def _one(jobs: Sequence[Job], said: Sequence[Answer], names: Mapping[str, str], 
             _say(asked, answer, key=f"answer_{job.id}")
             if job is jobs[0] and not visitor and "error" not in answer:
                 show_correction(asked, Path(path), key=f"correct_{asked.id}_{datasets.written(path)}")
+    if not visitor and "error" not in said[0]:
+        first = runs.get(shell.workspace(), jobs[0].args["run_id"])
+        show_why(first, path, said[0]["predicted"], in_dialog=in_dialog)
 
 
 def _large(path: str, name: str) -> None:
@@ -165,7 +173,7 @@ def _many(
     )
     if opened is not None:
         same = [next(answer for answer in one if datasets.written(answer["path"]) == opened) for one in said]
-        st.dialog(t("photo.title"), width="large")(_one)(jobs, same, names, visitor=visitor)
+        st.dialog(t("photo.title"), width="large")(_one)(jobs, same, names, visitor=visitor, in_dialog=True)
 
 
 def _download(job: Job, said: Sequence[Answer], names: Mapping[str, str]) -> None:

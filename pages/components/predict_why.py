@@ -20,8 +20,15 @@ _JOB = "predict_why"
 """Where in the session the number of the job is kept that explains."""
 
 
-def show_why(run: Run, path: str, predicted: str) -> None:
-    """Offer to say why a photo was taken for a class, and say it."""
+def show_why(run: Run, path: str, predicted: str, *, in_dialog: bool = False) -> None:
+    """Offer to say why a photo was taken for a class, and say it.
+
+    Args:
+        run: The run that was asked.
+        path: The photo's file.
+        predicted: The class.
+        in_dialog: Whether it stands in one, which would close if the whole page ran again as the answer comes.
+    """
     st.button(
         t("why.ask"),
         key="predict_why_ask",
@@ -32,7 +39,9 @@ def show_why(run: Run, path: str, predicted: str) -> None:
     job = _job(run, path)
     if job is None:
         return
-    if job.state != "done":
+    if in_dialog:
+        explanation.show_as_it_comes(explanation.waited_for(job), lambda found: _show(run, path, found))
+    elif job.state != "done":
         job_view.watch(job.id, lambda job: _draw(job, run, path, predicted))
     else:
         with shell.errors():

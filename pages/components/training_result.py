@@ -9,13 +9,14 @@ import pandas as pd
 import streamlit as st
 
 from core import conclusions, runs
-from core.evaluation import Difference
+from core.evaluation import Difference, Estimate
 from core.runs import Run
 from pages.components import job as job_view
 from pages.components import shell, split_name
 from pages.components.cross_validation import show_cross_validation
 from pages.components.csv_file import csv_button
-from pages.components.evaluation_scores import metric
+from pages.components.evaluation_against import recorded_share, with_interval
+from pages.components.evaluation_scores import after_review, metric
 from pages.components.text import code, percent, t, told
 
 STOPS: dict[str, tuple[str, Literal["orange", "blue"]]] = {
@@ -27,10 +28,10 @@ STOPS: dict[str, tuple[str, Literal["orange", "blue"]]] = {
 
 
 class Row(NamedTuple):
-    """A line of the table *Against what?*: what, its accuracy, judged on how many pictures, the lead over it."""
+    """A line of the table *Against what?*: what, accuracy and interval, judged on how many pictures, lead over it."""
 
     what: str
-    accuracy: float
+    accuracy: Estimate
     num_images: int
     lead: str = ""
 
@@ -72,7 +73,7 @@ def _scores(run: Run) -> None:
                     t("term.accuracy"),
                 )
             metric(
-                t("training.macro_f1"),
+                after_review("training.macro_f1", run, "test"),
                 runs.estimate(test, "macro_f1"),
                 "{:.3f}".format,
                 t("term.macro_f1"),
@@ -123,7 +124,7 @@ def _against(run: Run) -> None:
     rows = [*_stages(run), *_controls(run)]
     if rows:
         st.header(t("training.against"), anchor=False)
-        own = Row(t("against.this"), run.metrics["val"]["accuracy"], run.num_images["val"])
+        own = Row(t("against.this"), runs.estimate(run.metrics["val"], "accuracy"), run.num_images["val"])
         table = _table([own, *rows])
         st.table(table, hide_index=True, border="horizontal", alt=t("training.against"))
         without_stars = table.replace(r"\*", "", regex=True)  # they are Markdown
@@ -158,7 +159,7 @@ def _table(rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             t("against.model"): [row.what for row in rows],
-            t("against.accuracy"): [percent(row.accuracy) for row in rows],
+            t("against.accuracy"): [with_interval(row.accuracy) for row in rows],
             t("against.pictures"): [f"{row.num_images:,}" for row in rows],
             t("against.lead"): [row.lead or "–" for row in rows],
         }
@@ -171,9 +172,11 @@ def _stages(run: Run) -> Iterator[Row]:
         return
     difference, num_val = run.stage_2["difference"], run.num_images["val"]
     if run.fine_tuned:
-        yield Row(t("against.head"), run.stage_2["head_accuracy"], num_val, _lead(difference))
+        head = recorded_share(run.stage_2, "head_accuracy", num_val)
+        yield Row(t("against.head"), head, num_val, _lead(difference))
     else:
-        yield Row(t("against.tuned"), run.stage_2["accuracy"], num_val, _lead(_turned(difference)))
+        tuned = recorded_share(run.stage_2, "accuracy", num_val)
+        yield Row(t("against.tuned"), tuned, num_val, _lead(_turned(difference)))
 
 
 def _controls(run: Run) -> Iterator[Row]:
@@ -181,11 +184,11 @@ def _controls(run: Run) -> Iterator[Row]:
     if not controls:
         return
     num_val = controls["num_val"]
-    yield Row(t("against.pretrained"), controls["pretrained"], num_val)
+    yield Row(t("against.pretrained"), recorded_share(controls, "pretrained", num_val), num_val)
     for name in ("random", "pixels"):
         lead = _lead(controls[f"over_{name}"])
-        yield Row(t(f"against.{name}"), controls[name], num_val, lead)
-    yield Row(t("against.majority"), controls["majority"], num_val)
+        yield Row(t(f"against.{name}"), recorded_share(controls, name, num_val), num_val, lead)
+    yield Row(t("against.majority"), recorded_share(controls, "majority", num_val), num_val)
 
 
 def _turned(difference: Mapping[str, float]) -> dict[str, float]:
