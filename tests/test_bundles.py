@@ -282,11 +282,19 @@ FORGETTING = {
     **{"run_id": "20260101-101010-abcd", "num_images": 5, "before": 0.5, "after": 0.5},
     "difference": {"value": 0.0, "low": -0.1, "high": 0.1},
 }
+CROSS_VALIDATION = {
+    **{"num_folds": 2, "num_images": 9, "fold_accuracies": [0.4, 0.6]},
+    **{"accuracy": 0.5, "accuracy_interval": [0.2, 0.8], "macro_f1": 0.4},
+}
 EPOCH = {
     **{"kind": "epoch", "stage": "head", "epoch": 1, "epochs": 1},
     **{"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5},
 }
 HEAD_CHOSEN = {"kind": "head_chosen", "strength": None, "val_loss": 1.0, "val_accuracy": 0.5}
+
+
+def _cross_validation(**changes: Any) -> Callable[[Files], None]:
+    return _put("cross-validation.json", json.dumps(CROSS_VALIDATION | changes).encode())
 
 
 def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -299,6 +307,7 @@ def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
         _original(**BY_ORIGINAL),
         _original(num_relabelled=0, num_excluded=2),
         _original(),
+        _cross_validation(),
         _metrics(kappa=None, kappa_interval=[None, None]),
         _record(forgetting=FORGETTING, images_per_s={"features": 42.5}),
         _record(forgetting={"run_id": "20260101-101010-abcd", "num_images": 0}, controls={}),
