@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import logging
 import pkgutil
 import sys
 import threading
@@ -20,23 +21,50 @@ TURN_S = 0.0005
 browser asks for waits several times as long, 0.3 s in all."""
 
 
+_LOG = logging.getLogger("graft.server")
+
+
 @contextlib.asynccontextmanager
 async def _made_ready(_: st.App) -> AsyncIterator[None]:
-    threading.Thread(target=import_components, name="import-components", daemon=True).start()
+    threading.Thread(target=_make_ready, name="make-ready", daemon=True).start()
     yield
+
+
+def _make_ready() -> None:
+    import_components()
+    clear_photos()
 
 
 def import_components() -> None:
     """Import all that pages draw with, so that the first visitor does not wait for it.
 
-    The frame comes first, as on every page: a visitor who is there already waits for it instead of racing.
+    The frame comes first, as on every page: a visitor who is there already waits for it instead of racing. What cannot
+    be imported is told to the log, and is an error on the page that needs it.
     """
-    importlib.import_module(f"{components.__name__}.shell")
-    for module in pkgutil.iter_modules(components.__path__):
-        importlib.import_module(f"{components.__name__}.{module.name}")
-    # Streamlit has Python look for garbage whenever a page was drawn: 0.1 s with all that was imported, which stays.
-    gc.collect()
-    gc.freeze()
+    names = ["shell", *(module.name for module in pkgutil.iter_modules(components.__path__))]
+    try:
+        for name in dict.fromkeys(names):
+            try:
+                importlib.import_module(f"{components.__name__}.{name}")
+            except Exception:  # whatever a module raises, the others are not to wait for their visitors
+                _LOG.exception("The component %s cannot be imported.", name)
+    finally:
+        # Streamlit has Python look for garbage whenever a page was drawn: 0.1 s with all that was imported, which
+        # stays.
+        gc.collect()
+        gc.freeze()
+
+
+def clear_photos() -> None:
+    """Throw away photos whose time is over, such as those of the visitors of a demo that was killed."""
+    from core import inbox, workspace  # the server answers before they are imported
+    from core.errors import GraftError
+
+    try:
+        if workspace.default_home().exists():
+            inbox.clear(workspace.open_workspace())
+    except (OSError, GraftError) as error:
+        _LOG.warning("Photos that were put aside could not be cleared: %s", error)
 
 
 # A page's first visitor asks for some sixty files of Streamlit's while it is still being drawn.

@@ -148,7 +148,12 @@ def _inboxes(workspace: Workspace) -> tuple[Path, Path]:
 def clear(workspace: Workspace, ended_demo: str = "") -> None:
     """Throw away what was put aside long ago, and all that the visitors of a demo have, where it has ended."""
     for inbox, kept_s in zip(_inboxes(workspace), (KEPT_S, VISITORS_KEPT_S), strict=True):
-        for path in inbox.iterdir() if inbox.exists() else ():
+        found: list[Path] = []
+        with contextlib.suppress(
+            OSError
+        ):  # nobody has asked anything yet, or the other one can still be read
+            found = list(inbox.iterdir())
+        for path in found:
             is_of_demo = ended_demo and kept_s == VISITORS_KEPT_S and path.name.startswith(ended_demo)
             with contextlib.suppress(OSError):
                 if is_of_demo or time.time() - path.stat().st_mtime > kept_s:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hmac
 import html
+import logging
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from streamlit.runtime import get_instance
 from streamlit.runtime.stats import CACHE_MEMORY_FAMILY, CacheStat
 
 from core import demonstration, inbox, words
+from core.errors import GraftError
 from core.workspace import open_workspace
 
 Message = MutableMapping[str, Any]
@@ -39,6 +41,8 @@ CLEAR_S = 300.0
 """How often is looked for photos whose time is over."""
 REFUSED = 1008
 """The code of WebSocket for what is against the rules."""
+
+_LOG = logging.getLogger("graft.demo")
 
 
 def held_bytes() -> int:
@@ -91,9 +95,11 @@ class Door:
         """Be there as long as the server is."""
 
         async def clear_before_the_end(message: Message) -> None:
-            if message["type"].startswith("lifespan.shutdown"):  # once this is sent nothing is waited for
-                await asyncio.to_thread(self._clear, ended=True)
-            await send(message)
+            try:
+                if message["type"].startswith("lifespan.shutdown"):  # once this is sent nothing is waited for
+                    await self._try_to_clear(ended=True)
+            finally:
+                await send(message)
 
         clearing = asyncio.create_task(self._clear_now_and_then())
         try:
@@ -105,8 +111,15 @@ class Door:
 
     async def _clear_now_and_then(self) -> None:
         while True:
-            await asyncio.to_thread(self._clear, ended=False)
+            await self._try_to_clear(ended=False)
             await asyncio.sleep(CLEAR_S)
+
+    async def _try_to_clear(self, *, ended: bool) -> None:
+        """Throw photos away; where that fails, a disk may be back the next time, and the server ends all the same."""
+        try:
+            await asyncio.to_thread(self._clear, ended=ended)
+        except (OSError, GraftError):
+            _LOG.exception("Photos of visitors could not be deleted.")
 
     def _is_token(self, given: str) -> bool:
         return bool(self._token) and hmac.compare_digest(given.encode(), self._token.encode())

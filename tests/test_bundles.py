@@ -24,7 +24,7 @@ from core.session.context import Context, Warm
 from core.session.data_jobs import audit_dataset
 from core.workspace import Workspace
 from tests.pictures import write_classes
-from tests.worlds import add_dataset, emit_epochs, finished_run
+from tests.worlds import CONTROLS, add_dataset, emit_epochs, finished_run
 
 Files = dict[str, bytes]
 
@@ -252,6 +252,20 @@ def _metrics(**changes: Any) -> Callable[[Files], None]:
     return change
 
 
+def _original(**scores: Any) -> Callable[[Files], None]:
+    return _metrics(original=scores)
+
+
+def _events(*events: Any) -> Callable[[Files], None]:
+    """Add events, each at a time unless it says so itself."""
+    lines = "".join(json.dumps({"time": 1.8e9} | event) + "\n" for event in events)
+
+    def change(files: Files) -> None:
+        files["events.jsonl"] += lines.encode()
+
+    return change
+
+
 def _recipe(**changes: Any) -> Callable[[Files], None]:
     return lambda files: _record(recipe=json.loads(files["run.json"])["recipe"] | changes)(files)
 
@@ -263,9 +277,115 @@ def _manifest(**changes: Any) -> Callable[[Files], None]:
     return change
 
 
+BY_ORIGINAL = {
+    **{"num_relabelled": 3, "num_excluded": 1},
+    **{"accuracy": 0.5, "accuracy_interval": [0.2, 0.8], "macro_f1": 0.4, "macro_f1_interval": [0.1, 0.7]},
+}
+FORGETTING = {
+    **{"run_id": "20260101-101010-abcd", "num_images": 5, "before": 0.5, "after": 0.5},
+    "difference": {"value": 0.0, "low": -0.1, "high": 0.1},
+}
+CROSS_VALIDATION = {
+    **{"num_folds": 2, "num_images": 9, "fold_accuracies": [0.4, 0.6]},
+    **{"accuracy": 0.5, "accuracy_interval": [0.2, 0.8], "macro_f1": 0.4},
+}
+EPOCH = {
+    **{"kind": "epoch", "stage": "head", "epoch": 1, "epochs": 1},
+    **{"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5},
+}
+HEAD_CHOSEN = {"kind": "head_chosen", "strength": None, "val_loss": 1.0, "val_accuracy": 0.5}
+
+
+def _cross_validation(**changes: Any) -> Callable[[Files], None]:
+    return _put("cross-validation.json", json.dumps(CROSS_VALIDATION | changes).encode())
+
+
+def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _original(**BY_ORIGINAL),
+        _original(num_relabelled=0, num_excluded=2),
+        _original(),
+        _cross_validation(),
+        _metrics(kappa=None, kappa_interval=[None, None]),
+        _record(forgetting=FORGETTING, images_per_s={"features": 42.5}),
+        _record(forgetting={"run_id": "20260101-101010-abcd", "num_images": 0}, controls={}),
+        _events(
+            {"kind": "stage", "name": "fine_tune"},
+            EPOCH,
+            HEAD_CHOSEN,
+            HEAD_CHOSEN | {"strength": 0.1},
+            {"kind": "resumed", "epoch": 1, "history": [_without(EPOCH, "kind")]},
+            {"kind": "batch_halved", "batch_size": 8},
+            {"kind": "compiling"},
+            {"kind": "log", "text": "x"},
+        ),
+    ],
+)
+def test_what_graft_writes_is_taken_in(
+    bundle: Path, elsewhere: Workspace, change: Callable[[Files], None]
+) -> None:
+    bundles.unpack(elsewhere, repacked(bundle, change))
+
+
 @pytest.mark.parametrize(
     ("change", "honest", "message"),
     [
+        (_metrics(original=5), True, "metrics of test by the original labels is not as it should be"),
+        (_metrics(original=None), True, "metrics of test by the original labels is not as it should be"),
+        (_original(num_relabelled=3), True, "by the original labels is not as it should be"),
+        (
+            _original(**_without(BY_ORIGINAL, "macro_f1")),
+            True,
+            "by the original labels is not as it should be",
+        ),
+        (
+            _original(**BY_ORIGINAL | {"num_relabelled": 0, "accuracy": "x"}),
+            True,
+            "by the original labels is not",
+        ),
+        (
+            _original(**BY_ORIGINAL | {"num_excluded": -1}),
+            True,
+            "by the original labels is not as it should be",
+        ),
+        (_original(**BY_ORIGINAL | {"accuracy": 0.9}), True, "an interval of accuracy that does not hold it"),
+        (_original(**BY_ORIGINAL | {"macro_f1_interval": [0.1, 1.5]}), True, "by the original labels is not"),
+        (_metrics(macro_f1=7.5), True, "metrics of test is not as it should be"),
+        (_metrics(macro_f1_interval=[0.1, 0.2]), True, "an interval of macro_f1 that does not hold it"),
+        (_metrics(kappa=-3, kappa_interval=[-4, 0]), True, "kappa is not as it should be"),
+        (_metrics(num_images=0), True, "metrics of test is not as it should be"),
+        (_record(controls=CONTROLS | {"num_val": 0}), True, "controls is not as it should be"),
+        (_record(controls=CONTROLS | {"num_train": 0}), True, "controls is not as it should be"),
+        (_record(controls=CONTROLS | {"pixels": 1.5}), True, "controls is not as it should be"),
+        (_record(seconds={"head": -5}), True, "seconds is not as it should be"),
+        (_record(images_per_s={"features": -1}), True, "images_per_s is not as it should be"),
+        (_record(images_per_s={"features": 0}), True, "images_per_s is not as it should be"),
+        (_record(forgetting=FORGETTING | {"run_id": "../x"}), True, "forgetting names a run that is none"),
+        (_record(forgetting=FORGETTING | {"after": 2}), True, "forgetting is not as it should be"),
+        (
+            _put("events.jsonl", b'{"kind": "log", "text": "x"}\n'),
+            True,
+            "events.jsonl is not as it should be",
+        ),
+        (_events({"kind": "log", "text": "x", "time": 1e300}), True, "events.jsonl is not as it should be"),
+        (_events({"kind": "stage"}), True, "events.jsonl is not as it should be"),
+        (_events({"kind": "stage", "name": "evil"}), True, "stage.evil"),
+        (_events(_without(EPOCH, "loss")), True, "events.jsonl is not as it should be"),
+        (_events(EPOCH | {"val_accuracy": 7}), True, "events.jsonl is not as it should be"),
+        (_events(EPOCH | {"stage": "evil"}), True, "events.jsonl has an epoch of no stage"),
+        (_events({"kind": "resumed", "epoch": 1}), True, "events.jsonl is not as it should be"),
+        (
+            _events({"kind": "resumed", "epoch": 1, "history": [5]}),
+            True,
+            "events.jsonl is not as it should be",
+        ),
+        (_events({"kind": "batch_halved"}), True, "events.jsonl is not as it should be"),
+        (_events(_without(HEAD_CHOSEN, "val_loss")), True, "events.jsonl is not as it should be"),
         (_flip, False, '"head.npz" of this bundle is not as it was packed'),
         (lambda files: files.update({"extra.json": b"{}"}), False, "its list of files"),
         (lambda files: files.update({"../evil.json": b"{}"}), True, "which no bundle has"),
@@ -277,8 +397,8 @@ def _manifest(**changes: Any) -> Callable[[Files], None]:
         (lambda files: files.update({"run.json": b"[]"}), True, "cannot be used by this Graft"),
         (_record(created=1e300), True, "created is not as it should be"),
         (_record(created=10**400), True, "created is not as it should be"),
-        (_record(created=1e12), True, "its record says what cannot be"),
-        (_record(temperature=1e-300), True, "its record says what cannot be"),
+        (_record(created=1e12), True, "created is not as it should be"),
+        (_record(temperature=1e-300), True, "temperature is not as it should be"),
         (_record(dataset_id="../../etc"), True, "a name of its record is none"),
         (_record(dataset_name="\ud800"), True, "surrogates not allowed"),
         (_record(class_names=["owl", "owl", "wren"]), True, "the classes of its record are none"),
@@ -288,7 +408,11 @@ def _manifest(**changes: Any) -> Callable[[Files], None]:
         (_record(stage_2={**STAGE, "accuracy_interval": "ab"}), True, "stage_2 is not as it should be"),
         (_record(forgetting=[3]), True, "cannot be used by this Graft"),
         (_metrics(accuracy=1), False, '"run.json" of this bundle'),
-        (_metrics(accuracy=0.5), True, "the accuracy of test in the record is not that of its answers"),
+        (
+            _metrics(accuracy=0.5, accuracy_interval=[0.2, 0.8]),
+            True,
+            "the accuracy of test in the record is not that of its answers",
+        ),
         (_metrics(macro_f1="<b>100</b>"), True, "metrics of test is not as it should be"),
         (_metrics(kappa="best", kappa_interval=[0, 1]), True, "kappa is not as it should be"),
         (_recipe(weights="/etc/passwd"), True, "its recipe names a file of a folder"),

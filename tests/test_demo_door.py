@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from core import demonstration
+from core.errors import WorkspaceError
 from demo.door import HEALTH, UPLOAD, Door, Message, Receive, Send
 
 TOKEN = "a-secret"
@@ -196,3 +197,33 @@ def test_photos_are_cleared_from_the_start_and_all_of_them_before_the_server_end
     run(Door(server, held=lambda: 0, clear=clear)({"type": "lifespan"}, _nothing, send))
     assert told[:3] == ["old"] * 3 and told.index("all") < told.index("lifespan.shutdown.complete")
     assert told.count("all") == 1
+
+
+def test_what_cannot_be_cleared_is_logged_and_tried_again_and_the_server_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("demo.door.CLEAR_S", 0.01)
+    errors = [OSError("the disk is away"), WorkspaceError("it is closed")]
+    told: list[str] = []
+
+    def clear(*, ended: bool) -> None:
+        told.append("all" if ended else "old")
+        if ended:
+            raise OSError("the disk is away again")
+        if errors:
+            raise errors.pop(0)
+
+    async def server(scope: Message, receive: Receive, send: Send) -> None:
+        async with asyncio.timeout(5):
+            while told.count("old") < 3:
+                await asyncio.sleep(0.01)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def send(message: Message) -> None:
+        told.append(message["type"])
+
+    run(Door(server, held=lambda: 0, clear=clear)({"type": "lifespan"}, _nothing, send))
+    assert told[:3] == ["old"] * 3 and told.index("all") < told.index("lifespan.shutdown.complete")
+    reasons = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert reasons == ["the disk is away", "it is closed", "the disk is away again"]
+    assert {record.name for record in caplog.records if record.exc_info} == {"graft.demo"}

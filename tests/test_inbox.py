@@ -102,6 +102,14 @@ def test_what_a_demos_visitors_put_aside_goes_after_an_hour_or_with_the_demo(wor
     assert not inbox.are_there([str(other), str(new)]) and inbox.are_there([str(own)])
 
 
+def test_an_inbox_that_cannot_be_listed_does_not_keep_the_other_one(workspace: Workspace) -> None:
+    token = inbox.put(workspace, [named("a.png", b"x")], 1_000, demo=DEMO)
+    (path,) = inbox.photos(workspace, token)
+    (workspace.uploads_dir / ".asked").write_bytes(b"no folder")
+    inbox.clear(workspace, ended_demo=DEMO)
+    assert not path.exists()
+
+
 def test_visitors_photos_lie_apart_and_the_oldest_go_first(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,64 +6,44 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from core import recipes, runs
-from core.recipes import Recipe
+from core import recipes, runs, words
+from core.bundles.forms import AMOUNT, COUNT, MAX_NAME_CHARS, NUMBER, SHARE, TIME, fit, fit_estimate
+from core.bundles.record import require_recipe, require_record
 from core.runs import Run
 from core.workspace import read_json
 
-MAX_TIME_S = 2**32
-"""Seconds since the epoch, in the year 2106, from which no run can be."""
 MAX_PICTURES = 5_000_000
 MAX_TABLE_BYTES = 4_000_000_000
 """Of all texts of the table of pictures, each row's counted: a file of a few kilobytes may repeat one without end."""
 MAX_TEXT_BYTES = 4_096
 """Of one path, hash or label: as long as a path can be on usual systems."""
-MAX_NAME_CHARS = 255
 MAX_JSON_BYTES = 200_000_000
 
-_DATASET_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COLUMNS = ("path", "sha256", "label", "split")
 _COMPRESSIONS = {"SNAPPY", "UNCOMPRESSED"}
 """Snappy, as Graft writes it, makes a page at most some twenty times as large; others have no such bound."""
 
-_DIFFERENCE = {"value": float, "low": float, "high": float}
-_PAIR = [float, float]
-_METRICS = {
-    "num_images": int,
-    "num_classes_left_out": int,
-    "accuracy": float,
-    "accuracy_interval": _PAIR,
-    "macro_f1": float,
-    "macro_f1_interval": _PAIR,
-    "log_loss": float,
-}
-_STAGE = {"epochs": int, "planned": int, "stopped": str}
-_AGAINST_HEAD = {
-    **{"head_accuracy": float, "accuracy": float, "head_loss": float, "loss": float},
-    "difference": _DIFFERENCE,
-}
-_CONTROLS = {
-    **{"num_train": int, "num_val": int},
-    **{"pretrained": float, "random": float, "pixels": float, "majority": float},
-    **{"over_random": _DIFFERENCE, "over_pixels": _DIFFERENCE},
-}
-_FORGOTTEN = {"before": float, "after": float, "difference": _DIFFERENCE}
-_CROSS_VALIDATION = {
-    **{"num_folds": int, "num_images": int, "accuracy": float, "accuracy_interval": _PAIR, "macro_f1": float},
-    "fold_accuracies": list,
-}
+_CROSS_VALIDATION = {"num_folds": COUNT, "num_images": COUNT, "macro_f1": SHARE, "fold_accuracies": list}
 _LABELS = {"name": str, "tags": list, "archived": bool}
-_EPOCH = {"stage": str, "epoch": int, "epochs": int}
+_SCORES = {"loss": NUMBER, "accuracy": SHARE, "val_loss": NUMBER, "val_accuracy": SHARE}
+_EPOCH = {"stage": str, "epoch": COUNT, "epochs": COUNT, **_SCORES}
+_EVENTS = {
+    "stage": {"name": str},
+    "epoch": _EPOCH,
+    "resumed": {"epoch": COUNT, "history": list},
+    "batch_halved": {"batch_size": COUNT},
+    "head_chosen": {"val_loss": NUMBER, "val_accuracy": SHARE},
+    "log": {"text": str},
+}
+"""What pages read of each kind of event; one of another kind is a line without words."""
 
 
 def require_sound(place: Path, run: Run) -> None:
@@ -81,78 +61,11 @@ def require_sound(place: Path, run: Run) -> None:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError(f"{path.name} is larger than {MAX_JSON_BYTES / 1e6:g} MB")
     json.dumps(read_json(place / "run.json"), ensure_ascii=False).encode()  # refuses halves of characters
-    _require_record(run)
-    _require_recipe(recipes.from_json(run.recipe), run, has_weights=(place / "backbone.npz").exists())
+    require_record(run)
+    require_recipe(recipes.from_json(run.recipe), run, has_weights=(place / "backbone.npz").exists())
     y_true = _require_split(place / "split.parquet", run)
     _require_arrays(place, run, y_true)
     _require_beside(place)
-
-
-def _require_record(run: Run) -> None:
-    names = run.class_names
-    if len(names) < 2 or len(set(names)) != len(names) or not all(map(_is_name, names)):
-        raise ValueError("the classes of its record are none")
-    if not _is_name(run.dataset_name) or not _DATASET_ID.fullmatch(run.dataset_id):
-        raise ValueError("a name of its record is none")
-    _fit("created", run.created, float)
-    _fit("temperature", run.temperature, float)
-    if not 0 <= run.created < MAX_TIME_S or not 1e-3 <= run.temperature <= 1e3:
-        raise ValueError("its record says what cannot be")
-    _fit("num_images", run.num_images, dict.fromkeys(runs.SPLITS, int))
-    if set(run.num_images) != set(runs.SPLITS) or min(run.num_images.values()) < 0:
-        raise ValueError("its record says what cannot be")
-    for name in ("seconds", "images_per_s"):
-        numbers = getattr(run, name)
-        _fit(name, numbers, dict.fromkeys(numbers, float))
-    for name in ("split_fingerprint", "curation_fingerprint", "weights_sha256", "error"):
-        _fit(name, getattr(run, name), str)
-    _fit("fine_tuned", run.fine_tuned, bool)
-    _require_metrics(run)
-    _require_course(run)
-
-
-def _is_name(text: object) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= MAX_NAME_CHARS
-
-
-def _require_metrics(run: Run) -> None:
-    if not {"val", "test"} <= set(run.metrics) <= set(runs.SPLITS):
-        raise ValueError("its record says what cannot be")
-    for split, metrics in run.metrics.items():
-        _fit(f"metrics of {split}", metrics, _METRICS)
-        for name, value in metrics.items():
-            if f"{name}_interval" in metrics and value is not None:
-                _fit(name, value, float)
-                _fit(name, metrics[f"{name}_interval"], _PAIR)
-
-
-def _require_course(run: Run) -> None:
-    for name in ("stage_1", "stage_2"):
-        told = getattr(run, name)
-        _fit(name, told, _STAGE if told else {})
-        optional = {"strength", "earlier_s", "best_epoch", "batch_size"} & set(told)
-        _fit(name, told, dict.fromkeys(optional, float))
-    if "difference" in run.stage_2 or "head_accuracy" in run.stage_2:
-        _fit("stage_2", run.stage_2, _AGAINST_HEAD)
-    _fit("controls", run.controls, _CONTROLS if run.controls else {})
-    for name, told in (("stage_2", run.stage_2), ("controls", run.controls)):
-        _fit(name, told, {key: _PAIR for key in told if key.endswith("_interval")})
-    _fit("forgetting", run.forgetting, {"run_id": str, "num_images": int} if run.forgetting else {})
-    if run.forgetting.get("num_images"):
-        _fit("forgetting", run.forgetting, _FORGOTTEN)
-
-
-def _require_recipe(recipe: Recipe, run: Run, *, has_weights: bool) -> None:
-    weights, teacher = recipe.weights, recipe.teacher
-    is_named = weights in ("", recipes.RANDOM_WEIGHTS) or bool(recipes.parent_run(recipe))
-    if not is_named and weights != Path(weights).name:
-        raise ValueError("its recipe names a file of a folder, which no bundle does")
-    named = [name.removeprefix(recipes.RUN_PREFIX) for name in (weights, teacher) if ":" in name]
-    if not all(map(runs.is_id, named)):
-        raise ValueError("its recipe names a run that is none")
-    recipes.validate(recipe if is_named else replace(recipe, weights=""))
-    if (run.fine_tuned or weights) and not has_weights:
-        raise ValueError("backbone.npz is missing")
 
 
 def _require_split(path: Path, run: Run) -> dict[str, np.ndarray]:
@@ -301,11 +214,14 @@ def _require_beside(place: Path) -> None:
     """Refuse what is kept beside the record where it is not as Graft writes it."""
     if (place / "cross-validation.json").exists():
         found = read_json(place / "cross-validation.json")
-        _fit("cross-validation.json", found, _CROSS_VALIDATION)
-        _fit("cross-validation.json", found["fold_accuracies"], [float] * len(found["fold_accuracies"]))
+        fit("cross-validation.json", found, _CROSS_VALIDATION)
+        fit_estimate("cross-validation.json", found, "accuracy", SHARE)
+        fit(
+            "cross-validation.json", found["fold_accuracies"], [SHARE] * max(1, len(found["fold_accuracies"]))
+        )
     if (place / "labels.json").exists():
         found = read_json(place / "labels.json")
-        _fit("labels.json", found, _LABELS)
+        fit("labels.json", found, _LABELS)
         if not all(
             isinstance(text, str) and len(text) <= MAX_NAME_CHARS for text in [found["name"], *found["tags"]]
         ):
@@ -320,34 +236,17 @@ def _require_event(line: str) -> None:
         event = json.loads(line)
     except ValueError:  # a killed process left it torn; it is skipped where it is read
         return
-    _fit("events.jsonl", event, {"kind": str})
-    history = event.get("history", []) if event["kind"] == "resumed" else []
-    _fit("events.jsonl", history, [dict] * len(history))
-    for epoch in [event] if event["kind"] == "epoch" else history:
-        _fit("events.jsonl", epoch, _EPOCH)
+    fit("events.jsonl", event, {"kind": str, "time": TIME})
+    kind = event["kind"]
+    fit("events.jsonl", event, _EVENTS.get(kind, {}))
+    if kind == "stage":
+        words.say(f"stage.{event['name']}")  # raises KeyError where no stage is called so
+    history = event["history"] if kind == "resumed" else []
+    for epoch in [event] if kind == "epoch" else history:
+        fit("events.jsonl", epoch, _EPOCH)
         numbers = {name for name, value in epoch.items() if value is not None} - {"kind", "stage"}
-        _fit("events.jsonl", epoch, dict.fromkeys(numbers, float))
-    if event["kind"] == "head_chosen":
-        _fit("events.jsonl", event, {"val_loss": float, "val_accuracy": float})
-
-
-def _fit(name: str, value: Any, form: Any) -> None:
-    """Refuse a value of JSON that has not a form: a type, a list of forms, or names with the form of each.
-
-    ``float`` stands for any finite number, ``int`` for a whole one; names that the form does not have are left alone.
-    """
-    if isinstance(form, dict):
-        fits = isinstance(value, Mapping) and set(form) <= set(value)
-        inner = [(value[key], form[key]) for key in form] if fits else []
-    elif isinstance(form, list):
-        fits = isinstance(value, list | tuple) and len(value) == len(form)
-        inner = list(zip(value, form, strict=True)) if fits else []
-    elif form in (int, float):
-        is_number = isinstance(value, int if form is int else int | float) and not isinstance(value, bool)
-        fits, inner = is_number and abs(value) < 2**63 and math.isfinite(value), []
-    else:
-        fits, inner = isinstance(value, form), []
-    if not fits:
-        raise ValueError(f"{name} is not as it should be")
-    for one, its_form in inner:
-        _fit(name, one, its_form)
+        fit("events.jsonl", epoch, dict.fromkeys(numbers, NUMBER))
+        if epoch["stage"] not in runs.STAGES:
+            raise ValueError("events.jsonl has an epoch of no stage")
+    if kind == "head_chosen" and event.get("strength") is not None:
+        fit("events.jsonl", event, {"strength": AMOUNT})

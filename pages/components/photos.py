@@ -19,6 +19,9 @@ LARGE_SIDE = 1200
 LARGE_BOX = (700, 600)
 """Pixels, width and height, into which a dialog fits a photo, a small one enlarged."""
 
+KEPT_S = 3600.0
+"""How long a copy of a photo in memory is used."""
+
 
 def small(root: Path | Pictures, path: str, sha256: str) -> tuple[bytes, bool]:
     """Return a thumbnail (WEBP) and whether it shows the file; a lost or broken file gets a plain grey one."""
@@ -41,8 +44,9 @@ def _read(sha256: str, side: int, path: Path) -> tuple[bytes, bool]:
     return _cached(sha256, side, path) if path.exists() else (_grey(), False)
 
 
-# A picture is known by its bytes, so a moved or renamed file is not decoded again.
-@st.cache_data(max_entries=4_000, max_size="256MB", show_spinner=False)
+# A picture is known by its bytes, so a moved or renamed file is not decoded again. What visitors of a demo have sent is
+# deleted after an hour, so copies of it are not shown for longer either.
+@st.cache_data(ttl=KEPT_S, max_entries=4_000, max_size="256MB", show_spinner=False)
 def _cached(sha256: str, side: int, _path: Path) -> tuple[bytes, bool]:
     try:
         return images.thumbnail(images.read_bytes(_path), side), True
