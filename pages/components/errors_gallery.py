@@ -57,11 +57,11 @@ def _kept_page(name: str, num_pages: int, listed: int) -> int:
     is_another = st.session_state.get(f"_listed_{name}", listed) != listed and not is_followed
     st.session_state[f"_listed_{name}"] = listed
     begin = 1 if is_another else min(max(1, st.session_state[name]), num_pages)
-    if (
-        is_followed or begin != st.session_state[name]
-    ):  # not the visitor's own choice: another widget shows it
-        st.session_state[f"_turned_{name}"] = st.session_state.get(f"_turned_{name}", 0) + 1
-    page = pager(num_pages, key=f"{name}_{st.session_state.get(f'_turned_{name}', 0)}", default=begin)
+    number, began = st.session_state.get(f"_turned_{name}", (0, begin))
+    if is_followed or begin != st.session_state[name]:
+        number, began = number + 1, begin  # not the visitor's own choice: another widget shows it
+    st.session_state[f"_turned_{name}"] = (number, began)
+    page = pager(num_pages, key=f"{name}_{number}", default=min(began, num_pages))
     st.session_state[name] = page
     keep(name, str(page) if page > 1 else "")
     return page
