@@ -13,7 +13,7 @@ from tests.pictures import write
 
 PICTURES, CALIBRATION = 16, 2
 SIDES = {"ConvNeXt": 64}
-"""Pixels where the smallest will not do: of ConvNeXt at 32 ONNX Runtime computes something else, as certificates say."""
+"""Pixels where the smallest will not do: at 32 ONNX Runtime computes something else, as certificates then say."""
 
 
 @pytest.mark.slow

@@ -61,7 +61,9 @@ def _show(run: Run) -> None:
             args=(key, run),
         )
         most = demonstration.MAX_PHOTOS
-        st.caption(t("demo.limits", n=most, mb=f"{demonstration.MAX_BYTES / 1e6:.0f}"))
+        # The field itself only marks a file that is too large.
+        sizes = {"mb": f"{demonstration.MAX_BYTES / 1e6:.0f}", "each": demonstration.MAX_FILE_MB}
+        st.caption(t("demo.limits", n=most, **sizes))
     with camera:
         key = f"demo_camera_{turn}"
         st.camera_input(t("predict.camera"), key=key, on_change=_take, args=(key, run))

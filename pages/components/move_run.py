@@ -9,15 +9,17 @@ from pathlib import Path
 import streamlit as st
 
 from core import bundles, queue
-from core.errors import NotFound
+from core.errors import GraftError, NotFound
 from core.queue import Job
 from core.runs import Run
 from pages.components import job as job_view
 from pages.components import shell
-from pages.components.text import t
+from pages.components.text import plain, t
 
 _TURN = "bring_turn"
 """Counts what was brought: another key empties the field, and with it the memory that the upload held."""
+_REFUSED = "bring_refused"
+"""Why the last file was refused. Said below the field: above the tabs it would take the visitor back to the first."""
 
 
 def move_run(run: Run) -> None:
@@ -79,6 +81,8 @@ def bring_run() -> None:
     with st.expander(t("bundle.bring_title"), icon=":material/move_to_inbox:"):
         key = f"bring_run_{st.session_state.get(_TURN, 0)}"
         st.file_uploader(t("bundle.bring"), type="zip", key=key, on_change=_bring, args=(key,))
+        if refused := st.session_state.pop(_REFUSED, ""):
+            st.error(plain(refused), icon=":material/error:")
         st.caption(t("bundle.bring_text"))
 
 
@@ -86,6 +90,8 @@ def _bring(key: str) -> None:
     received = st.session_state.get(key)
     if received is None:
         return
-    with shell.errors():
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+    try:
         shell.choose("run", bundles.unpack(shell.workspace(), received).id)
-        st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+    except GraftError as error:
+        st.session_state[_REFUSED] = str(error)
