@@ -330,6 +330,11 @@ def test_what_all_is_kept_needs_no_conversion(
     again = extract(workspace, backbones.build(workspace, "tiny"), photos)
     assert (again.num_computed, again.num_cached, conversion.exists()) == (0, 40, False)
     np.testing.assert_array_equal(again.matrix, expected.matrix)
+    for shard in workspace.features_dir.rglob("*.npy"):
+        shard.write_bytes(shard.read_bytes()[:-1])
+    anew = extract(workspace, backbones.build(workspace, "tiny"), photos)
+    assert (anew.num_computed, anew.engine.precision) == (40, litert.PRECISION)
+    np.testing.assert_array_equal(anew.matrix, expected.matrix)
 
 
 def test_what_two_batches_had_when_one_failed_is_kept(

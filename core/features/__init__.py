@@ -119,7 +119,7 @@ def extract(
         hashes: SHA-256 of each file's bytes, in hex, as the audit found it. A file that has changed since is
             unreadable.
         resize: How pictures are brought to ``backbone.image_size``; one of ``images.RESIZE_RULES``.
-        batch_size: Pictures per call of the network; not given, as many as its engine is best handed at once.
+        batch_size: Pictures per call of the network; not given, as many as keep its engine busy.
         progress: Called with files done and files in all.
         pooling: How the last feature map becomes features; one of :data:`core.recipes.POOLINGS`.
         view: A random variation of each picture to take instead of the picture itself.
@@ -131,11 +131,17 @@ def extract(
         WorkspaceError: The cache cannot be written, or ``GRAFT_FEATURES_GB`` is not a number.
     """
     max_bytes = feature_store.limit_bytes()
-    engine, space = _kept(workspace, backbone, hashes, resize, pooling, view)
+
+    def space_of(precision: str) -> FeatureSpace:
+        return FeatureSpace(workspace, describe_space(backbone, resize, pooling, view, precision))
+
+    # Where all is kept that the fastest engine would compute, no network need be converted to find it.
+    space = space_of(engines.precision() if engines.has_gpu() else litert.PRECISION)
+    engine = engines.by_tensorflow(backbone, pooling, "all of these pictures are known")
     is_kept = space.count_known(hashes) == len(set(hashes))
     rows = _read(space, paths, hashes) if is_kept else None
     if rows is None or rows.missing:  # a file of the cache may be damaged
-        engine, space = _engine_and_space(workspace, backbone, hashes, resize, pooling, view)
+        engine, space = _engine_and_space(workspace, backbone, hashes, pooling, space_of)
         rows = _read(space, paths, hashes)
     num_hits = rows.num_done
     progress(num_hits, len(paths))
@@ -156,20 +162,6 @@ def extract(
     return Features(rows.matrix, writer.num_rows, num_cached, rows.unreadable, engine)
 
 
-def _kept(
-    workspace: Workspace,
-    backbone: Backbone,
-    hashes: Sequence[str],
-    resize: str,
-    pooling: str,
-    view: View | None,
-) -> tuple[Engine, FeatureSpace]:
-    """Return the space where all that is asked for may be, so that no network need be converted to find it there."""
-    precision = engines.precision() if engines.has_gpu() else litert.PRECISION
-    space = FeatureSpace(workspace, describe_space(backbone, resize, pooling, view, precision))
-    return engines.by_tensorflow(backbone, pooling, "all of these pictures are known"), space
-
-
 def _read(space: FeatureSpace, paths: Sequence[Path], hashes: Sequence[str]) -> _Rows:
     """Return the matrix with what a space knows."""
     rows = _Rows(paths, hashes, space.num_features)
@@ -182,21 +174,16 @@ def _engine_and_space(
     workspace: Workspace,
     backbone: Backbone,
     hashes: Sequence[str],
-    resize: str,
     pooling: str,
-    view: View | None,
+    space_of: Callable[[str], FeatureSpace],
 ) -> tuple[Engine, FeatureSpace]:
     """Return the fastest engine and its space, or TensorFlow's where that knows all but a few of the pictures."""
-
-    def space_of(engine: Engine) -> FeatureSpace:
-        return FeatureSpace(workspace, describe_space(backbone, resize, pooling, view, engine.precision))
-
     traced = engines.by_tensorflow(backbone, pooling, "it has computed most of these pictures before")
-    num_known = space_of(traced).count_known(hashes)
+    num_known = space_of(traced.precision).count_known(hashes)
     if num_known and not engines.pays(backbone, len(set(hashes)) - num_known):
-        return traced, space_of(traced)
+        return traced, space_of(traced.precision)
     engine = engines.fastest(workspace, backbone, pooling, len(hashes))
-    return engine, space_of(engine)
+    return engine, space_of(engine.precision)
 
 
 @contextlib.contextmanager
