@@ -19,6 +19,13 @@ from tests.browser.conftest import accessible
 from tests.pictures import encode, noise
 from tests.worlds import add_dataset, begin_training, emit_epochs, finished_run
 
+KEEP_TIMERS = """
+window.timers = [];
+const setTimer = window.setInterval;
+window.setInterval = (fire, ...rest) => (window.timers.push(fire), setTimer(fire, ...rest));
+"""
+PRESS_AS_TIMERS_FIRE = "button => { button.click(); window.timers.forEach(fire => fire()); }"
+"""What a browser that was busy for a second does: what is pressed is sent after the timers that are due."""
 NAMES = ("![x](evil.example)", "<img src=x>", "猫头鹰")
 
 
@@ -295,6 +302,22 @@ def test_a_photo_is_dropped_answered_and_explained_and_what_is_none_is_refused_i
     expect(refused).to_have_text([re.compile("not readable"), re.compile("not readable")])
     refused.nth(1).click()
     expect(page.get_by_role("dialog").get_by_text("Expected at most 150 megapixels")).to_be_visible()
+
+
+def test_what_is_pressed_just_as_a_timer_fires_happens_once(
+    held_workspace: Workspace, world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, ids = world
+    page = open_page(f"{url}/predict?run={ids['done']}")
+    drop(page, held_workspace, {"once.png": encode(noise(9_101))})
+    page.add_init_script(KEEP_TIMERS)
+    page.reload()
+    settle(page)
+    page.get_by_role("button", name="Where did it look?").evaluate(PRESS_AS_TIMERS_FIRE)
+    job = taken(page, held_workspace, "explain")
+    settle(page)
+    assert [one.id for one in queue.list_jobs(held_workspace, kind="explain", active=True)] == [job.id]
+    queue.finish(held_workspace, job, "cancelled")
 
 
 def test_a_photo_is_taken_with_the_camera_and_answered(
