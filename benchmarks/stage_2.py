@@ -141,7 +141,9 @@ def accuracies(workspace: Workspace, folder: Path, recipe: Recipe) -> list[float
         tuned = training.fine_tune(
             backbone, head, images, len(split.class_names), recipe, lambda kind, **_: None, scratch=scratch
         )
-        logits = training.predict(backbone, tuned.weights, tuned.head, images["test"], recipe)
+        with backbones.lend(backbone, tuned.weights) as lent:
+            extracted = features.extract(workspace, lent, split.paths["test"], split.hashes["test"])
+        logits = tuned.head.logits(extracted.matrix)
         found.append(float((logits.argmax(axis=1) == images["test"].y_true).mean()))
     theirs = Textbook(workspace, split, recipe, head)
     for _ in range(recipe.fine_tune_epochs):

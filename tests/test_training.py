@@ -29,6 +29,7 @@ from tests.training_worlds import (
     head_of,
     make_backbone,
     make_images,
+    predict,
     truth_of,
 )
 
@@ -226,7 +227,7 @@ def test_the_returned_weights_give_the_returned_logits(
         not np.array_equal(old, new)
         for old, new in zip(backbone.model.get_weights(), tuned.weights, strict=True)
     )
-    logits = training.predict(backbone, tuned.weights, tuned.head, images["val"], recipe)
+    logits = predict(backbone, tuned.weights, tuned.head, images["val"], recipe)
     np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-5)
     assert backbone.is_pristine()
     assert tuned.val_loss == pytest.approx(training.scores(logits, images["val"].y_true).loss, abs=1e-5)
@@ -237,7 +238,7 @@ def test_without_epochs_worth_of_rate_stage_2_says_what_stage_1_said(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
     recipe = replace(RECIPE, fine_tune_epochs=1, learning_rate=1e-7, weight_decay=0.0)
-    before = training.predict(backbone, None, head, images["val"], recipe)
+    before = predict(backbone, None, head, images["val"], recipe)
     tuned = fine_tune(backbone, head, images, recipe)
     np.testing.assert_allclose(tuned.val_logits, before, atol=1e-3)
 
@@ -318,7 +319,7 @@ def test_the_loss_of_an_epoch_is_that_of_all_its_images(
     heard = Heard()
     fine_tune(backbone, unsure, images, recipe, heard)
     (epoch,) = heard.of("epoch")
-    logits = training.predict(backbone, None, unsure, images["train"], recipe)
+    logits = predict(backbone, None, unsure, images["train"], recipe)
     losses = -np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
     assert epoch["loss"] == pytest.approx(losses[np.arange(20), images["train"].y_true].mean(), rel=1e-3)
     assert epoch["accuracy"] == pytest.approx((logits.argmax(axis=1) == images["train"].y_true).mean())
@@ -355,7 +356,7 @@ def test_cancelled_later_it_keeps_the_best_finished_epoch(
     tuned = fine_tune(backbone, head, images, one, Until(kind, count, Cancelled))
     assert (tuned.stopped, tuned.num_epochs, tuned.epoch) == ("cancelled", 1, 1)
     assert tuned.val_loss == pytest.approx(whole.of("epoch")[0]["val_loss"], abs=1e-5)
-    logits = training.predict(backbone, tuned.weights, tuned.head, images["val"], RECIPE)
+    logits = predict(backbone, tuned.weights, tuned.head, images["val"], RECIPE)
     np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-5)
     assert backbone.is_pristine()
 
@@ -472,7 +473,7 @@ def test_predictions_are_those_of_the_flat_classifier(
     backbone: Backbone, images: dict[str, Images], head: Head
 ) -> None:
     told: list[tuple[int, int]] = []
-    logits = training.predict(
+    logits = predict(
         backbone, None, head, images["val"], RECIPE, lambda done, total: told.append((done, total))
     )
     assert logits.dtype == np.float32 and told[-1] == (8, 8)
@@ -488,7 +489,7 @@ def test_a_cancelled_prediction_leaves_the_backbone_as_it_was(
 
     shifted = [values + 1 for values in backbone.model.get_weights()]
     with pytest.raises(Cancelled):
-        training.predict(backbone, shifted, head, images["val"], RECIPE, stop)
+        predict(backbone, shifted, head, images["val"], RECIPE, stop)
     assert backbone.is_pristine()
 
 

@@ -21,10 +21,10 @@ from core.backbones import Backbone
 from core.engines import Engine
 from core.errors import Cancelled
 from core.recipes import Recipe
-from core.training import FineTuned, Images, boundary, boundary_plan
+from core.training import FineTuned, Images, boundary, boundary_plan, checkpoints
 from core.training.batches import Batch
 from core.training.learner import Learner
-from tests.training_worlds import RECIPE, Heard, Killed, Until, head_of, make_backbone, make_images
+from tests.training_worlds import RECIPE, Heard, Killed, Until, head_of, make_backbone, make_images, predict
 
 VIEWS = replace(RECIPE, fine_tune_epochs=4, views=2, augment=augmentation.PRESETS["light"])
 
@@ -237,7 +237,7 @@ def test_the_logits_of_val_are_those_of_the_whole_network(
     backbone: Backbone, images: dict[str, Images], scratch: Path
 ) -> None:
     tuned = fine_tune(backbone, images, VIEWS, Heard(), scratch)
-    logits = training.predict(backbone, tuned.weights, tuned.head, images["val"], VIEWS)
+    logits = predict(backbone, tuned.weights, tuned.head, images["val"], VIEWS)
     np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-5)
 
 
@@ -363,14 +363,53 @@ def test_a_checkpoint_of_one_way_is_good_for_the_other(
 ) -> None:
     checkpoint = tmp_path / "checkpoint.npz"
     expected = fine_tune(backbone, images, RECIPE, Heard(), None)
-    for first, then in ((scratch, None), (None, scratch)):
-        with pytest.raises(Killed):
-            fine_tune(backbone, images, RECIPE, Until("epoch", 1, Killed), first, checkpoint=checkpoint)
-        heard = Heard()
-        tuned = fine_tune(backbone, images, RECIPE, heard, then, checkpoint=checkpoint)
-        assert heard.of("resumed")[0]["epoch"] == 1
-        assert tuned.val_loss == pytest.approx(expected.val_loss, rel=0.01)
-        checkpoint.unlink()
+    with pytest.raises(Killed):
+        fine_tune(backbone, images, RECIPE, Until("epoch", 1, Killed), scratch, checkpoint=checkpoint)
+    heard = Heard()
+    tuned = fine_tune(backbone, images, RECIPE, heard, None, checkpoint=checkpoint)
+    assert heard.of("resumed")[0]["epoch"] == 1
+    assert tuned.val_loss == pytest.approx(expected.val_loss, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "goes_on_with", "said"),
+    [
+        (3, 5, 3, ""),  # there is more room by now
+        (0, 5, 0, "begins with the pixels, as those before the interruption"),
+        (5, 3, 3, "drew 1 of 5 kept variations of a picture. It will not end exactly"),
+        (5, 0, 0, "drew 1 of 5 kept variations of a picture. It will not end exactly"),
+    ],
+)
+def test_taken_up_again_it_draws_of_as_many_variations_as_before_or_says_why_not(
+    backbone: Backbone,
+    images: dict[str, Images],
+    scratch: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: int,
+    now: int,
+    goes_on_with: int,
+    said: str,
+) -> None:
+    parts = backbones.split(backbone, 2)
+    assert parts is not None
+    checkpoint, recipe = tmp_path / "checkpoint.npz", replace(VIEWS, views=4)
+
+    def room_for(num_variants: int) -> None:
+        monkeypatch.setattr(boundary_plan, "MAX_BYTES", boundary.num_bytes(parts[0], images, num_variants))
+
+    room_for(before)
+    with pytest.raises(Killed):
+        fine_tune(backbone, images, recipe, Until("epoch", 1, Killed), scratch, checkpoint=checkpoint)
+    room_for(now)
+    heard = Until("epoch", 1, Killed)
+    with pytest.raises(Killed):
+        fine_tune(backbone, images, recipe, heard, scratch, checkpoint=checkpoint)
+    assert heard.of("resumed")[0]["epoch"] == 1
+    record = checkpoints.load_record(checkpoint, "")
+    assert record is not None and (record.epoch, record.num_variants) == (2, goes_on_with)
+    log = " ".join(line["text"] for line in heard.of("log"))
+    assert said in log and ("interruption" in log) == bool(said)
 
 
 @pytest.mark.parametrize("events", [1, 5])

@@ -20,7 +20,7 @@ from core.recipes import Recipe
 from core.training import FineTuned, Images
 from core.training.batches import Batch
 from core.training.learner import Learner
-from tests.training_worlds import RECIPE, Heard, Killed, Until, head_of, make_backbone, make_images
+from tests.training_worlds import RECIPE, Heard, Killed, Until, head_of, make_backbone, make_images, predict
 
 EPOCHS = 4
 HARD = replace(
@@ -165,7 +165,7 @@ def test_cancelled_right_after_it_resumed_it_keeps_what_it_had(
         fine_tune(backbone, head, images, RECIPE, Until("epoch", 1, Killed), checkpoint)
     tuned = fine_tune(backbone, head, images, RECIPE, Until("resumed", 1, Cancelled), checkpoint)
     assert (tuned.stopped, tuned.num_epochs) == ("cancelled", 1)
-    logits = training.predict(backbone, tuned.weights, tuned.head, images["val"], RECIPE)
+    logits = predict(backbone, tuned.weights, tuned.head, images["val"], RECIPE)
     np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-5)
 
 
@@ -190,7 +190,7 @@ def test_the_best_epoch_is_had_from_the_checkpoint_without_a_step_also_by_anothe
     tuned = fine_tune(another, head, images, replace(RECIPE, fine_tune_epochs=9), heard, checkpoint)
     assert (tuned.stopped, tuned.num_epochs) == ("cancelled", 2)
     assert heard.of("epoch") == []
-    logits = training.predict(another, tuned.weights, tuned.head, images["val"], RECIPE)
+    logits = predict(another, tuned.weights, tuned.head, images["val"], RECIPE)
     np.testing.assert_allclose(logits, tuned.val_logits, atol=1e-4)
 
 

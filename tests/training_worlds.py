@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from core import augmentation, backbones, engines, recipes, training
 from core.backbones import Backbone
 from core.heads import Head
 from core.images import iterate_decoded
+from core.progress import Progress, no_progress
 from core.recipes import Recipe
 from core.training import Images
+from core.training.prediction import logits_of
 from core.workspace import Workspace
 
 RECIPE = recipes.validate(
@@ -92,6 +94,20 @@ def features_of(
         split: forward(np.stack(list(iterate_decoded(part.paths, backbone.image_size, recipe.resize))))
         for split, part in images.items()
     }
+
+
+def predict(
+    backbone: Backbone,
+    weights: Sequence[np.ndarray] | None,
+    head: Head,
+    images: Images,
+    recipe: Recipe,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Return the logits of images by the whole network, with a run's weights where there are some."""
+    with backbones.lend(backbone, weights) as lent:
+        engine = engines.by_tensorflow(lent, recipe.pooling)
+        return logits_of(engine, lent, head, images, recipe, progress)
 
 
 def truth_of(images: Mapping[str, Images]) -> dict[str, np.ndarray]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import weakref
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,11 @@ __all__ = [
     "cut",
     "find_blocks",
     "hash_arrays",
+    "lend",
     "network",
     "nodes_after",
     "num_features",
+    "sharing",
     "split",
     "unfreeze",
 ]
@@ -189,11 +192,52 @@ def adopt(backbone: Backbone, weights: Sequence[np.ndarray], weights_sha256: str
             f"The weights of the earlier run do not fit {backbone.spec.title}: received {len(received)} arrays "
             f"whose shapes differ from the {len(expected)} expected. Choose the backbone and depth of that run."
         )
-    backbone.model.set_weights(weights)
-    for layer in backbone.model.layers:
+    _set_weights(backbone.model, weights)
+    return replace(backbone, weights_sha256=weights_sha256, checksum=_checksum(backbone.model))
+
+
+def _set_weights(model: keras.Model, weights: Sequence[np.ndarray]) -> None:
+    model.set_weights(weights)
+    for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # it computes with copies of its weights
-    return replace(backbone, weights_sha256=weights_sha256, checksum=_checksum(backbone.model))
+
+
+@contextlib.contextmanager
+def lend(backbone: Backbone, weights: Sequence[np.ndarray] | None) -> Iterator[Backbone]:
+    """Lend a network with other weights, as a pristine backbone of these; it is as before, bit for bit, afterwards.
+
+    Lent again with the same weights it is the same backbone, so what was made for it stays of use.
+
+    Args:
+        backbone: Any backbone; it must not be used meanwhile.
+        weights: As for :func:`adopt`; None for those that it has.
+
+    Raises:
+        WeightsError: They are those of another network.
+    """
+    if weights is None:
+        yield backbone
+        return
+    before = backbone.model.get_weights()
+    try:
+        lent = adopt(backbone, weights, hash_arrays(weights))
+        known = _lent.get(backbone)
+        if known is None or known.weights_sha256 != lent.weights_sha256:
+            known = _lent[backbone] = lent
+        yield known
+    finally:
+        _set_weights(backbone.model, before)
+
+
+_lent: weakref.WeakKeyDictionary[Backbone, Backbone] = weakref.WeakKeyDictionary()
+"""Of each backbone that with the weights it was lent with last."""
+
+
+def sharing(backbone: Backbone) -> list[Backbone]:
+    """Return a backbone, its parts and what it was lent as: all that share its layers, and stay as long as it does."""
+    parts = [part for pair in _splits.get(backbone, {}).values() if pair for part in pair]
+    return [backbone, *parts, *([_lent[backbone]] if backbone in _lent else [])]
 
 
 def split(backbone: Backbone, num_upper: int) -> tuple[Backbone, Backbone] | None:

@@ -86,7 +86,7 @@ _current: weakref.WeakKeyDictionary[Backbone, tuple[tuple[str, str], Engine]] = 
 def forward(backbone: Backbone, pooling: str = "average") -> Traced:
     """Return TensorFlow's function from images to features, with the weights that the backbone has at a call.
 
-    It is the same for the same backbone, so it stays traced.
+    It is the same for the same backbone, also where that was lent with other weights, so it stays traced.
 
     Args:
         backbone: Any backbone.
@@ -94,7 +94,10 @@ def forward(backbone: Backbone, pooling: str = "average") -> Traced:
             ``"flatten"``, which keeps every position, in the order of Keras' layer of that name.
     """
     with _lock:
-        known = _traced.setdefault(backbone, {})
+        known = _traced.get(backbone)
+        if known is None:
+            known = next((found for other, found in _traced.items() if other.model is backbone.model), {})
+            _traced[backbone] = known
         if pooling not in known:
             known[pooling] = Traced(backbone, pooling)
         return known[pooling]

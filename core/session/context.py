@@ -19,6 +19,9 @@ two runs that are asked in turn must not push each other out."""
 
 Item = TypeVar("Item")
 
+_logged: set[tuple[str, str]] = set()
+"""What this session has said once: the run, if any, and the line."""
+
 
 class Warm:
     """Things that are slow to make, kept while they are in use: least recently used goes first.
@@ -119,13 +122,16 @@ class Context:
             done: Done so far.
             total: Done at the end; 0 if that is not known.
             told: What else people may want to know; ``ends_early=True`` if the end may come sooner than at ``total``,
-                so that there is no telling when.
+                so that there is no telling when; ``compiling=True`` while what takes its time is no measure of what
+                is to come.
 
         Raises:
             Cancelled: The user asked to stop (but see :meth:`finish_anyway`).
         """
         now = time.monotonic()
-        rate = self._pace.rate(done, now)
+        if told.get("compiling"):
+            self._pace = Pace()
+        rate = 0.0 if told.get("compiling") else self._pace.rate(done, now)
         if now - self._reported < REPORT_EVERY_S and not done == total != 0:
             return
         self._reported = now
@@ -167,3 +173,14 @@ class Context:
     def log(self, text: str) -> None:
         """Write a line of the run's log."""
         self.emit("log", text=text)
+
+    def log_once(self, text: str) -> None:
+        """Write a line of the run's log, or of the session's where the job makes no run; once for all of its jobs."""
+        key = self._job.run_id, text
+        if key in _logged:
+            return
+        _logged.add(key)
+        if self._job.run_id:
+            self.log(text)
+        else:
+            print(text, flush=True)  # a session's output is its log

@@ -11,6 +11,7 @@ from core.familiarity import MAX_REFERENCE, Familiarity
 from core.features import Features
 from core.progress import Progress
 from core.recipes import Recipe
+from core.session import networks
 from core.session.context import Context
 from core.session.leavable import run_hearing
 
@@ -62,6 +63,7 @@ def _measure(context: Context, run: runs.Run, recipe: Recipe, backbone: Backbone
 
     # The network is not warm yet, so nobody else gets it if this is left behind.
     extracted = run_hearing(extract, context.progress, context.is_stop_asked)
+    networks.note_engine(context, f"Familiarity, run {run.id}", extracted)
     read = np.ones(len(paths), dtype=bool)
     read[sorted(extracted.unreadable)] = False
     of_train, of_val = read[: len(train)], read[len(train) :]

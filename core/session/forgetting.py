@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from core import datasets, evaluation, recipes, runs, training
+from core import datasets, evaluation, recipes, runs
 from core.backbones import Backbone
 from core.errors import NotFound
 from core.heads import Head
 from core.recipes import Recipe
 from core.session.context import Context
+from core.session.judged import logits_of
 from core.session.learnt import near
 from core.session.material import Material
 
@@ -55,18 +56,17 @@ def measure_forgetting(
     fair = ~near(said.images, seen)
     names = np.array(earlier.class_names, dtype=object)[said.y_true]
     index = {name: number for number, name in enumerate(material.class_names)}
-    images = training.Images(
-        [pictures / path for path in said.images["path"][fair]],
-        np.array([index.get(name, -1) for name in names[fair]], dtype=np.int64),
-    )
-    if not images.paths:
+    y_true = np.array([index.get(name, -1) for name in names[fair]], dtype=np.int64)
+    paths = [pictures / path for path in said.images["path"][fair]]
+    if not paths:
         return nothing
-    logits = training.predict(backbone, weights, head, images, recipe, context.progress)
+    hashes = list(said.images["sha256"][fair])
+    logits = logits_of(context, recipe, backbone, weights, head, paths, hashes, context.progress)
     read = ~np.isnan(logits).any(axis=1)
     if not read.any():
         return nothing
     before = (said.y_prob.argmax(axis=1) == said.y_true)[fair][read]
-    after = logits[read].argmax(axis=1) == images.y_true[read]
+    after = logits[read].argmax(axis=1) == y_true[read]
     return {
         "run_id": parent,
         "num_images": int(read.sum()),

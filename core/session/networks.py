@@ -10,6 +10,7 @@ import numpy as np
 
 from core import backbones, catalog, features, queue, recipes, runs
 from core.backbones import Backbone
+from core.engines import Engine
 from core.errors import JobError
 from core.features import Features, View
 from core.progress import Progress
@@ -117,6 +118,24 @@ def extract(
         )
 
     return leaving(context, recipe, job, work, progress, context.is_stop_asked)
+
+
+def note_engine(context: Context, what: str, extracted: Features) -> None:
+    """Say why what had to be computed was not computed by the fastest engine, where it was not.
+
+    Args:
+        context: Of the job.
+        what: For what, such as ``"Evaluation"``.
+        extracted: What was computed.
+    """
+    if extracted.num_computed and extracted.engine.reason:
+        say_engine(context, what, extracted.engine)
+
+
+def say_engine(context: Context, what: str, engine: Engine) -> None:
+    """Say which engine computes, and why it is not a faster one; nothing where it is the fastest."""
+    if engine.reason:
+        context.log_once(f"{what}: computed by {engine.precision} ({engine.reason}).")
 
 
 def warm_key(recipe: Recipe, job: Job) -> str:

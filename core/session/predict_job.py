@@ -52,29 +52,35 @@ class Predictor:
         """Return what the head stands on, shape (images, features), for uint8 pixels."""
         return self.pool(self.feature_maps(pixels))
 
-    def feature_maps(self, pixels: np.ndarray, engine: Engine | None = None) -> np.ndarray:
+    def feature_maps(self, pixels: np.ndarray) -> np.ndarray:
         """Return what the network gives last, shape (images, height, width, channels), for uint8 pixels.
 
         Answers and class maps rest on the same: it is traced once for both.
-
-        Args:
-            pixels: Of the images.
-            engine: Of the network as it is, flattened; TensorFlow's if not given.
         """
-        flat = (engine or engines.forward(self.backbone, "flatten"))(pixels)
-        return flat.reshape(len(flat), *self.backbone.model.output.shape[1:])
+        return feature_maps(self.backbone, pixels)
 
     def pool(self, feature_maps: np.ndarray) -> np.ndarray:
         """Return what the head stands on, shape (images, features), for what :meth:`feature_maps` gives."""
-        if self.recipe.pooling == "flatten":
-            return feature_maps.reshape(len(feature_maps), -1)
-        reduce = np.mean if self.recipe.pooling == "average" else np.max
-        pooled: np.ndarray = reduce(feature_maps, axis=(1, 2))
-        return pooled
+        return pooled(feature_maps, self.recipe.pooling)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of shape (images, classes) for features."""
         return evaluation.softmax(self.head.logits(features), self.run.temperature)
+
+
+def feature_maps(backbone: Backbone, pixels: np.ndarray) -> np.ndarray:
+    """Return what a network gives last, shape (images, height, width, channels), for uint8 pixels."""
+    flat = engines.forward(backbone, "flatten")(pixels)
+    return flat.reshape(len(flat), *backbone.model.output.shape[1:])
+
+
+def pooled(feature_maps: np.ndarray, pooling: str) -> np.ndarray:
+    """Return what a head stands on, shape (images, features), for what :func:`feature_maps` gives."""
+    if pooling == "flatten":
+        return feature_maps.reshape(len(feature_maps), -1)
+    reduce = np.mean if pooling == "average" else np.max
+    features: np.ndarray = reduce(feature_maps, axis=(1, 2))
+    return features
 
 
 def do_predict(context: Context, job: Job) -> dict[str, Any]:
@@ -88,7 +94,7 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
     paths = [Path(path) for path in job.args["paths"]]
     recipe, backbone = predictor.recipe, predictor.backbone
     context.stage("predict")
-    engine = run_leavable(lambda: engines.current(backbone, "flatten", len(paths)), context.is_stop_asked)
+    engine = run_leavable(lambda: _engine_of(context, predictor, len(paths)), context.is_stop_asked)
     decoded = images.iterate_decoded(paths, backbone.image_size, recipe.resize, ahead=engines.BATCH_SIZE)
     answers: list[dict[str, Any]] = []
     for begin in range(0, len(paths), engines.BATCH_SIZE):
@@ -96,6 +102,19 @@ def do_predict(context: Context, job: Job) -> dict[str, Any]:
         answers += _predict_batch(predictor, engine, batch, list(itertools.islice(decoded, len(batch))))
         context.progress(len(answers), len(paths))
     return {"predictions": answers}
+
+
+def _engine_of(context: Context, predictor: Predictor, num_images: int) -> Engine | None:
+    """Return what is faster for so many pictures than the function that was traced at load; None if nothing is.
+
+    The one that evaluation and familiarity have converted the network for.
+    """
+    backbone, pooling = predictor.backbone, predictor.recipe.pooling
+    if engines.has_gpu() or not engines.pays(backbone, num_images):
+        return None
+    engine = engines.fastest(context.workspace, backbone, pooling, num_images)
+    networks.say_engine(context, f"Predictions, run {predictor.run.id}", engine)
+    return None if engine.reason else engine
 
 
 def title(run: runs.Run) -> str:
@@ -150,12 +169,15 @@ def load_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
 
 
 def _predict_batch(
-    predictor: Predictor, engine: Engine, paths: list[Path], decoded: list[np.ndarray | UnreadableImage]
+    predictor: Predictor,
+    engine: Engine | None,
+    paths: list[Path],
+    decoded: list[np.ndarray | UnreadableImage],
 ) -> list[dict[str, Any]]:
     readable = [image for image in decoded if not isinstance(image, UnreadableImage)]
     rows: Iterator[dict[str, Any]] = iter(())
     if readable:
-        rows = iter(_answers(predictor, predictor.pool(predictor.feature_maps(np.stack(readable), engine))))
+        rows = iter(_answers(predictor, (engine or predictor.features)(np.stack(readable))))
     return [
         {"path": str(path)} | ({"error": str(image)} if isinstance(image, UnreadableImage) else next(rows))
         for path, image in zip(paths, decoded, strict=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from core import catalog, engines, evaluation, ranking, recipes, runs, splits
+from core import catalog, evaluation, ranking, recipes, runs, splits
 from core.backbones import Backbone
 from core.errors import JobError, RecipeError, WeightsError
-from core.heads import fit_probe
+from core.heads import Head, fit_probe
 from core.progress import part
 from core.queue import Job
 from core.ranking import Ranked, Ranking
@@ -20,6 +20,7 @@ from core.recipes import Recipe
 from core.session import networks
 from core.session.context import Context
 from core.session.material import Material, gather
+from core.session.predict_job import feature_maps, pooled
 
 NUM_FOLDS = 5
 MAX_IMAGES = 2_000
@@ -97,20 +98,19 @@ def _judge(
         right[judged] = head.logits(extracted.matrix[judged]).argmax(axis=1) == y_true[judged]
     entry = Ranked(
         recipe.backbone,
-        ms_per_image=_milliseconds(backbone),
+        ms_per_image=_milliseconds(backbone, head, recipe.pooling),
         size_mb=4 * catalog.get(recipe.backbone).num_parameters / 1e6,
     )
     return entry, right
 
 
-def _milliseconds(backbone: Backbone) -> float:
-    """Return the median time for one picture alone, by TensorFlow for each, as it predicts."""
-    engine = engines.forward(backbone)
+def _milliseconds(backbone: Backbone, head: Head, pooling: str) -> float:
+    """Return the median time for one picture alone, from its pixels to its logits, as a run's model predicts it."""
     picture = np.random.default_rng(SEED).integers(0, 255, (1, *backbone.image_size, 3), dtype=np.uint8)
     seconds = []
     for _ in range(WARM_UP + NUM_TIMED):
         began = time.perf_counter()
-        engine(picture)
+        head.logits(pooled(feature_maps(backbone, picture), pooling))
         seconds.append(time.perf_counter() - began)
     return 1000 * statistics.median(seconds[WARM_UP:])
 

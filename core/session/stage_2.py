@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from core import engines, evaluation, runs, training
 from core.backbones import Backbone
+from core.engines import Engine
 from core.errors import Cancelled
 from core.heads import Head
 from core.progress import Progress
@@ -21,6 +21,7 @@ from core.queue import Job
 from core.recipes import Recipe
 from core.session import networks
 from core.session.context import Context
+from core.session.judged import logits_of
 from core.session.leavable import LeftBehind, run_leavable
 from core.session.material import Material
 from core.session.stages import Course, Model, fingerprint, listener, note_stop
@@ -136,6 +137,11 @@ def _tune(
     folder = runs.folder(context.workspace, run.id)
     checkpoint = runs.checkpoint_path(context.workspace, run.id, STAGE)
 
+    def engine_of(lower: Backbone, pooling: str, num_images: int) -> Engine:
+        engine = engines.fastest(context.workspace, lower, pooling, num_images)
+        networks.say_engine(context, "Fine-tuning", engine)
+        return engine
+
     def work(network: Backbone, listen: training.Listen, scratch: Path | None) -> FineTuned:
         return training.fine_tune(
             network,
@@ -148,7 +154,7 @@ def _tune(
             fingerprint=fingerprint(recipe, material, backbone),
             deadline=deadline,
             scratch=scratch,
-            engine_of=functools.partial(engines.fastest, context.workspace),
+            engine_of=engine_of,
         )
 
     try:
@@ -179,8 +185,15 @@ def with_predictions(
     """Return the model with what it says about the images of the wanted splits; by default the job hears progress."""
     missing = [split for split in wanted if split not in model.logits]
     said = {
-        split: training.predict(
-            backbone, model.weights, model.head, material.images(split), recipe, progress or context.progress
+        split: logits_of(
+            context,
+            recipe,
+            backbone,
+            model.weights,
+            model.head,
+            material.images(split).paths,
+            list(material.table["sha256"][material.rows(split)]),
+            progress or context.progress,
         )
         for split in missing
     }

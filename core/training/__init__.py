@@ -13,7 +13,6 @@ from core.training.batches import Images
 from core.training.events import Listen, TimeIsUp
 from core.training.fine_tuning import FineTuned, fine_tune
 from core.training.head_stage import TrainedHead, train_head
-from core.training.prediction import predict
 
 __all__ = [
     "FineTuned",
@@ -23,7 +22,6 @@ __all__ = [
     "TimeIsUp",
     "TrainedHead",
     "fine_tune",
-    "predict",
     "scores",
     "train_head",
 ]

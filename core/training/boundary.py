@@ -54,6 +54,9 @@ class Boundary:
         num_variants: Of each training image, itself among them.
         folder: Of a disk with room for :func:`num_bytes`.
 
+    Attributes:
+        num_variants: Of each training image.
+
     Raises:
         OSError: The disk has no room.
     """
@@ -69,7 +72,7 @@ class Boundary:
     ) -> None:
         self._image_size, self._engine, self._recipe = lower.image_size, engine, recipe
         self._images = images
-        self._num_variants = num_variants
+        self.num_variants = num_variants
         shape = tuple(lower.model.output.shape[1:])
         num_train = len(images["train"]) * num_variants
         self._train = _Rows(folder, (num_train, *shape), TRAIN_TYPE)
@@ -126,8 +129,8 @@ class Boundary:
 
     def _keys(self, order: np.ndarray, epoch: int) -> np.ndarray:
         """Return which variants an epoch draws for rows: row × variants + variant."""
-        rng = generator(self._recipe.seed, FINE_TUNE_STAGE, epoch, 0, self._num_variants)
-        keys: np.ndarray = order * self._num_variants + rng.integers(self._num_variants, size=len(order))
+        rng = generator(self._recipe.seed, FINE_TUNE_STAGE, epoch, 0, self.num_variants)
+        keys: np.ndarray = order * self.num_variants + rng.integers(self.num_variants, size=len(order))
         return keys
 
     def _compute(
@@ -139,7 +142,7 @@ class Boundary:
     ) -> Iterator[None]:
         """Send what is missing through the frozen part: in the order of its first turn, a batch each time one asks."""
         missing = np.array(list(dict.fromkeys(keys[rows.state[keys] == _MISSING])), int)
-        pictures = map_in_threads(picture_of, map(int, missing))
+        pictures = map_in_threads(picture_of, map(int, missing), ahead=_BATCH_SIZE)
         for begin in range(0, len(missing), _BATCH_SIZE):
             batch = missing[begin : begin + _BATCH_SIZE]
             decoded = {
@@ -153,7 +156,7 @@ class Boundary:
             yield
 
     def _variant(self, key: int) -> np.ndarray | None:
-        row, variant = divmod(key, self._num_variants)
+        row, variant = divmod(key, self.num_variants)
         picture = self._read("train", row)
         if picture is None or variant == 0:
             return picture

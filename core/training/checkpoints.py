@@ -28,6 +28,8 @@ class Record:
         best_epoch: The one with the lowest loss on val so far.
         best_loss: That loss, nats.
         history: The values of the ``epoch`` events so far.
+        num_variants: Of how many variants of each training image stage 2 keeps what enters the first block that learns;
+            0 where every epoch begins with the pixels, None where that is not known.
     """
 
     batch_size: int
@@ -35,6 +37,7 @@ class Record:
     best_epoch: int = 0
     best_loss: float = float("inf")
     history: list[dict[str, Any]] = field(default_factory=list)
+    num_variants: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +82,28 @@ def load(path: Path, fingerprint: str) -> Checkpoint | None:
     """Read a checkpoint; None if there is none, it is damaged, or it belongs to another training."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            if about["fingerprint"] != fingerprint:
+            record = _record(archive, fingerprint)
+            if record is None:
                 return None
-            record = Record(**about["record"])
             state = State(_listed(archive, "weight"), _listed(archive, "optimizer"))
             best_weights = state.weights if record.best_epoch == record.epoch else _listed(archive, "best")
             return Checkpoint(record, state, Best(best_weights, archive["val_logits"]))
     except _DAMAGE:
         return None
+
+
+def load_record(path: Path, fingerprint: str) -> Record | None:
+    """Read how far the training is that :func:`load` would take up; no more of the file is looked at."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return _record(archive, fingerprint)
+    except _DAMAGE:
+        return None
+
+
+def _record(archive: Any, fingerprint: str) -> Record | None:
+    about = json.loads(str(archive["about"]))
+    return Record(**about["record"]) if about["fingerprint"] == fingerprint else None
 
 
 def _numbered(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,7 +1,8 @@
 """What a training tells while it goes on, and how it is told to stop.
 
 - ``progress``: ``done``, ``total`` say how far the stage is; ``epoch`` (from 1) of at most ``epochs`` is under way.
-  Before the first step of stage 2, which is compiled, nothing counts as done but what an earlier process did.
+  Before the first step of stage 2, which is compiled, nothing counts as done but what an earlier process did, and
+  ``compiling`` is true.
   ``ends_early`` is told of a stage that ends where it has converged.
 - ``epoch``: ``stage`` (``"head"`` or ``"fine_tune"``), ``epoch`` (from 1), ``epochs``, ``loss``, ``accuracy``,
   ``val_loss``, ``val_accuracy``, ``seconds``; where a stage goes in batches also ``learning_rate``.

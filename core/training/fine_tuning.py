@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from core.engines import Engine
 from core.errors import Cancelled, DataError, JobError
 from core.heads import Head, check_converges, scores
 from core.recipes import Recipe
-from core.training import boundary_plan, checkpoints
+from core.training import checkpoints, taken_up
 from core.training.batches import Images, iterate_batches, varied_anew
 from core.training.boundary import Boundary
 from core.training.checkpoints import Best, Checkpoint, Record
@@ -97,7 +97,9 @@ def fine_tune(
     num_nodes = len(nodes)
     try:
         num_blocks = trained_blocks(backbone, recipe)
-        kept = boundary_plan.keep(backbone, num_blocks, recipe, images, listen, scratch, engine_of)
+        begun = checkpoints.load_record(checkpoint, fingerprint) if checkpoint else None
+        num_variants = begun.num_variants if begun else None
+        kept = taken_up.keep(backbone, num_blocks, recipe, images, listen, scratch, engine_of, num_variants)
         learner = Learner(kept.upper if kept else backbone, head, num_classes, recipe, num_blocks)
         stage = _Stage(backbone, learner, images, num_classes, recipe, listen, deadline)
         stage.keep_in(checkpoint, fingerprint)
@@ -126,7 +128,7 @@ class _Stage:
         self._backbone, self._learner, self._recipe = backbone, learner, recipe
         self._train, self._val, self._num_classes = images["train"], images["val"], num_classes
         self._listen, self._deadline = listen, deadline
-        self._record = Record(batch_size=min(recipe.batch_size, len(self._train)))
+        self._record = Record(batch_size=min(recipe.batch_size, len(self._train)), num_variants=0)
         self._best: Best | None = None
         self._checkpoint: Path | None = None
         self._fingerprint = ""
@@ -142,6 +144,7 @@ class _Stage:
     def learn_from(self, kept: Boundary) -> None:
         """Say where the learner, one of the upper blocks alone, gets from what enters them."""
         self._boundary = kept
+        self._record.num_variants = kept.num_variants
 
     def run(self) -> FineTuned:
         """Go through the epochs that are left and return the best of all."""
@@ -176,7 +179,7 @@ class _Stage:
         if found is None or not self._learner.accepts(found.state):
             return
         self._learner.restore(found.state)
-        self._record, self._best = found.record, found.best
+        self._record, self._best = replace(found.record, num_variants=self._record.num_variants), found.best
         self._deadline = brought_forward(self._deadline, found.record.history)
         self._listen("resumed", epoch=found.record.epoch, history=list(found.record.history))
 
@@ -308,5 +311,6 @@ class _Stage:
             total=self._recipe.fine_tune_epochs * per_epoch + self._num_wanted,
             epoch=min(self._record.epoch + 1, self._recipe.fine_tune_epochs),
             epochs=self._recipe.fine_tune_epochs,
+            compiling=not self._has_learnt,
         )
         check_time(self._deadline)

@@ -78,7 +78,7 @@ def _line(job: Job) -> str:
     if job.state == "cancelling":  # how long the stage would have taken is of no interest any more
         parts.append(t("job.stopping_judged" if state.get("stage") == "evaluate" else "job.stopping"))
         return " · ".join(parts)
-    if state.get("stage") == "fine_tune" and not state.get("done"):
+    if state.get("compiling") or (state.get("stage") == "fine_tune" and not state.get("done")):
         parts.append(t("job.compiling"))
     elif state.get("epochs"):
         numbers = {"epoch": f"{state['epoch']:,}", "epochs": f"{state['epochs']:,}"}
