@@ -35,7 +35,7 @@ class Ranked:
         high: Upper end.
         behind: How much less accurate it is than the first, on the same pictures (0…1, positive is worse), and the
             95 % interval of that; None for the first itself.
-        ms_per_image: Milliseconds for one picture alone, decoding left out, median.
+        ms_per_image: Milliseconds for one picture alone, from its pixels to its logits, median.
         size_mb: Megabytes of its weights in 32 bits.
         error: Why it could not be judged; all numbers are 0 then.
     """

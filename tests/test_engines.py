@@ -80,6 +80,17 @@ def test_a_backbone_is_traced_once_and_forgotten_with_it(workspace: Workspace) -
     assert model() is None
 
 
+def test_a_network_that_is_lent_is_not_traced_again(workspace: Workspace) -> None:
+    backbone = backbones.build(workspace, "tiny")
+    before = engines.forward(backbone)(pictures(2))
+    with backbones.lend(backbone, [2 * array for array in backbone.model.get_weights()]) as lent:
+        assert engines.forward(lent) is engines.forward(backbone)
+        assert not np.allclose(engines.forward(lent)(pictures(2)), before)
+    np.testing.assert_array_equal(engines.forward(backbone)(pictures(2)), before)
+    with backbones.lend(backbone, None) as same:
+        assert same is backbone
+
+
 def test_new_weights_are_used_from_the_next_call(workspace: Workspace) -> None:
     backbone = backbones.build(workspace, "tiny")
     forward = engines.forward(backbone)

@@ -337,6 +337,32 @@ def test_what_all_is_kept_needs_no_conversion(
     np.testing.assert_array_equal(anew.matrix, expected.matrix)
 
 
+def test_what_lent_weights_saw_is_found_by_whoever_has_these_weights_and_nothing_is_converted_twice(
+    workspace: Workspace, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "has_gpu", lambda: False)
+    monkeypatch.setattr(engines, "pays", lambda backbone, num_images: True)
+    backbone = backbones.build(workspace, "tiny")
+    plain = extract(workspace, backbone, photos[:5]).matrix
+    weights = [np.float32(1.1) * values for values in backbone.model.get_weights()]
+    with backbones.lend(backbone, weights) as lent:
+        seen = extract(workspace, lent, photos[:20])
+        assert (seen.num_computed, seen.engine.precision) == (20, litert.PRECISION)
+        assert not np.allclose(seen.matrix[:5], plain, atol=1e-3)
+    assert backbone.is_pristine()
+    monkeypatch.setattr(litert, "convert", None)
+    with pytest.raises(RuntimeError), backbones.lend(backbone, weights) as again:
+        assert again is lent and again.is_pristine()
+        assert extract(workspace, again, photos[:25]).num_cached == 20
+        raise RuntimeError
+    assert backbone.is_pristine()
+    other = backbones.build(workspace, "tiny", random_seed=0)
+    other = backbones.adopt(other, weights, backbones.hash_arrays(weights))  # as a run's model is loaded
+    found = extract(workspace, other, photos)
+    assert (found.num_cached, found.num_computed, found.engine.precision) == (25, 15, litert.PRECISION)
+    np.testing.assert_array_equal(found.matrix[:20], seen.matrix)
+
+
 def test_what_two_batches_had_when_one_failed_is_kept(
     workspace: Workspace, tiny: Backbone, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,15 +203,45 @@ def test_a_trained_backbone_is_never_kept_as_a_pristine_one(workspace: Workspace
     assert converted_files(workspace) == []
 
 
-def test_the_least_recently_used_conversions_go(workspace: Workspace, tiny: Backbone) -> None:
-    for number in range(conversions.MAX_KEPT + 2):
-        path = conversions.path_of(workspace, replace(tiny, weights_sha256=str(number)), "average")
-        conversions.save(path, litert.Conversion(b"a network"))
-        os.utime(path, (number, number))
-        if number > 2:
-            first = conversions.path_of(workspace, replace(tiny, weights_sha256="0"), "average")
-            assert conversions.load(first) == litert.Conversion(b"a network")
-    assert len(converted_files(workspace)) == conversions.MAX_KEPT
+def test_the_least_recently_used_conversions_go_where_they_take_too_much(
+    workspace: Workspace, tiny: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversions, "MAX_BYTES", 3_500)
+
+    def path_of(number: int) -> Path:
+        return conversions.path_of(workspace, replace(tiny, weights_sha256=str(number)), "average")
+
+    def save(number: int, num_bytes: int) -> None:
+        conversions.save(path_of(number), litert.Conversion(bytes(num_bytes)))
+        os.utime(path_of(number), (number, number))
+
+    def kept() -> list[int]:
+        return [number for number in range(9) if path_of(number).exists()]
+
+    for number in range(3):
+        save(number, 1_000)
+    assert kept() == [0, 1, 2]
+    assert conversions.load(path_of(0)) == litert.Conversion(bytes(1_000))  # of use now
+    save(3, 1_000)
+    assert kept() == [0, 2, 3]
+    save(4, 9_000)
+    assert kept() == [4], "the newest stays however large it is"
+
+
+def test_what_litert_takes_is_counted_with_all_that_shares_a_networks_layers(workspace: Workspace) -> None:
+    backbone = backbones.build(workspace, "tiny")
+    parts = backbones.split(backbone, 1)
+    assert parts is not None and engines.num_bytes(backbone) == 0
+    taken = [0]
+    weights = [np.float32(1.1) * values for values in backbone.model.get_weights()]
+    with backbones.lend(backbone, weights) as lent:
+        for one in (backbone, parts[0], lent):
+            engine = engines.fastest(workspace, one, num_images=engines.CONVERT_FROM)
+            taken.append(engines.num_bytes(backbone))
+            engine(pictures(1))  # by one interpreter
+            assert engines.num_bytes(backbone) > taken[-1] > taken[-2]
+    backbones.take_back(backbone)
+    assert engines.num_bytes(backbone) < taken[-1]
 
 
 def test_with_a_graphics_card_tensorflow_computes(

@@ -198,9 +198,13 @@ def test_a_prediction_says_what_the_evaluation_said(
     assert run.fine_tuned is fine_tuned
     said = runs.predictions(home, run.id, "test")
     paths = [dataset.root / path for path in said.images["path"]]
+    before = feature_store.usage(home).num_computed
     job = queue.wait(
         home, queue.submit_prediction(home, run, [*paths, dataset.root / "night" / "broken.jpg"]).id
     )
+    # What is familiar is measured by what stage 1, or the evaluation, has computed; val is judged without its pixels.
+    of_val = run.num_images["val"] if fine_tuned else 0
+    assert feature_store.usage(home).num_computed - before == of_val
     *answers, broken = job.result["predictions"]
     for answer, y_prob in zip(answers, said.y_prob, strict=True):
         assert answer["predicted"] == run.class_names[y_prob.argmax()]

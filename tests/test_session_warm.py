@@ -45,6 +45,15 @@ def test_the_two_asked_for_last_stay_however_large_they_are() -> None:
     assert ask(warm, "small", 10) and warm.names() == ["features", "small"]
 
 
+def test_what_grew_while_it_was_used_counts_when_room_is_needed() -> None:
+    warm, grown = Warm(100), [0]
+    warm.get("first", object, 20, further_bytes=lambda item: grown[0])
+    ask(warm, "second", 20)
+    ask(warm, "third", 20)
+    grown[0] = 40
+    assert ask(warm, "fourth", 20) and warm.names() == ["second", "third", "fourth"]
+
+
 def test_what_could_not_be_made_takes_no_room() -> None:
     def fail() -> Any:
         raise ZeroDivisionError

@@ -38,6 +38,7 @@ __all__ = [
     "num_features",
     "sharing",
     "split",
+    "take_back",
     "unfreeze",
 ]
 
@@ -228,6 +229,11 @@ def lend(backbone: Backbone, weights: Sequence[np.ndarray] | None) -> Iterator[B
         yield known
     finally:
         _set_weights(backbone.model, before)
+
+
+def take_back(backbone: Backbone) -> None:
+    """Let go of what was made for a network as it was lent last, such as a conversion."""
+    _lent.pop(backbone, None)
 
 
 _lent: weakref.WeakKeyDictionary[Backbone, Backbone] = weakref.WeakKeyDictionary()

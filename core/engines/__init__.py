@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.backbones import Backbone, hash_arrays, num_features
+from core.backbones import Backbone, hash_arrays, num_features, sharing
 from core.engines import conversions, litert
 from core.engines.litert import Conversion, LiteRt
 from core.engines.traced import BATCH_SIZE, Traced, has_gpu, precision
@@ -29,6 +29,7 @@ __all__ = [
     "fastest",
     "forward",
     "has_gpu",
+    "num_bytes",
     "pays",
     "precision",
 ]
@@ -180,6 +181,14 @@ def current(backbone: Backbone, pooling: str, num_images: int) -> Engine:
             engine = _engine(backbone, pooling, litert.convert(backbone, pooling))
             known = _current[backbone] = (weights, engine)
     return known[1]
+
+
+def num_bytes(backbone: Backbone) -> int:
+    """Return about how much memory LiteRT takes by now for a backbone and for what shares its layers."""
+    with _lock:
+        found = [engine for one in sharing(backbone) for engine in _fastest.get(one, {}).values()]
+        found += [_current[one][1] for one in sharing(backbone) if one in _current]
+    return sum(one.function.num_bytes for one in found if isinstance(one.function, LiteRt))
 
 
 def check_pristine(backbone: Backbone) -> None:

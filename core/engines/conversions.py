@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -17,8 +18,10 @@ from core.engines.litert import Conversion
 from core.errors import WorkspaceError
 from core.workspace import Workspace, write_bytes
 
-MAX_KEPT = 12
-"""Files that are kept, the least recently used goes first: every fine-tuned network that is trained on has one."""
+MAX_BYTES = 2 * 10**9
+"""Bytes that are kept, the least recently used goes first: every fine-tuned network has one, and its frozen part.
+Those of all networks of the catalog together take 0.8 GB, so that a ranking of them finds all of them again. By bytes,
+since a dozen may take 0.1 GB or 1.2 GB. Whoever has read one needs its file no more."""
 
 _FORMAT_VERSION = 1
 
@@ -35,8 +38,8 @@ def path_of(workspace: Workspace, backbone: Backbone, pooling: str) -> Path:
 def load(path: Path) -> Conversion | None:
     """Read a conversion; None if there is none or it is damaged."""
     try:
-        line, _, model = path.read_bytes().partition(b"\n")
-        about = json.loads(line)
+        with path.open("rb") as file:
+            about, model = json.loads(file.readline()), file.read()
         if about["checksum"] != zlib.crc32(model):
             return None
         os.utime(path)
@@ -51,6 +54,16 @@ def save(path: Path, conversion: Conversion) -> None:
     with contextlib.suppress(OSError, WorkspaceError):
         path.parent.mkdir(exist_ok=True)
         write_bytes(path, json.dumps(about).encode() + b"\n" + conversion.model)
-        kept = sorted(path.parent.glob("*.bin"), key=lambda other: other.stat().st_mtime)
-        for old in kept[:-MAX_KEPT]:
-            old.unlink(missing_ok=True)
+        left = MAX_BYTES
+        for number, (_, size, other) in enumerate(sorted(_files(path.parent), reverse=True)):
+            left -= size
+            if left < 0 and number:  # the one just written stays however large it is
+                other.unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """Yield when each conversion was last of use, its bytes, and its file."""
+    for path in folder.glob("*.bin"):
+        with contextlib.suppress(FileNotFoundError):  # another session may be tidying too
+            status = path.stat()
+            yield status.st_mtime, status.st_size, path

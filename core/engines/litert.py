@@ -27,6 +27,10 @@ MAX_DISTANCE = 1e-3
 MAX_INTERPRETERS = 16
 """Each packs the weights for itself."""
 
+INTERPRETER_SHARE = 1.6
+"""What an interpreter takes, as a share of the network's bytes: the weights packed anew, and what lies between layers.
+Measured: 145 MB for ResNet50 (94 MB), 17 MB for MobileNetV2 at 0.75 (9 MB)."""
+
 _NUM_PICTURES = 8
 
 
@@ -69,6 +73,11 @@ class LiteRt:
         self._width = width
         self._threads = ThreadPoolExecutor(min(MAX_INTERPRETERS, _num_processors()), "litert")
         self._idle: queue.SimpleQueue[tuple[Any, int, int]] = queue.SimpleQueue()
+
+    @property
+    def num_bytes(self) -> int:
+        """About how much memory it takes while it rests; it has as many interpreters as were needed at once so far."""
+        return int(len(self._model) * (1 + INTERPRETER_SHARE * self._idle.qsize()))
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return float32 features (n, d) of uint8 RGB images (n, h, w, 3), any n.

@@ -35,25 +35,36 @@ class Warm:
         self._max_bytes = max_bytes
         self._items: OrderedDict[str, Any] = OrderedDict()
         self._names: dict[str, str] = {}
-        self._sizes: dict[str, int] = {}
+        self._sizes: dict[str, Callable[[], int]] = {}
 
-    def get(self, key: str, make: Callable[[], Item], num_bytes: int, name: str = "") -> Item:
+    def get(
+        self,
+        key: str,
+        make: Callable[[], Item],
+        num_bytes: int,
+        name: str = "",
+        further_bytes: Callable[[Item], int] = lambda item: 0,
+    ) -> Item:
         """Return an item, made if it is not there; others go first where there is no room for it.
 
         Args:
             key: Of the item.
             make: Makes it.
-            num_bytes: About how much memory it takes.
+            num_bytes: About how much memory it takes when it is made.
             name: What people know it as; its key if empty.
+            further_bytes: Returns how much more it takes by now, as it grows while it is used.
         """
         if key not in self._items:
-            while len(self._items) > 1 and sum(self._sizes.values()) + num_bytes > self._max_bytes:
+            while len(self._items) > 1 and self._num_bytes() + num_bytes > self._max_bytes:
                 self.forget(next(iter(self._items)))
-            self._items[key] = make()
-            self._names[key], self._sizes[key] = name or key, num_bytes
+            made = self._items[key] = make()
+            self._names[key], self._sizes[key] = name or key, lambda: num_bytes + further_bytes(made)
         self._items.move_to_end(key)
         item: Item = self._items[key]
         return item
+
+    def _num_bytes(self) -> int:
+        return sum(size() for size in self._sizes.values())
 
     def forget(self, key: str) -> None:
         """Let an item go, for example one that may no longer be as it was made."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from core import backbones, catalog, features, queue, recipes, runs
+from core import backbones, catalog, engines, features, queue, recipes, runs
 from core.backbones import Backbone
 from core.engines import Engine
 from core.errors import JobError
@@ -19,8 +19,8 @@ from core.recipes import Recipe
 from core.session.context import Context
 from core.session.leavable import LeftBehind, run_hearing, run_leavable
 
-WEIGHT_COPIES = 3
-"""TensorFlow's kernels, and LiteRT, keep weights once more in an order of their own, LiteRT also those last trained."""
+WEIGHT_COPIES = 2
+"""TensorFlow's kernels keep weights once more in an order of their own."""
 GRAPH_BYTES = 50 * 10**6
 """What a network takes beside its weights: layers, traces, pictures on their way. 30 to 100 MB were measured."""
 
@@ -37,11 +37,12 @@ def warm_backbone(context: Context, recipe: Recipe, job: Job) -> Backbone:
     def build() -> Backbone:
         return run_leavable(lambda: build_backbone(context, recipe, job), context.is_stop_asked)
 
-    return context.warm.get(warm_key(recipe, job), build, num_bytes(recipe), ", ".join(_description(recipe)))
+    name = ", ".join(_description(recipe))
+    return context.warm.get(warm_key(recipe, job), build, num_bytes(recipe), name, engines.num_bytes)
 
 
 def num_bytes(recipe: Recipe) -> int:
-    """Return about how much memory the network of a recipe takes while it is warm."""
+    """Return about how much memory the network of a recipe takes while it is warm, but for LiteRT's."""
     return WEIGHT_COPIES * 4 * catalog.get(recipe.backbone).num_parameters + GRAPH_BYTES
 
 

@@ -127,7 +127,15 @@ def warm_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:
     # A run that came without its pictures may have found them since.
     key = f"run {run.id} on {run.dataset_id}"
     num_bytes = networks.num_bytes(recipes.from_json(run.recipe))
-    return context.warm.get(key, lambda: _ready_predictor(context, run, job), num_bytes, title(run))
+    return context.warm.get(
+        key, lambda: _ready_predictor(context, run, job), num_bytes, title(run), _bytes_since
+    )
+
+
+def _bytes_since(predictor: Predictor) -> int:
+    """Return about how much memory a model takes beside its network: LiteRT's, and what it takes for familiar."""
+    known = predictor.familiarity
+    return engines.num_bytes(predictor.backbone) + (known.reference.nbytes if known else 0)
 
 
 def _ready_predictor(context: Context, run: runs.Run, job: Job) -> Predictor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from core import evaluation, recipes, runs
+from core import backbones, evaluation, recipes, runs
 from core.backbones import Backbone
 from core.errors import Cancelled
 from core.forecast import MIN_MEASURED
@@ -99,6 +99,7 @@ def do_train(context: Context, job: Job) -> dict[str, Any]:
         forgotten = measure_forgetting(context, recipe, backbone, material, model.head, model.weights)
         run = replace(run, forgetting=forgotten)
         model = _with_train(context, job, recipe, backbone, material, model)
+        backbones.take_back(backbone)
         if "train" not in model.logits:
             material.notes.append(sentence("note.train_not_judged"))
         material, model, head_alone = _without_unread(material, model, head_alone)
