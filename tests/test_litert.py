@@ -232,16 +232,24 @@ def test_what_litert_takes_is_counted_with_all_that_shares_a_networks_layers(wor
     backbone = backbones.build(workspace, "tiny")
     parts = backbones.split(backbone, 1)
     assert parts is not None and engines.num_bytes(backbone) == 0
-    taken = [0]
-    weights = [np.float32(1.1) * values for values in backbone.model.get_weights()]
-    with backbones.lend(backbone, weights) as lent:
-        for one in (backbone, parts[0], lent):
-            engine = engines.fastest(workspace, one, num_images=engines.CONVERT_FROM)
-            taken.append(engines.num_bytes(backbone))
-            engine(pictures(1))  # by one interpreter
-            assert engines.num_bytes(backbone) > taken[-1] > taken[-2]
+
+    def grows(one: Backbone) -> int:
+        before = engines.num_bytes(backbone)
+        engine = engines.fastest(workspace, one, num_images=engines.CONVERT_FROM)
+        converted = engines.num_bytes(backbone)
+        engine(pictures(1))  # by one interpreter
+        assert engines.num_bytes(backbone) > converted > before
+        return engines.num_bytes(backbone)
+
+    grows(backbone)
+    before = grows(parts[0])
+    with backbones.lend(
+        backbone, [np.float32(1.1) * values for values in backbone.model.get_weights()]
+    ) as it:
+        grows(it)
     backbones.take_back(backbone)
-    assert engines.num_bytes(backbone) < taken[-1]
+    del it
+    assert engines.num_bytes(backbone) == before
 
 
 def test_with_a_graphics_card_tensorflow_computes(
