@@ -93,6 +93,17 @@ def test_ten_new_files_cost_ten_though_a_faster_engine_would_pay_by_now(
     assert (extracted.num_computed, extracted.engine.precision) == (35, "litert-float32")
 
 
+def test_few_pictures_are_worth_a_conversion_where_more_will_follow(
+    workspace: Workspace, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "has_gpu", lambda: False)
+    monkeypatch.setattr(engines, "CONVERT_FROM_GMACS", 0.0)
+    backbone = backbones.build(workspace, "tiny")
+    few = photos[:5]
+    assert "too few pictures" in extract(workspace, backbone, few, num_expected=199).engine.reason
+    assert extract(workspace, backbone, photos[5:10], num_expected=200).engine.precision == litert.PRECISION
+
+
 def test_the_same_file_twice_is_computed_once(
     workspace: Workspace, tiny: Backbone, photos: list[Path]
 ) -> None:

@@ -105,6 +105,7 @@ def extract(
     *,
     pooling: str = "average",
     view: View | None = None,
+    num_expected: int = 0,
 ) -> Features:
     """Compute the features of files, or take them from the cache; identical files are computed once.
 
@@ -123,6 +124,7 @@ def extract(
         progress: Called with files done and files in all.
         pooling: How the last feature map becomes features; one of :data:`core.recipes.POOLINGS`.
         view: A random variation of each picture to take instead of the picture itself.
+        num_expected: How many pictures the same network will be asked about in all, where these are but some.
 
     Raises:
         ValueError: The backbone is not pristine.
@@ -141,7 +143,8 @@ def extract(
     is_kept = space.count_known(hashes) == len(set(hashes))
     rows = _read(space, paths, hashes) if is_kept else None
     if rows is None or rows.missing:  # a file of the cache may be damaged
-        engine, space = _engine_and_space(workspace, backbone, hashes, pooling, space_of)
+        num_images = max(num_expected, len(hashes))
+        engine, space = _engine_and_space(workspace, backbone, hashes, pooling, space_of, num_images)
         rows = _read(space, paths, hashes)
     num_hits = rows.num_done
     progress(num_hits, len(paths))
@@ -176,13 +179,14 @@ def _engine_and_space(
     hashes: Sequence[str],
     pooling: str,
     space_of: Callable[[str], FeatureSpace],
+    num_images: int,
 ) -> tuple[Engine, FeatureSpace]:
     """Return the fastest engine and its space, or TensorFlow's where that knows all but a few of the pictures."""
     traced = engines.by_tensorflow(backbone, pooling, "it has computed most of these pictures before")
     num_known = space_of(traced.precision).count_known(hashes)
     if num_known and not engines.pays(backbone, len(set(hashes)) - num_known):
         return traced, space_of(traced.precision)
-    engine = engines.fastest(workspace, backbone, pooling, len(hashes))
+    engine = engines.fastest(workspace, backbone, pooling, num_images)
     return engine, space_of(engine.precision)
 
 

@@ -49,6 +49,7 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
     context.stage("prepare")
     backbone = networks.warm_backbone(context, recipe, job)
     context.stage("features")
+    total = len(table) * (1 + recipe.views)
     extract = functools.partial(
         networks.extract,
         context,
@@ -57,8 +58,8 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
         backbone,
         [dataset.pictures / path for path in table["path"]],
         list(table["sha256"]),
+        num_expected=total,
     )
-    total = len(table) * (1 + recipe.views)
     plain = extract(part(context.progress, 0, total))
     views = []
     for index in range(recipe.views):  # of all pictures: each is learnt from in some fold

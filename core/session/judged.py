@@ -32,6 +32,7 @@ def logits_of(
     paths: Sequence[Path],
     hashes: Sequence[str],
     progress: Progress,
+    num_expected: int = 0,
 ) -> np.ndarray:
     """Return the logits of pictures; the backbone is as before afterwards.
 
@@ -44,6 +45,7 @@ def logits_of(
         paths: The files.
         hashes: SHA-256 of each file's bytes, as it was audited.
         progress: Called with files done and in all.
+        num_expected: How many pictures will be judged in all, where these are but some.
 
     Returns:
         float32, shape (files, classes); NaN rows for files that cannot be read (any more), or have changed.
@@ -67,6 +69,7 @@ def logits_of(
                 resize=recipe.resize,
                 progress=part(progress, begin, len(paths)),
                 pooling=recipe.pooling,
+                num_expected=max(num_expected, len(paths)),
             )
             read = np.ones(len(extracted.matrix), dtype=bool)
             read[sorted(extracted.unreadable)] = False

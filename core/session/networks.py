@@ -87,6 +87,7 @@ def extract(
     *,
     pooling: str = "",
     view: View | None = None,
+    num_expected: int = 0,
 ) -> Features:
     """Compute features as :func:`core.features.extract` does, with the warm network that a recipe begins with.
 
@@ -100,6 +101,7 @@ def extract(
         progress: Called with files done and files in all.
         pooling: Another one than the recipe's.
         view: A random variation of each picture to take instead of the picture itself.
+        num_expected: How many pictures and variations the job will ask about in all, where these are but some.
 
     Raises:
         Cancelled: The user asked to stop. Where that could not be heard, as while the network is converted, the
@@ -116,6 +118,7 @@ def extract(
             progress=tell,
             pooling=pooling or recipe.pooling,
             view=view,
+            num_expected=num_expected,
         )
 
     return leaving(context, recipe, job, work, progress, context.is_stop_asked)

@@ -52,7 +52,14 @@ def extract(
     total = num_plain + recipe.views * num_train
     _check_memory(backbone, recipe, total)
     plain = networks.extract(
-        context, recipe, job, backbone, material.paths, material.hashes, part(context.progress, 0, total)
+        context,
+        recipe,
+        job,
+        backbone,
+        material.paths,
+        material.hashes,
+        part(context.progress, 0, total),
+        num_expected=total,
     )
     num_computed, num_cached = plain.num_computed, plain.num_cached
     material, matrix = without_lost(material, plain)
@@ -69,6 +76,7 @@ def extract(
             hashes,
             part(context.progress, num_plain + index * num_train, total),
             view=View(recipe.augment, index, recipe.seed),
+            num_expected=total,
         )
         num_computed, num_cached = num_computed + view.num_computed, num_cached + view.num_cached
         views.append(view.matrix)

@@ -184,6 +184,10 @@ def with_predictions(
 ) -> Model:
     """Return the model with what it says about the images of the wanted splits; by default the job hears progress."""
     missing = [split for split in wanted if split not in model.logits]
+    expected = (
+        wanted if context.is_hurried() else runs.SPLITS
+    )  # train comes last, unless the user wants to stop
+    num_expected = sum(int(material.rows(split).sum()) for split in expected if split not in model.logits)
     said = {
         split: logits_of(
             context,
@@ -194,6 +198,7 @@ def with_predictions(
             material.images(split).paths,
             list(material.table["sha256"][material.rows(split)]),
             progress or context.progress,
+            num_expected,
         )
         for split in missing
     }
