@@ -142,6 +142,7 @@ class Boundary:
     ) -> Iterator[None]:
         """Send what is missing through the frozen part: in the order of its first turn, a batch each time one asks."""
         missing = np.array(list(dict.fromkeys(keys[rows.state[keys] == _MISSING])), int)
+        # A batch ahead, so that pictures are decoded while a step is taken.
         pictures = map_in_threads(picture_of, map(int, missing), ahead=_BATCH_SIZE)
         for begin in range(0, len(missing), _BATCH_SIZE):
             batch = missing[begin : begin + _BATCH_SIZE]
