@@ -213,13 +213,10 @@ def _costs(needs: Forecast) -> None:
             t("forecast.memory"), t("forecast.about", value=_megabytes(needs.memory_mb)), width="content"
         )
         st.metric(t("forecast.disk"), t("forecast.about", value=_megabytes(needs.disk_mb)), width="content")
-        if needs.boundary_mb:
-            st.metric(
-                t("forecast.boundary"),
-                t("forecast.about", value=_megabytes(needs.boundary_mb)),
-                help=t("forecast.boundary_help"),
-                width="content",
-            )
+    if needs.boundary_mb:
+        st.caption(
+            t("forecast.boundary", size=_megabytes(needs.boundary_mb)), help=t("forecast.boundary_help")
+        )
 
 
 def _megabytes(number: float) -> str:
