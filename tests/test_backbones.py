@@ -71,6 +71,23 @@ def test_every_network_is_what_its_spec_says_and_splits_into_blocks(whole: Backb
     assert weighted[-1] in blocks[-1].layer_names
 
 
+def test_what_leaves_each_block_is_what_the_catalog_says(whole: Backbone) -> None:
+    told = [
+        (side, channels)
+        for count, *shape in catalog.BLOCKS[whole.spec.name]
+        for side, channels in [shape] * count
+    ]
+    assert len(told) == len(whole.blocks)
+    for number, (side, channels) in enumerate(told[:-1], start=1):
+        parts = backbones.split(whole, len(told) - number)
+        assert (parts is None) == (channels == 0)
+        if parts is not None:
+            positions = whole.spec.min_size / side
+            assert parts[0].model.output.shape[-1] == channels
+            assert abs(parts[0].model.output.shape[1] - positions) < 4  # some pad nothing
+    assert told[-1][1] == whole.spec.num_features
+
+
 def test_no_block_needs_anything_of_a_later_one(whole: Backbone) -> None:
     block_of = {layer: number for number, block in enumerate(whole.blocks) for layer in block.layer_names}
     latest: dict[str, int] = {}  # the latest block that has had a part in a layer's output

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from core import recipes
-from core.forecast import forecast
+from core import augmentation, recipes
+from core.forecast import Plan, forecast, kept_boundary, plan_boundary
 from core.recipes import Recipe
 from core.runs import Run
 
 RECIPE = recipes.validate(Recipe())
+IMAGES = {"train": 700, "val": 150, "test": 150}
 
 
 def run(speeds: dict[str, float], **recipe: Any) -> Run:
@@ -20,9 +22,11 @@ def run(speeds: dict[str, float], **recipe: Any) -> Run:
 
 
 def test_twice_the_images_take_about_twice_the_time_and_more_epochs_longer() -> None:
-    once = forecast(RECIPE, 7_000, 3_000, 10, "cpu")
-    twice = forecast(RECIPE, 14_000, 6_000, 10, "cpu")
-    longer = forecast(replace(RECIPE, fine_tune_epochs=10), 7_000, 3_000, 10, "cpu")
+    once = forecast(RECIPE, {"train": 7_000, "val": 1_500, "test": 1_500}, 10, "cpu")
+    twice = forecast(RECIPE, {"train": 14_000, "val": 3_000, "test": 3_000}, 10, "cpu")
+    longer = forecast(
+        replace(RECIPE, fine_tune_epochs=10), {"train": 7_000, "val": 1_500, "test": 1_500}, 10, "cpu"
+    )
     assert 1.9 < twice.seconds["features"] / once.seconds["features"] < 2.1
     assert longer.total_s > once.total_s
     assert twice.disk_mb > once.disk_mb
@@ -30,13 +34,13 @@ def test_twice_the_images_take_about_twice_the_time_and_more_epochs_longer() -> 
 
 
 def test_the_head_alone_has_no_second_stage() -> None:
-    needs = forecast(replace(RECIPE, fine_tune_epochs=0), 700, 300, 10, "cpu")
+    needs = forecast(replace(RECIPE, fine_tune_epochs=0), IMAGES, 10, "cpu")
     assert set(needs.seconds) == {"features", "head", "controls"}
 
 
 def test_what_was_measured_here_counts_more_than_the_rough_figure() -> None:
     past = [run({"features": 50.0, "fine_tune": 10.0}), run({"features": 1.0})]
-    needs = forecast(RECIPE, 700, 300, 10, "cpu", past)
+    needs = forecast(RECIPE, IMAGES, 10, "cpu", past)
     assert needs.measured
     assert needs.seconds["features"] == pytest.approx(1_000 / 50)
     assert needs.seconds["fine_tune"] == pytest.approx(700 * RECIPE.fine_tune_epochs / 10)
@@ -45,18 +49,18 @@ def test_what_was_measured_here_counts_more_than_the_rough_figure() -> None:
 def test_a_measured_speed_is_scaled_to_the_image_size_and_other_networks_do_not_count() -> None:
     half = run({"features": 200.0}, image_size=112)
     other = run({"features": 1.0}, backbone="vgg16")
-    needs = forecast(RECIPE, 700, 300, 10, "cpu", [other, half])
+    needs = forecast(RECIPE, IMAGES, 10, "cpu", [other, half])
     assert needs.seconds["features"] == pytest.approx(1_000 / 50)
     assert not needs.measured  # stage 2 was not
 
 
 def test_variations_cost_a_pass_each_and_flattening_more_numbers_per_picture() -> None:
-    plain = forecast(RECIPE, 700, 300, 10, "cpu")
-    varied = forecast(replace(RECIPE, views=4), 700, 300, 10, "cpu")
+    plain = forecast(RECIPE, IMAGES, 10, "cpu")
+    varied = forecast(replace(RECIPE, views=4), IMAGES, 10, "cpu")
     assert varied.seconds["features"] == pytest.approx(plain.seconds["features"] * (1_000 + 4 * 700) / 1_000)
-    flat = forecast(replace(RECIPE, pooling="flatten"), 700, 300, 10, "cpu")
+    flat = forecast(replace(RECIPE, pooling="flatten"), IMAGES, 10, "cpu")
     assert flat.disk_mb > 10 * plain.disk_mb
-    scratch = forecast(replace(RECIPE, head_epochs=0), 700, 300, 10, "cpu")
+    scratch = forecast(replace(RECIPE, head_epochs=0), IMAGES, 10, "cpu")
     assert (scratch.seconds["features"], scratch.seconds["head"]) == (0, 0)
 
 
@@ -73,12 +77,46 @@ def test_variations_cost_a_pass_each_and_flattening_more_numbers_per_picture() -
 )
 def test_the_memory_is_about_what_was_measured(backbone: str, blocks: float, peak_mb: float) -> None:
     recipe = recipes.validate(Recipe(backbone=backbone, fine_tune_blocks=blocks))
-    assert 0.7 < forecast(recipe, 168, 72, 6, "cpu").memory_mb / peak_mb < 1.8
+    assert 0.7 < forecast(recipe, {"train": 168, "val": 36, "test": 36}, 6, "cpu").memory_mb / peak_mb < 1.8
+
+
+def test_what_stage_2_keeps_until_it_ends_is_told_beforehand() -> None:
+    side, channels = 224 // 16, 112  # what leaves the tenth of sixteen blocks of EfficientNet-Lite0
+    recipe = replace(RECIPE, views=4)
+    needs = forecast(recipe, IMAGES, 10, "cpu")
+    assert needs.boundary_mb == side**2 * channels * (700 * 5 * 2 + 150 * 4) / 1e6
+    assert forecast(recipe, IMAGES, 10, "cpu", free_bytes=1e8).boundary_mb == 0
+    for changes in (
+        {"fine_tune_epochs": 0},
+        {"fine_tune_blocks": 1.0},
+        {"mixed_precision": True},
+        {"views": 0},
+    ):
+        assert forecast(replace(recipe, **changes), IMAGES, 10, "cpu").boundary_mb == 0
+
+
+def test_of_what_takes_too_much_room_less_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(RECIPE, views=4)
+
+    def plan_within(max_bytes: int, free_bytes: float = math.inf) -> Plan:
+        monkeypatch.setattr(kept_boundary, "MAX_BYTES", max_bytes)
+        return plan_boundary(recipe, 2_048, 20, 8, free_bytes)
+
+    needed = {number: 2_048 * (20 * number * 2 + 8 * 4) for number in (1, 3, 4, 5)}
+    assert plan_within(needed[5]) == (5, needed[5], "")
+    reason = "keeping it would take 0.0 GB, more than 0.0 GB"
+    assert plan_within(needed[5] - 1) == (4, needed[4], reason)
+    assert plan_within(needed[3]) == (3, needed[3], reason)
+    assert plan_within(needed[3] - 1) == (0, 0, reason)
+    assert plan_within(needed[5], needed[5] * 2) == (5, needed[5], "")
+    assert plan_within(needed[5], needed[5] * 2 - 1) == (4, needed[4], reason)
+    recipe = replace(RECIPE, augment=augmentation.PRESETS["none"], views=0)
+    assert plan_within(needed[1]) == (1, needed[1], "") and plan_within(needed[1] - 1) == (0, 0, reason)
 
 
 def test_larger_batches_and_more_trained_blocks_need_more_memory() -> None:
     usual, larger, all_blocks, head = (
-        forecast(replace(RECIPE, **changes), 700, 300, 10, "cpu").memory_mb
+        forecast(replace(RECIPE, **changes), IMAGES, 10, "cpu").memory_mb
         for changes in ({}, {"batch_size": 64}, {"fine_tune_blocks": 1.0}, {"fine_tune_epochs": 0})
     )
     assert head < usual < larger
@@ -88,5 +126,5 @@ def test_larger_batches_and_more_trained_blocks_need_more_memory() -> None:
 def test_a_teacher_that_has_to_be_asked_takes_time_as_well() -> None:
     teacher = run({"features": 50.0})
     student = replace(recipes.preset("distil"), teacher=f"run:{teacher.id}", image_size=224)
-    assert forecast(student, 700, 300, 10, "cpu", [teacher]).seconds["teacher"] == pytest.approx(700 / 50)
-    assert "teacher" not in forecast(student, 700, 300, 10, "cpu").seconds
+    assert forecast(student, IMAGES, 10, "cpu", [teacher]).seconds["teacher"] == pytest.approx(700 / 50)
+    assert "teacher" not in forecast(student, IMAGES, 10, "cpu").seconds

@@ -116,10 +116,13 @@ def test_a_ranking_tells_its_age_and_when_it_is_of_other_pictures_or_another_spl
     table = audit.load_decided(workspace, birds.id)
     assert table is not None
     split = splits.assign(table)
-    made = Ranking(FOUND.entries, 200, 900, 5, fingerprint=ranking.fingerprint(table, split))
+    an_hour_ago = time.time() - 3_600
+    made = Ranking(
+        FOUND.entries, 200, 900, 5, created=an_hour_ago, fingerprint=ranking.fingerprint(table, split)
+    )
     ranking.save(workspace, birds.id, made)
     said = shown()
-    assert "1 s ago" in said
+    assert "60 min ago" in said
     assert "Rank again before" not in said
 
     def exclude(name: str) -> None:

@@ -20,8 +20,9 @@ from core import augmentation, backbones, engines, recipes, training
 from core.backbones import Backbone
 from core.engines import Engine
 from core.errors import Cancelled
+from core.forecast import kept_boundary
 from core.recipes import Recipe
-from core.training import FineTuned, Images, boundary, boundary_plan, checkpoints
+from core.training import FineTuned, Images, boundary, checkpoints
 from core.training.batches import Batch
 from core.training.learner import Learner
 from tests.training_worlds import RECIPE, Heard, Killed, Until, head_of, make_backbone, make_images, predict
@@ -147,36 +148,10 @@ def test_the_log_says_which_way_was_taken_and_why(
         assert "what leaves the last frozen block is computed once" in line["text"]
 
 
-def test_more_than_the_limit_is_not_kept_but_fewer_variations_may_be(
-    backbone: Backbone, images: dict[str, Images], scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts = backbones.split(backbone, 2)
-    assert parts is not None
-    lower, recipe = parts[0], replace(VIEWS, views=4)
-
-    def plan_within(max_bytes: int) -> boundary_plan.Plan:
-        monkeypatch.setattr(boundary_plan, "MAX_BYTES", max_bytes)
-        return boundary_plan.plan(recipe, lower, images, scratch)
-
-    needed = {number: boundary.num_bytes(lower, images, number) for number in (1, 3, 5)}
-    assert needed[5] == 16 * 16 * 8 * (20 * 5 * 2 + 8 * 4)
-    assert plan_within(needed[5]) == (5, "")
-    reason = "keeping it would take 0.0 GB, more than 0.0 GB"
-    assert plan_within(needed[5] - 1) == (4, reason)
-    assert plan_within(needed[3]) == (3, reason)
-    assert plan_within(needed[3] - 1) == (0, reason)
-    recipe = RECIPE
-    assert plan_within(needed[1]) == (1, "") and plan_within(needed[1] - 1) == (0, reason)
-    monkeypatch.setattr(boundary_plan, "DISK_SHARE", 0.0)
-    assert plan_within(needed[5]) == (0, reason)
-
-
 def test_the_log_says_that_fewer_variations_are_kept_and_an_epoch_draws_of_these(
     backbone: Backbone, images: dict[str, Images], scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts = backbones.split(backbone, 2)
-    assert parts is not None
-    monkeypatch.setattr(boundary_plan, "MAX_BYTES", boundary.num_bytes(parts[0], images, 3))
+    monkeypatch.setattr(kept_boundary, "MAX_BYTES", 16 * 16 * 8 * (20 * 3 * 2 + 8 * 4))
     heard, fewer = Heard(), Heard()
     tuned = fine_tune(backbone, images, replace(VIEWS, views=4), heard, scratch)
     assert_equal(tuned, fine_tune(backbone, images, VIEWS, fewer, scratch), atol=0)
@@ -391,12 +366,10 @@ def test_taken_up_again_it_draws_of_as_many_variations_as_before_or_says_why_not
     goes_on_with: int,
     said: str,
 ) -> None:
-    parts = backbones.split(backbone, 2)
-    assert parts is not None
     checkpoint, recipe = tmp_path / "checkpoint.npz", replace(VIEWS, views=4)
 
     def room_for(num_variants: int) -> None:
-        monkeypatch.setattr(boundary_plan, "MAX_BYTES", boundary.num_bytes(parts[0], images, num_variants))
+        monkeypatch.setattr(kept_boundary, "MAX_BYTES", 16 * 16 * 8 * (20 * num_variants * 2 + 8 * 4))
 
     room_for(before)
     with pytest.raises(Killed):

@@ -273,8 +273,10 @@ def test_a_combination_that_cannot_be_is_refused_with_the_reason_in_place_of_the
 
 def test_variations_are_kept_for_the_dataset_and_lead_back_to_the_defaults(birds: Dataset) -> None:
     app = visit("training", dataset=birds.id)
+    assert "more on disk until fine-tuning has ended" in words(app)
     preset = next(control for control in app.segmented_control if control.key.startswith("augment_preset"))
     preset.set_value("strong").run()
+    assert "more on disk until fine-tuning has ended" not in words(app)
     assert "Changed: Variations of training pictures." in words(app)
     again = visit("training", dataset=birds.id)
     assert recipe_choice.kept(birds).recipe.augment == AUGMENTATIONS["strong"]

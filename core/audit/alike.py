@@ -102,5 +102,4 @@ def _nearest(picture: npt.NDArray[np.uint8], thumbnails: Sequence[bytes]) -> int
     pixels = np.frombuffer(b"".join(thumbnails), dtype=np.uint8)
     known = pixels.reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
     turned = (np.ascontiguousarray(np.rot90(picture, quarters)) for quarters in range(4))
-    found = (near_duplicates.nearest(near_duplicates.thumbnail(one), known) for one in turned)
-    return next((row for row in found if row >= 0), -1)
+    return near_duplicates.nearest([near_duplicates.thumbnail(one) for one in turned], known)

@@ -101,35 +101,34 @@ def find_candidates(thumbnails: Thumbnails) -> Pairs:
     return Pairs(low[once], high[once], mirrored_of[once].astype(bool))
 
 
-def find_near(thumbnail: Thumbnails, thumbnails: Thumbnails) -> Pairs:
-    """Return the pictures whose hashes nearly agree with that of another one.
+def find_near(others: Thumbnails, thumbnails: Thumbnails) -> Pairs:
+    """Return the pictures whose hashes nearly agree with that of one of a few others.
 
     Args:
-        thumbnail: The other one alone, shape ``(1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)``.
+        others: The few, shape ``(others, THUMBNAIL_SIDE, THUMBNAIL_SIDE)``.
         thumbnails: The pictures.
 
     Returns:
-        Pairs whose ``first`` is the row of a picture, and whose ``second`` is 0.
+        Pairs whose ``first`` is the row of a picture, and whose ``second`` is that of one of the others.
     """
-    other = hash_of(thumbnail)[0]
-    of_other = {
-        mirrored: np.array([hash_of(thumbnail, window, mirrored)[0] for window in _windows()])
+    hashes_of_others = hash_of(others)
+    through_windows = {
+        mirrored: np.stack([hash_of(others, window, mirrored) for window in _windows()], axis=1)
         for mirrored in (False, True)
     }
-    rows: dict[bool, list[npt.NDArray[np.int64]]] = {False: [], True: []}
+    found = []
     for start in range(0, len(thumbnails), _CHUNK):
         hashes = _through_windows(thumbnails[start : start + _CHUNK])
         whole = hashes[:, [_windows().index(_WHOLE)]]
-        for mirrored, found in rows.items():
-            # Either may be the one that was cropped.
-            wanted = other ^ _turned_by_mirroring() if mirrored else other
-            distances = (np.bitwise_count(hashes ^ wanted), np.bitwise_count(whole ^ of_other[mirrored]))
-            near = np.minimum(*(distance.min(axis=1) for distance in distances)) <= MAX_DISTANCE
-            found.append(start + np.flatnonzero(near))
-    first = np.concatenate([np.zeros(0, dtype=np.int64), *rows[False], *rows[True]])
-    num_mirrored = sum(len(found) for found in rows[True])
-    mirrored_of = np.arange(len(first)) >= len(first) - num_mirrored
-    return Pairs(first, np.zeros_like(first), mirrored_of)
+        for mirrored, of_others in through_windows.items():
+            turned = hashes_of_others ^ _turned_by_mirroring() if mirrored else hashes_of_others
+            for second, (wanted, of_other) in enumerate(zip(turned, of_others, strict=True)):
+                # Either may be the one that was cropped.
+                distances = (np.bitwise_count(hashes ^ wanted), np.bitwise_count(whole ^ of_other))
+                near = np.minimum(*(distance.min(axis=1) for distance in distances)) <= MAX_DISTANCE
+                found += [(start + row, second, mirrored) for row in np.flatnonzero(near)]
+    first, second_rows, mirrored_of = np.array(found, dtype=np.int64).reshape(-1, 3).T
+    return Pairs(first, second_rows, mirrored_of.astype(bool))
 
 
 def _through_windows(thumbnails: Thumbnails) -> npt.NDArray[np.uint64]:

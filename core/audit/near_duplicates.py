@@ -6,6 +6,7 @@ two come together; so the groups of any threshold can be told from the links, wi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,20 +125,19 @@ def group(
     return links.groups(len(thumbnails)), nearest, links
 
 
-def nearest(one: bytes, thumbnails: Thumbnails) -> int:
+def nearest(others: Sequence[bytes], thumbnails: Thumbnails) -> int:
     """Return the row of the picture of which another one is a near-duplicate, the likest, or -1.
 
     Args:
-        one: The other's :func:`thumbnail`.
+        others: The other's :func:`thumbnail`, as it lies and as it may have been turned.
         thumbnails: Of the pictures, shape ``(pictures, side, side)``.
     """
-    if not one or not len(thumbnails):
+    ways = np.frombuffer(b"".join(others), dtype=np.uint8).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    ways = ways[detail(ways) >= MIN_DETAIL]
+    if not len(ways) or not len(thumbnails):
         return -1
-    other = np.frombuffer(one, dtype=np.uint8).reshape(1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    if detail(other)[0] < MIN_DETAIL:
-        return -1
-    pairs = hashes.find_near(other, thumbnails)
-    first, second = thumbnails[pairs.first], other[pairs.second]
+    pairs = hashes.find_near(ways, thumbnails)
+    first, second = thumbnails[pairs.first], ways[pairs.second]
     first[pairs.mirrored] = first[pairs.mirrored, :, ::-1]
     alike = likeness(first, second)
     if not len(alike) or alike.max() < MIN_LIKENESS:

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from core import catalog
 from core.errors import RecipeError
 
 
@@ -105,7 +106,7 @@ def cut(
         raise RecipeError(
             f"Received a depth of {depth:g}. Expected a share of the blocks above 0, up to 1 for the whole network."
         )
-    num_kept = math.ceil(round(depth * len(blocks), 6))  # 0.07 × 100 blocks are 7, not 7.000000000000001
+    num_kept = catalog.share_of_blocks(depth, len(blocks))
     if num_kept == len(blocks):
         return model, blocks
     output = end_of(model, blocks, num_kept - 1, pattern)

@@ -2,7 +2,7 @@
 
 A spec says what a network is called, what it wants to see, and where its weights come from; the room
 :mod:`core.backbones` makes a network of it. To add one of ``keras.applications``, add one entry to
-:data:`core.catalog.specs.SPECS`: nothing else has to change.
+:data:`core.catalog.specs.SPECS` and one to :data:`core.catalog.blocks.BLOCKS`: nothing else has to change.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from core.catalog.backbone_spec import BackboneSpec, Preprocessing, Source
+from core.catalog.blocks import BLOCKS, boundary_width, share_of_blocks
 from core.catalog.specs import DEFAULT_BACKBONE, SPECS
 from core.catalog.weights import (
     WeightsStatus,
@@ -25,17 +26,20 @@ from core.catalog.weights import (
 from core.errors import RecipeError
 
 __all__ = [
+    "BLOCKS",
     "CATALOG",
     "DEFAULT_BACKBONE",
     "BackboneSpec",
     "Preprocessing",
     "Source",
     "WeightsStatus",
+    "boundary_width",
     "get",
     "is_hdf5",
     "keras_home",
     "package_name",
     "package_weights_path",
+    "share_of_blocks",
     "weights_status",
 ]
 

@@ -72,9 +72,10 @@ def _forecast_s(workspace: Workspace, dataset: Dataset, recipe: Recipe) -> float
         labels = files.loc[files["kind"].isin(datasets.CLASS_KINDS), "label"]
     else:
         labels = table.loc[table["usable"], "label"]
-    num_train = round(recipe.fractions[0] * len(labels))
+    shares = zip(("train", "val", "test"), recipe.fractions, strict=True)
+    num_images = {split: round(share * len(labels)) for split, share in shares}
     device, past = queue.default_device().id, runs.list_runs(workspace)
-    return forecast(recipe, num_train, len(labels) - num_train, labels.nunique(), device, past).total_s
+    return forecast(recipe, num_images, labels.nunique(), device, past).total_s
 
 
 def _tell_trained(

@@ -18,29 +18,14 @@ from core import augmentation
 from core.backbones import Backbone
 from core.engines import Engine
 from core.errors import UnreadableImage
+from core.forecast import TRAIN_TYPE, VAL_TYPE
 from core.heads import FINE_TUNE_STAGE, epoch_rows, generator
 from core.images import decode, map_in_threads, read_bytes
 from core.recipes import Recipe
 from core.training.batches import Images
 
-TRAIN_TYPE, VAL_TYPE = np.float16, np.float32
-"""Of val there are few, and its logits have to be those of the whole network."""
-
 _BATCH_SIZE = 32
 _MISSING, _KEPT, _UNREADABLE = 0, 1, 2
-
-
-def num_bytes(lower: Backbone, images: Mapping[str, Images], num_variants: int) -> int:
-    """Return how large the file becomes.
-
-    Args:
-        lower: The frozen part of the backbone.
-        images: Those of ``"train"`` and ``"val"``.
-        num_variants: Of each training image.
-    """
-    size = int(np.prod(lower.model.output.shape[1:]))
-    train = len(images["train"]) * num_variants * np.dtype(TRAIN_TYPE).itemsize
-    return size * (train + len(images["val"]) * np.dtype(VAL_TYPE).itemsize)
 
 
 class Boundary:
@@ -52,7 +37,7 @@ class Boundary:
         images: Those of ``"train"`` and ``"val"``.
         recipe: Resize rule, augmentation, balance and seed.
         num_variants: Of each training image, itself among them.
-        folder: Of a disk with room for :func:`num_bytes`.
+        folder: Of a disk with room for as much as :func:`core.forecast.plan_boundary` says.
 
     Attributes:
         num_variants: Of each training image.

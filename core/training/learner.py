@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from core import backbones, engines
+from core import backbones, catalog, engines
 from core.backbones import Backbone, Block
 from core.heads import FINE_TUNE_STAGE, Head, generator, random_head, read_head, seed_dropout, write_head
 from core.recipes import Recipe
@@ -176,7 +175,7 @@ def _in_16_bits(model: Any) -> Any:
 
 def trained_blocks(backbone: Backbone, recipe: Recipe) -> int:
     """Return how many of the last blocks of a backbone learn."""
-    return math.ceil(round(recipe.fine_tune_blocks * len(backbone.blocks), 6))
+    return catalog.share_of_blocks(recipe.fine_tune_blocks, len(backbone.blocks))
 
 
 def _path(variable: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import streamlit as st
@@ -183,9 +184,9 @@ def _start(dataset: Dataset, split: SplitSummary, recipe: Recipe) -> None:
     except DeviceError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    held_out = split.num_images["val"] + split.num_images["test"]
     past = runs.list_runs(shell.workspace())
-    needs = forecast(recipe, split.num_images["train"], held_out, split.num_classes, device.id, past)
+    free = shutil.disk_usage(shell.workspace().home).free
+    needs = forecast(recipe, split.num_images, split.num_classes, device.id, past, free)
     st.markdown(t("training.forecast_title", device=code(device.title)))
     _costs(needs)
     st.caption(t("forecast.measured") if needs.measured else t("forecast.rough", n=MIN_MEASURED))
@@ -212,6 +213,10 @@ def _costs(needs: Forecast) -> None:
             t("forecast.memory"), t("forecast.about", value=_megabytes(needs.memory_mb)), width="content"
         )
         st.metric(t("forecast.disk"), t("forecast.about", value=_megabytes(needs.disk_mb)), width="content")
+    if needs.boundary_mb:
+        st.caption(
+            t("forecast.boundary", size=_megabytes(needs.boundary_mb)), help=t("forecast.boundary_help")
+        )
 
 
 def _megabytes(number: float) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core import catalog, recipes
+from core.forecast.kept_boundary import plan_boundary
 from core.recipes import Recipe
 from core.runs import Run
 
@@ -52,12 +53,14 @@ class Forecast:
             is one.
         memory_mb: Resident memory of the device session.
         disk_mb: What will be added to the workspace.
+        boundary_mb: What stage 2 takes of the disk beside that until it ends; see :func:`plan_boundary`.
         measured: Whether the speed was measured on this machine with this network.
     """
 
     seconds: Mapping[str, float]
     memory_mb: float
     disk_mb: float
+    boundary_mb: float
     measured: bool
 
     @property
@@ -67,41 +70,48 @@ class Forecast:
 
 
 def forecast(
-    recipe: Recipe, num_train: int, num_held_out: int, num_classes: int, device: str, past: Sequence[Run] = ()
+    recipe: Recipe,
+    num_images: Mapping[str, int],
+    num_classes: int,
+    device: str,
+    past: Sequence[Run] = (),
+    free_bytes: float = math.inf,
 ) -> Forecast:
     """Estimate what a training will need.
 
     Args:
         recipe: A validated recipe.
-        num_train: Training images.
-        num_held_out: Images of val and test.
+        num_images: Of ``train``, ``val`` and ``test``.
         num_classes: Classes.
         device: ``cpu`` or ``gpu:<n>``.
         past: Runs of this workspace, newest first.
+        free_bytes: Of the disk that the workspace is on.
     """
     spec = catalog.get(recipe.backbone)
-    num_images = num_train + num_held_out
+    num_train, num_all = num_images["train"], sum(num_images.values())
     measured = _measured(recipe, past)
     forward = measured.get("features", _rough_speed(recipe, device))
     step = measured.get("fine_tune", forward / (1 + BACKWARD_COST * recipe.fine_tune_blocks))
     width = spec.num_features * (_positions(recipe) if recipe.pooling == "flatten" else 1)
-    num_rows = num_images + recipe.views * num_train if recipe.head_epochs else 0
+    num_rows = num_all + recipe.views * num_train if recipe.head_epochs else 0
     seconds = {
         "features": num_rows / forward,
         "head": _head_s(recipe, num_train * (1 + recipe.views), width, num_classes),
-        "controls": CONTROLS_S + min(num_images, CONTROL_IMAGES) / forward,
+        "controls": CONTROLS_S + min(num_all, CONTROL_IMAGES) / forward,
     }
     teacher = next((run for run in past if run.id == recipes.teacher_run(recipe)), None)
     if teacher is not None:
         theirs = recipes.from_json(teacher.recipe)
         seconds["teacher"] = num_train / _measured(theirs, past).get("features", _rough_speed(theirs, device))
-    batch, trained = 32, 0.0
+    batch, trained, boundary_bytes = 32, 0.0, 0
     if recipe.fine_tune_epochs:
         trained = recipe.fine_tune_blocks
         compiling = 0.0 if "fine_tune" in measured else COMPILE_S
         seconds["fine_tune"] = compiling + num_train * recipe.fine_tune_epochs / step
-        seconds["evaluate"] = num_images / forward
+        seconds["evaluate"] = num_all / forward
         batch = max(batch, recipe.batch_size)
+        boundary = catalog.boundary_width(spec, recipe.image_size, recipe.depth, recipe.fine_tune_blocks)
+        boundary_bytes = plan_boundary(recipe, boundary, num_train, num_images["val"], free_bytes).num_bytes
     weights_mb = spec.num_parameters * 4 / 1e6
     features_mb = num_rows * width * 4 / 1e6
     hidden_mb = recipe.dense_units * width * 4 / 1e6
@@ -112,6 +122,7 @@ def forecast(
         + 2 * features_mb
         + batch * _activations(recipe) * (FORWARD_BYTES + BACKWARD_BYTES * trained) / 1e6,
         disk_mb=features_mb + weights_mb + hidden_mb,
+        boundary_mb=boundary_bytes / 1e6,
         measured="features" in measured and (not recipe.fine_tune_epochs or "fine_tune" in measured),
     )
 
