@@ -31,6 +31,7 @@ from core import (
     curation,
     datasets,
     engines,
+    explain,
     feature_store,
     queue,
     ranking,
@@ -38,6 +39,7 @@ from core import (
     runs,
 )
 from core.__main__ import main
+from core.backbones import Backbone
 from core.datasets import Dataset
 from core.errors import JobError, NotFound
 from core.evaluation import evaluate
@@ -228,12 +230,30 @@ def test_an_explanation_says_where_the_model_looked_and_what_the_picture_resembl
     np.testing.assert_allclose(logits, expected, atol=0.02)
     table = runs.load_split(home, run.id)
     learnt = table[table["split"] == "train"].set_index("path")["label"]
-    assert found["compares"] == ("before" if run.fine_tuned else "features")
+    assert found["compares"] == "features"
     for name, neighbours in zip(found["classes"], found["neighbours"], strict=True):
         assert neighbours
         assert {learnt[neighbour["path"]] for neighbour in neighbours} == {name}
         likeness = [neighbour["likeness"] for neighbour in neighbours]
         assert likeness == sorted(likeness, reverse=True)
+
+
+def test_where_no_more_is_kept_pictures_are_compared_as_the_network_saw_them_before_fine_tuning(
+    home: Workspace, dataset: Dataset, run: runs.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known_features = explain.known_features
+
+    def of_before(workspace: Workspace, backbone: Backbone, *how: Any) -> np.ndarray:
+        matrix = known_features(workspace, backbone, *how)
+        return matrix if backbone.weights_sha256 == run.weights_sha256 else np.full_like(matrix, np.nan)
+
+    monkeypatch.setattr(explain, "known_features", of_before)
+    asked = queue.submit_explanation(home, run, dataset.root / "night" / "3.png", run.class_names)
+    context = Context(home, "cpu", Warm(), asked)
+    context.finish_anyway()  # the session answers the same meanwhile
+    found = explain_job.do_explain(context, asked)
+    assert found["compares"] == ("before" if run.fine_tuned else "features")
+    assert all(found["neighbours"])
 
 
 def test_a_runs_network_is_traced_when_it_is_loaded_for_answers_and_maps_at_once(

@@ -41,7 +41,7 @@ def known_features(
 
     Args:
         workspace: Keeps them.
-        backbone: The network as it was before fine-tuning; only what it is called and made of is looked at.
+        backbone: The network; only what it is called and made of is looked at.
         hashes: SHA-256 of each picture's file.
         resize: How pictures are brought to the network's size.
         pooling: One of :data:`core.recipes.POOLINGS`.

@@ -94,6 +94,7 @@ def forecast(
     step = measured.get("fine_tune", forward / (1 + BACKWARD_COST * recipe.fine_tune_blocks))
     width = spec.num_features * (_positions(recipe) if recipe.pooling == "flatten" else 1)
     num_rows = num_all + recipe.views * num_train if recipe.head_epochs else 0
+    num_judged = num_train + num_images["test"] if recipe.fine_tune_epochs else 0  # by fine-tuned weights
     seconds = {
         "features": num_rows / forward,
         "head": _head_s(recipe, num_train * (1 + recipe.views), width, num_classes),
@@ -121,7 +122,7 @@ def forecast(
         + 4 * (weights_mb + hidden_mb)
         + 2 * features_mb
         + batch * _activations(recipe) * (FORWARD_BYTES + BACKWARD_BYTES * trained) / 1e6,
-        disk_mb=features_mb + weights_mb + hidden_mb,
+        disk_mb=features_mb + num_judged * width * 4 / 1e6 + weights_mb + hidden_mb,
         boundary_mb=boundary_bytes / 1e6,
         measured="features" in measured and (not recipe.fine_tune_epochs or "fine_tune" in measured),
     )

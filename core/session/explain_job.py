@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,13 +47,18 @@ def do_explain(context: Context, job: Job) -> dict[str, Any]:
     found = explain.class_maps(feature_maps[0], predictor.head, recipe.pooling, labels)
     pooled = predictor.pool(feature_maps)
     y_prob = predictor.probabilities(pooled)[0]
-    neighbours = _warm_neighbours(context, predictor)
     return {
         "classes": [run.class_names[label] for label in labels],
         "maps": [np.round(rows.astype(float), DIGITS).tolist() for rows in found.maps],
         "is_exact": found.is_exact,
         "probabilities": [float(y_prob[label]) for label in labels],
-        **_resembles(predictor, neighbours, pooled[0], hashlib.sha256(data).hexdigest(), labels),
+        **_resembles(
+            predictor,
+            _warm_neighbours(context, predictor),
+            pooled[0],
+            hashlib.sha256(data).hexdigest(),
+            labels,
+        ),
     }
 
 
@@ -65,33 +70,48 @@ def _label(run: runs.Run, name: str) -> int:
     return run.class_names.index(name)
 
 
-def _warm_neighbours(context: Context, predictor: Predictor) -> Neighbours:
+class _Compared(NamedTuple):
+    """Training pictures that a picture is compared with, and by which features: see :func:`do_explain`."""
+
+    neighbours: Neighbours
+    by: str
+
+
+def _warm_neighbours(context: Context, predictor: Predictor) -> _Compared:
     run = predictor.run
     num_bytes = 4 * sum(run.num_images.values()) * num_features(predictor.backbone, predictor.recipe.pooling)
     key = f"neighbours {run.id} on {run.dataset_id}"
     return context.warm.get(key, lambda: _neighbours(context, predictor), num_bytes, title(run))
 
 
-def _neighbours(context: Context, predictor: Predictor) -> Neighbours:
-    """Gather what is kept of the run's pictures; after fine-tuning that is what the network saw before."""
+def _neighbours(context: Context, predictor: Predictor) -> _Compared:
+    """Gather what is kept of the run's pictures: of the network as it is, or as it was before, where that is more."""
     run, recipe = predictor.run, predictor.recipe
-    before = replace(predictor.backbone, weights_sha256=run.weights_sha256)
+    ways = {"features": predictor.backbone}
+    if run.fine_tuned:
+        ways["before"] = replace(predictor.backbone, weights_sha256=run.weights_sha256)
     table = runs.load_split(context.workspace, run.id)
-    matrix = explain.known_features(
-        context.workspace, before, list(table["sha256"]), recipe.resize, recipe.pooling
-    )
-    return Neighbours(table, matrix)
+    matrices = {
+        by: explain.known_features(
+            context.workspace, backbone, list(table["sha256"]), recipe.resize, recipe.pooling
+        )
+        for by, backbone in ways.items()
+    }
+    learnt = (table["split"] == "train").to_numpy()
+    num_known = {by: int((~np.isnan(matrix[learnt]).any(axis=1)).sum()) for by, matrix in matrices.items()}
+    best = max(num_known, key=lambda by: num_known[by])
+    return _Compared(Neighbours(table, matrices[best]), best)
 
 
 def _resembles(
-    predictor: Predictor, neighbours: Neighbours, pooled: np.ndarray, sha256: str, labels: list[int]
+    predictor: Predictor, compared: _Compared, pooled: np.ndarray, sha256: str, labels: list[int]
 ) -> dict[str, Any]:
-    run = predictor.run
-    query = neighbours.features_of(sha256) if run.fine_tuned else pooled
+    neighbours, names = compared.neighbours, predictor.run.class_names
+    query = pooled if compared.by == "features" else neighbours.features_of(sha256)
     if query is None:
         return {"compares": "", "neighbours": [[] for _ in labels]}
-    found = [neighbours.nearest(query, run.class_names[label], NUM_NEIGHBOURS, sha256) for label in labels]
+    found = [neighbours.nearest(query, names[label], NUM_NEIGHBOURS, sha256) for label in labels]
     return {
-        "compares": ("before" if run.fine_tuned else "features") if any(found) else "",
+        "compares": compared.by if any(found) else "",
         "neighbours": [[asdict(neighbour) for neighbour in of_class] for of_class in found],
     }
