@@ -96,7 +96,7 @@ def _axes(figure: go.Figure, costs: pd.Series[float], x_title: str, y_title: str
     else:
         figure.update_xaxes(range=[0, largest * (1 + ROOM)])
     figure.update_yaxes(
-        title={"text": y_title, "standoff": 6}, tickformat=".0%", zeroline=False, fixedrange=True, nticks=6
+        title={"text": y_title, "standoff": 12}, tickformat=".0%", zeroline=False, fixedrange=True, nticks=6
     )
 
 

@@ -116,11 +116,11 @@ def _row(run: Run, name: str, tags: Sequence[str], sample: str) -> dict[str, Any
     original = val.get("original", {})
     return {
         "name": name,
-        "tags": list(tags),
-        "dataset": run.dataset_name,
-        "state": state_name(run),
         "val": 100 * val["accuracy"] if val else None,
         "interval": _interval(val, "accuracy", 100, 1),
+        "state": state_name(run),
+        "dataset": run.dataset_name,
+        "tags": list(tags),
         "original": 100 * original["accuracy"] if "accuracy" in original else None,
         "macro_f1": val.get("macro_f1"),
         "macro_f1_interval": _interval(val, "macro_f1", 1, 3),
@@ -150,11 +150,11 @@ def _columns() -> dict[str, Any]:
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
     return {
         "name": text(t("runs.name"), width=262),
-        "tags": st.column_config.ListColumn(t("runs.tags"), width=90),
-        "dataset": text(t("shell.dataset"), width=124),
-        "state": text(t("runs.state"), width=112),
         "val": number(t("runs.val"), width=84, format="%.1f %%", help=t("runs.val_help")),
         "interval": text(t("measures.interval"), width=104, help=t("evaluation.interval")),
+        "state": text(t("runs.state"), width=112),
+        "dataset": text(t("shell.dataset"), width=124),
+        "tags": st.column_config.ListColumn(t("runs.tags"), width=90),
         "original": number(t("runs.original"), width=124, format="%.1f %%", help=t("runs.original_help")),
         "macro_f1": number(t("evaluation.macro_f1"), width=84, format="%.3f", help=t("term.macro_f1")),
         "macro_f1_interval": text(t("measures.interval"), width=116, help=t("evaluation.interval")),

@@ -61,6 +61,8 @@ div[data-testid="stDialog"] [data-testid="stHeading"] :is(h2, h3) { font-size: 1
   padding-block-end: 0.375rem; }
 .st-key-pairs button code { justify-self: start; max-width: 100%; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; }
+/* Figures keep the colours that they were drawn with when the theme changes, and titles of axes are too pale. */
+[data-testid="stPlotlyChart"] text:not(.hoverlayer text) { fill: currentColor !important; }
 .graft-chips { display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; font-size: 0.875rem; line-height: 1.5; }
 .graft-chips span { max-width: 100%; padding: 0.125rem 0.75rem; border-radius: 1rem; overflow-wrap: anywhere;
   background: color-mix(in srgb, currentColor 7%, transparent); }
