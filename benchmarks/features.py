@@ -1,12 +1,13 @@
 """From files to features: how many pictures a second, against the textbook and against what the parts could do?
 
-    python benchmarks/features.py FOLDER BACKBONE [BACKBONE ...] [--rounds 3]
+    python benchmarks/features.py FOLDER BACKBONE [BACKBONE ...] [--rounds 3] [--views 4]
 
 Four ways take turns in one process, so that other work on the machine slows all of them: ours (``features.extract``
 without its cache, LiteRT where it agrees), the textbook (``image_dataset_from_directory`` and ``model.predict``),
 our engine alone on decoded pictures, and our decoder alone. Each has a warm-up. Prints pictures per second of the
 wall clock and per second of processor time, medians over the rounds, and their ratios per round; the conversion, which
-happens once per network and image size, stands apart.
+happens once per network and image size, stands apart. A second table is of pictures and their random variations, as
+stage 1 learns from them: each file decoded once for all of them, in turn with each file decoded for each.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.workplaces import scratch_workspace
-from core import audit, backbones, datasets, engines, feature_store, features, images
+from core import audit, augmentation, backbones, datasets, engines, feature_store, features, images
 from core.backbones import Backbone
 from core.engines import litert
+from core.features import Decoded, View
 from core.workspace import Workspace
 
 BATCH_SIZE = engines.BATCH_SIZE
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("backbone", nargs="+")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--views", type=int, default=4)
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores; load {os.getloadavg()[0]:.1f} at the beginning\n")
     print(
@@ -66,6 +69,12 @@ def main() -> None:
     with scratch_workspace() as workspace:
         for backbone in arguments.backbone:
             compare(workspace, arguments.folder, backbone, arguments.rounds)
+        print(
+            f"\n| pictures and {arguments.views} variations of each | decoded once | decoded each time "
+            "| once / each time |\n|---|---|---|---|"
+        )
+        for backbone in arguments.backbone:
+            compare_views(workspace, arguments.folder, backbone, arguments.rounds, arguments.views)
     print(f"\nload {os.getloadavg()[0]:.1f} at the end")
 
 
@@ -100,6 +109,32 @@ def compare(workspace: Workspace, folder: Path, name: str, rounds: int) -> None:
         f"| {name} ({engine.precision}) | {len(paths):,} | {conversion.wall:.1f} s ({conversion.processor:.1f}) | "
         + " | ".join(told(median(found)) for found in paces.values())
         + f" | {statistics.median(over_textbook):.2f} ({by_processor:.2f}) | {statistics.median(shares):.0%} |",
+        flush=True,
+    )
+
+
+def compare_views(workspace: Workspace, folder: Path, name: str, rounds: int, num_views: int) -> None:
+    """Print the line of one network, pictures and variations together."""
+    paths, hashes = usable_files(workspace, folder)
+    backbone = backbones.build(workspace, name)
+    engines.fastest(workspace, backbone, num_images=len(paths))
+    views = [None, *(View(augmentation.PRESETS["light"], index, 0) for index in range(num_views))]
+
+    def run(is_kept: bool) -> None:
+        feature_store.clear(workspace)
+        decoded = Decoded(hashes) if is_kept else None
+        for view in views:
+            features.extract(workspace, backbone, paths, hashes, view=view, decoded=decoded)
+
+    paces: dict[bool, list[Clocked]] = {True: [], False: []}
+    for _ in range(rounds):
+        for is_kept, found in paces.items():
+            found.append(pace(lambda is_kept=is_kept: run(is_kept), len(paths) * len(views)))
+    ratios = [one.wall / other.wall for one, other in zip(paces[True], paces[False], strict=True)]
+    once, each = median(paces[True]), median(paces[False])
+    print(
+        f"| {name} | {told(once)} | {told(each)} | {statistics.median(ratios):.2f} "
+        f"({once.processor / each.processor:.2f}) |",
         flush=True,
     )
 

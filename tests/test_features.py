@@ -17,7 +17,7 @@ from core.augmentation import Augmentation
 from core.backbones import Backbone
 from core.engines import litert
 from core.errors import Cancelled, WorkspaceError
-from core.features import View
+from core.features import Decoded, View
 from core.workspace import Workspace
 from tests.networks import with_limited_memory
 
@@ -247,6 +247,30 @@ def test_the_features_of_a_view_are_those_of_the_varied_picture(
     ]
     extracted = extract(workspace, tiny, photos, resize="pad", view=view)
     np.testing.assert_allclose(extracted.matrix, engines.forward(tiny)(np.stack(varied)), atol=1e-5)
+
+
+def test_a_file_is_decoded_once_for_itself_and_its_variations_as_far_as_there_is_room(
+    workspace: Workspace, tiny: Backbone, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways: list[View | None] = [None, View(LIGHT, 0, 7), View(LIGHT, 1, 7)]
+    each = [extract(workspace, tiny, photos, view=view).matrix for view in ways]
+    num_read = itertools.count()
+
+    def read_bytes(path: Path) -> bytes:
+        next(num_read)
+        return path.read_bytes()
+
+    monkeypatch.setattr(images, "read_bytes", read_bytes)
+    of_one = 3 * tiny.image_size[0] * tiny.image_size[1]
+    wanted = [sha256(path) for path in photos[:30]]  # as those of train among all
+    for room, expected_reads in ((30 * of_one, 40), (20 * of_one, 40 + 2 * 10), (0, 40 + 2 * 30)):
+        elsewhere = Workspace(tmp_path / f"room {room}")
+        decoded, before = Decoded(wanted, room), next(num_read)
+        extract(elsewhere, tiny, photos, decoded=decoded)
+        for view, matrix in zip(ways[1:], each[1:], strict=True):
+            found = extract(elsewhere, tiny, photos[:30], view=view, decoded=decoded).matrix
+            np.testing.assert_array_equal(found, matrix[:30])
+        assert next(num_read) - before - 1 == expected_reads
 
 
 def test_each_file_is_varied_in_its_own_way() -> None:

@@ -22,11 +22,12 @@ from core.backbones import Backbone, num_features
 from core.engines import Engine, litert
 from core.errors import UnreadableImage
 from core.feature_store import FeatureSpace
+from core.features.decoded import Decoded
 from core.features.views import View
 from core.progress import Progress, no_progress
 from core.workspace import Workspace
 
-__all__ = ["Features", "View", "describe_space", "extract"]
+__all__ = ["Decoded", "Features", "View", "describe_space", "extract"]
 
 _FORMAT_VERSION = 1
 _POOLINGS = {"average": "global average", "max": "global max", "flatten": "flatten"}
@@ -106,6 +107,7 @@ def extract(
     pooling: str = "average",
     view: View | None = None,
     num_expected: int = 0,
+    decoded: Decoded | None = None,
 ) -> Features:
     """Compute the features of files, or take them from the cache; identical files are computed once.
 
@@ -125,6 +127,7 @@ def extract(
         pooling: How the last feature map becomes features; one of :data:`core.recipes.POOLINGS`.
         view: A random variation of each picture to take instead of the picture itself.
         num_expected: How many pictures the same network will be asked about in all, where these are but some.
+        decoded: Keeps pixels from one call to the next, for variations of the same pictures.
 
     Raises:
         ValueError: The backbone is not pristine.
@@ -150,7 +153,8 @@ def extract(
     progress(num_hits, len(paths))
     if rows.missing:
         engines.check_pristine(backbone)
-    decode = functools.partial(_decode, image_size=backbone.image_size, resize=resize, view=view)
+    pixels = functools.partial(_pixels, image_size=backbone.image_size, resize=resize, decoded=decoded)
+    decode = functools.partial(_decode, pixels=pixels, view=view)
     batches = _batches(decode, batch_size or engines.BATCH_SIZE // engine.batches_at_once, rows)
     with (
         _ShardWriter(space) as writer,
@@ -227,21 +231,33 @@ class _Rows:
 
 
 def _decode(
-    item: _Item, image_size: tuple[int, int], resize: str, view: View | None
+    item: _Item, pixels: Callable[[str, Path], npt.NDArray[np.uint8]], view: View | None
 ) -> npt.NDArray[np.uint8] | UnreadableImage:
     """Decode the first of some files said to be identical that can be read and is what it is said to be."""
     key, paths = item
     trouble = UnreadableImage("No file.", "missing")
     for path in paths:
         try:
-            data = images.read_bytes(path)
-            if hashlib.sha256(data).hexdigest() != key:
-                raise UnreadableImage("It has changed since it was audited. Audit the folder again.")
-            picture = images.decode(data, image_size, resize)
+            picture = pixels(key, path)
             return picture if view is None else view.of(picture, key)
         except UnreadableImage as error:
             trouble = error
     return trouble
+
+
+def _pixels(
+    key: str, path: Path, image_size: tuple[int, int], resize: str, decoded: Decoded | None
+) -> npt.NDArray[np.uint8]:
+    known = decoded.get(key) if decoded else None
+    if known is not None:
+        return known
+    data = images.read_bytes(path)
+    if hashlib.sha256(data).hexdigest() != key:
+        raise UnreadableImage("It has changed since it was audited. Audit the folder again.")
+    picture = images.decode(data, image_size, resize)
+    if decoded:
+        decoded.keep(key, picture)
+    return picture
 
 
 def _batches(decode: _Decode, batch_size: int, rows: _Rows) -> Iterator[_Batch]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from core import datasets, evaluation, recipes, runs, splits, training
 from core.errors import Cancelled, JobError
-from core.features import View
+from core.features import Decoded, View
 from core.progress import part
 from core.queue import Job
 from core.recipes import Recipe
@@ -59,6 +59,7 @@ def do_cross_validate(context: Context, job: Job) -> dict[str, Any]:
         [dataset.pictures / path for path in table["path"]],
         list(table["sha256"]),
         num_expected=total,
+        decoded=Decoded(table["sha256"]) if recipe.views else None,
     )
     plain = extract(part(context.progress, 0, total))
     views = []

@@ -12,7 +12,7 @@ from core import backbones, catalog, engines, features, queue, recipes, runs
 from core.backbones import Backbone
 from core.engines import Engine
 from core.errors import JobError
-from core.features import Features, View
+from core.features import Decoded, Features, View
 from core.progress import Progress
 from core.queue import Job
 from core.recipes import Recipe
@@ -88,6 +88,7 @@ def extract(
     pooling: str = "",
     view: View | None = None,
     num_expected: int = 0,
+    decoded: Decoded | None = None,
 ) -> Features:
     """Compute features as :func:`core.features.extract` does, with the warm network that a recipe begins with.
 
@@ -102,6 +103,7 @@ def extract(
         pooling: Another one than the recipe's.
         view: A random variation of each picture to take instead of the picture itself.
         num_expected: How many pictures and variations the job will ask about in all, where these are but some.
+        decoded: Keeps pixels from one call to the next, for variations of the same pictures.
 
     Raises:
         Cancelled: The user asked to stop. Where that could not be heard, as while the network is converted, the
@@ -119,6 +121,7 @@ def extract(
             pooling=pooling or recipe.pooling,
             view=view,
             num_expected=num_expected,
+            decoded=decoded,
         )
 
     return leaving(context, recipe, job, work, progress, context.is_stop_asked)

@@ -12,7 +12,7 @@ import psutil
 from core import backbones, runs, training
 from core.backbones import Backbone
 from core.errors import JobError
-from core.features import View
+from core.features import Decoded, View
 from core.heads import Head
 from core.progress import part
 from core.queue import Job
@@ -51,6 +51,7 @@ def extract(
     num_plain, num_train = len(train), int(train.sum())
     total = num_plain + recipe.views * num_train
     _check_memory(backbone, recipe, total)
+    decoded = Decoded(material.table["sha256"][train]) if recipe.views else None
     plain = networks.extract(
         context,
         recipe,
@@ -60,6 +61,7 @@ def extract(
         material.hashes,
         part(context.progress, 0, total),
         num_expected=total,
+        decoded=decoded,
     )
     num_computed, num_cached = plain.num_computed, plain.num_cached
     material, matrix = without_lost(material, plain)
@@ -77,6 +79,7 @@ def extract(
             part(context.progress, num_plain + index * num_train, total),
             view=View(recipe.augment, index, recipe.seed),
             num_expected=total,
+            decoded=decoded,
         )
         num_computed, num_cached = num_computed + view.num_computed, num_cached + view.num_cached
         views.append(view.matrix)
