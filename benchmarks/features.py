@@ -5,7 +5,8 @@
 Four ways take turns in one process, so that other work on the machine slows all of them: ours (``features.extract``
 without its cache, LiteRT where it agrees), the textbook (``image_dataset_from_directory`` and ``model.predict``),
 our engine alone on decoded pictures, and our decoder alone. Each has a warm-up. Prints pictures per second of the
-wall clock and per second of processor time, medians over the rounds, and their ratios per round; the conversion, which
+wall clock and per second of processor time, medians over the rounds, and their ratios per round, that to the textbook with the least and
+the most, since the textbook's own speed may jump from one round to the next; the conversion, which
 happens once per network and image size, stands apart. A second table is of pictures and their random variations, as
 stage 1 learns from them: each file decoded once for all of them, in turn with each file decoded for each.
 """
@@ -69,6 +70,8 @@ def main() -> None:
     with scratch_workspace() as workspace:
         for backbone in arguments.backbone:
             compare(workspace, arguments.folder, backbone, arguments.rounds)
+        if not arguments.views:
+            return
         print(
             f"\n| pictures and {arguments.views} variations of each | decoded once | decoded each time "
             "| once / each time |\n|---|---|---|---|"
@@ -108,7 +111,8 @@ def compare(workspace: Workspace, folder: Path, name: str, rounds: int) -> None:
     print(
         f"| {name} ({engine.precision}) | {len(paths):,} | {conversion.wall:.1f} s ({conversion.processor:.1f}) | "
         + " | ".join(told(median(found)) for found in paces.values())
-        + f" | {statistics.median(over_textbook):.2f} ({by_processor:.2f}) | {statistics.median(shares):.0%} |",
+        + f" | {statistics.median(over_textbook):.2f}, {min(over_textbook):.2f} to {max(over_textbook):.2f} "
+        f"({by_processor:.2f}) | {statistics.median(shares):.0%} |",
         flush=True,
     )
 
