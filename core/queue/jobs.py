@@ -32,6 +32,10 @@ LANES: Mapping[str, str] = {
 """Each kind of job and its lane. A session works on all lanes at once, and on one job of a lane at a time: a question
 about a photo waits for no folder and no training."""
 
+ONCE = ("sample", "upload", "clean_copy", "cross_validate", "leak", "rank", "export")
+"""Kinds of jobs of which an equal one that waits or runs is joined: what is asked for twice, as by a double click or in
+two tabs, is done once."""
+
 ACTIVE_STATES = ("queued", "running", "cancelling")
 FINAL_STATES = ("done", "failed", "cancelled", "interrupted")
 
@@ -78,12 +82,23 @@ class Job:
 def submit(
     workspace: Workspace, kind: str, args: Mapping[str, Any], *, run_id: str = "", dataset_id: str = ""
 ) -> Job:
-    """Put a job in the queue and see to it that a session will take it."""
+    """Put a job in the queue and see to it that a session will take it; one of :data:`ONCE` that is there is joined."""
     device = default_device().id
     with workspace.transaction() as db:
-        job_id = insert(db, device, kind, args, run_id, dataset_id)
+        job_id = _equal(db, kind, args, dataset_id) if kind in ONCE else None
+        if job_id is None:
+            job_id = insert(db, device, kind, args, run_id, dataset_id)
     tend(workspace)
     return get(workspace, job_id)
+
+
+def _equal(db: sqlite3.Connection, kind: str, args: Mapping[str, Any], dataset_id: str) -> int | None:
+    """Return the number of the job that does the same already, if there is one."""
+    row = db.execute(
+        "SELECT id FROM jobs WHERE kind = ? AND args = ? AND dataset_id = ? AND state IN ('queued', 'running')",
+        (kind, json.dumps(args), dataset_id),
+    ).fetchone()
+    return None if row is None else int(row["id"])
 
 
 def insert(

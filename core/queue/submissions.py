@@ -115,15 +115,15 @@ def retry_training(workspace: Workspace, run_id: str) -> Job:
         RecipeError: The run is under way, or ended well.
         NotFound: There is no such run.
     """
-    run = runs.get(workspace, run_id)
-    if run.state == "done" or run.state in runs.ACTIVE_STATES:
-        raise RecipeError(
-            f"The run {run_id} is {run.state}. Only a run that failed, was cancelled or was interrupted can go on."
-        )
     before = latest(workspace, kind="train", run_id=run_id)
     args = {**(before.args if before else {}), "keras_home": _keras_home()}
     device = default_device().id
-    with workspace.transaction() as db:  # whoever looks for lost runs sees both changes or none
+    with workspace.transaction() as db:  # whoever looks for lost runs, or asks too, sees both changes or none
+        run = runs.get(workspace, run_id)
+        if run.state == "done" or run.state in runs.ACTIVE_STATES:
+            raise RecipeError(
+                f"The run {run_id} is {run.state}. Only a run that failed, was cancelled or was interrupted can go on."
+            )
         job_id = insert(db, device, "train", args, run_id, run.dataset_id)
         runs.save(workspace, replace(run, state="queued", error=""))
     tend(workspace)

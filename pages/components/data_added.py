@@ -30,7 +30,7 @@ def show(dataset: Dataset) -> None:
     )
     if opened is not None:
         row = next(row for row in rows if row["path"] == opened)
-        st.dialog(t("photo.title"), width="medium")(_one)(dataset, row)
+        st.dialog(t("photo.title"), width="medium")(shell.errors()(_one))(dataset, row)
 
 
 def _item(dataset: Dataset, row: Mapping[Any, Any]) -> Item:

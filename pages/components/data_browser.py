@@ -34,7 +34,7 @@ def open_dialog(title: str, use: Use, *, label: str = "", text: str = "") -> Non
         label: Of the button that takes the folder.
         text: Said on top.
     """
-    st.dialog(title, width="medium")(_draw)(use, label or t("browse.use"), text)
+    st.dialog(title, width="medium")(shell.errors()(_draw))(use, label or t("browse.use"), text)
 
 
 def _draw(use: Use, label: str, text: str) -> None:

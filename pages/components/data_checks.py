@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import audit, curation
+from core import audit, curation, datasets
 from core.audit import Check
 from core.curation import Curation
 from pages.components import data_class_checks, data_flagged, data_photos, shell
@@ -166,7 +166,9 @@ def _files(facts: Facts, check: Check) -> None:
     st.caption(t("picker.hint"))
     if opened is not None:
         row = shown[shown["path"] == opened].iloc[0]
-        st.dialog(code(file_name(opened)), width="medium", on_dismiss="rerun")(_enlarge)(facts, row)
+        st.dialog(code(file_name(opened)), width="medium", on_dismiss="rerun")(shell.errors()(_enlarge))(
+            facts, row
+        )
 
 
 def _enlarge(facts: Facts, row: pd.Series) -> None:
@@ -235,5 +237,10 @@ def history(facts: Facts) -> None:
 
 def _step(name: str, dataset_id: str, action_id: int) -> None:
     with shell.errors():
+        datasets.get(shell.workspace(), dataset_id)  # says so where it was removed
+        now = curation.load(shell.workspace(), dataset_id)
+        stepped = now.redoable if name == "undo" else now.undoable
+        if stepped is not None and stepped.id == action_id:
+            return  # pressed twice, or in another tab
         step = curation.undo if name == "undo" else curation.redo
         step(shell.workspace(), dataset_id, action_id)

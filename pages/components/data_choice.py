@@ -198,12 +198,19 @@ def _what_goes(dataset: Dataset) -> str:
 
 
 def delete(dataset_id: str) -> None:
-    """Forget a dataset, and choose none where it was the current one."""
-    with shell.errors():
-        current = shell.current("dataset")
-        datasets.remove(shell.workspace(), dataset_id)
-        if current is not None and current.id == dataset_id:
-            shell.choose("dataset", None)
+    """Forget a dataset, and choose none where it was the current one.
+
+    Raises:
+        NotFound: It is gone already.
+        DataError: It is being worked on, since the visitor was asked or from another tab.
+        WorkspaceError: Its files cannot be deleted.
+    """
+    if queue.list_jobs(shell.workspace(), active=True, dataset_id=dataset_id):
+        raise DataError(t("data.choice.delete_busy"))
+    current = shell.current("dataset")
+    datasets.remove(shell.workspace(), dataset_id)
+    if current is not None and current.id == dataset_id:
+        shell.choose("dataset", None)
 
 
 def _folder() -> None:

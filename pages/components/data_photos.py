@@ -25,6 +25,7 @@ LARGE_SIDE = 1280
 
 
 @st.fragment
+@shell.errors()
 def show(facts: Facts, found: SplitFacts) -> None:
     """Draw the pictures of the class that is chosen, a page at a time."""
     counts = {
@@ -56,7 +57,9 @@ def show(facts: Facts, found: SplitFacts) -> None:
     opened = gallery(items, key="data_gallery", label=t("data.photos.group"))
     if opened is not None:
         picture = shown[shown["path"] == opened].iloc[0]
-        st.dialog(code(file_name(opened)), width="medium", on_dismiss="rerun")(enlarge)(facts, picture)
+        st.dialog(code(file_name(opened)), width="medium", on_dismiss="rerun")(shell.errors()(enlarge))(
+            facts, picture
+        )
 
 
 def _items(facts: Facts, shown: pd.DataFrame, with_class: bool) -> list[Item]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+
+from core.errors import NotFound
+from pages.components import shell
 
 
 def ask(title: str, text: str, yes: str, key: str, delete: Callable[..., None], *what: Any) -> None:
@@ -16,7 +20,8 @@ def ask(title: str, text: str, yes: str, key: str, delete: Callable[..., None], 
         text: What goes and what stays, Markdown.
         yes: What the button says.
         key: Of the button.
-        delete: Called with ``what`` when it is pressed.
+        delete: Called with ``what`` when it is pressed. Where it raises, the dialog stays and says why; that it is
+            gone already, by a second press or in another tab, is no failure.
         what: To be deleted.
     """
     st.dialog(title)(_ask)(text, yes, key, delete, what)
@@ -24,5 +29,14 @@ def ask(title: str, text: str, yes: str, key: str, delete: Callable[..., None], 
 
 def _ask(text: str, yes: str, key: str, delete: Callable[..., None], what: tuple[Any, ...]) -> None:
     st.markdown(text)
-    if st.button(yes, key=key, type="primary", icon=":material/delete:", on_click=delete, args=what):
+    failed = shell.tell_failure()
+    pressed = st.button(
+        yes, key=key, type="primary", icon=":material/delete:", on_click=_delete, args=(delete, what)
+    )
+    if pressed and not failed:
         st.rerun()
+
+
+def _delete(delete: Callable[..., None], what: tuple[Any, ...]) -> None:
+    with shell.errors(), contextlib.suppress(NotFound):
+        delete(*what)

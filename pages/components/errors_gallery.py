@@ -129,7 +129,7 @@ def show_chosen(
     keep(name, str(opened))
     rows = next((table for table in lists if (table["row"] == opened).any()), answers)
     close = partial(address.write, {name: None})
-    st.dialog(t("photo.title"), width="large", on_dismiss=close)(_large)(
+    st.dialog(t("photo.title"), width="large", on_dismiss=close)(shell.errors()(_large))(
         run, pictures, answers, said, [int(row) for row in rows["row"]], name
     )
 

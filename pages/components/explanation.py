@@ -87,7 +87,7 @@ def show_as_it_comes(job: Job, show: Callable[[Mapping[str, Any]], None]) -> Non
         job: Any job that explains.
         show: Draws what it found.
     """
-    st.fragment(_answer, run_every=POLL_S if job.active else None)(job.id, show)
+    st.fragment(shell.errors()(_answer), run_every=POLL_S if job.active else None)(job.id, show)
 
 
 def _answer(job_id: int, show: Callable[[Mapping[str, Any]], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core import feature_store, queue
+from core.errors import WorkspaceError
 from core.feature_store import Usage
 from pages.components import deletion, shell
 from pages.components.text import percent, t
@@ -20,7 +21,7 @@ def features_kept() -> None:
         if not usage.num_bytes:
             return
         limit = feature_store.limit_bytes()
-        busy = any(job.kind in USERS for job in queue.list_jobs(shell.workspace(), active=True))
+        busy = _busy()
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(_line(usage), width="content", help=t("features.help", gb=f"{limit / 1e9:g}"))
             if st.button(
@@ -35,6 +36,10 @@ def features_kept() -> None:
                 deletion.ask(t("features.title"), text, t("features.yes"), "clear_features_yes", _clear)
 
 
+def _busy() -> bool:
+    return any(job.kind in USERS for job in queue.list_jobs(shell.workspace(), active=True))
+
+
 def _line(usage: Usage) -> str:
     size = t("features.size", size=_size(usage.num_bytes))
     if usage.hit_rate is None:
@@ -47,5 +52,6 @@ def _size(num_bytes: int) -> str:
 
 
 def _clear() -> None:
-    with shell.errors():
-        feature_store.clear(shell.workspace())
+    if _busy():  # since the visitor was asked, or from another tab
+        raise WorkspaceError(t("features.busy"))
+    feature_store.clear(shell.workspace())

@@ -35,6 +35,7 @@ def watch(job_id: int, draw: Callable[[Job], None], rests_on: Callable[[], objec
 
     found = rests_on()
 
+    @shell.errors()
     def tick() -> None:
         queue.tend(shell.workspace())
         now = queue.get(shell.workspace(), job_id)
@@ -65,9 +66,14 @@ def progress(job: Job, cancel_help: str | None = None, *, visitor: bool = False)
             icon=":material/stop_circle:",
             disabled=job.state == "cancelling",
             help=cancel_help,
-            on_click=queue.cancel,
-            args=(shell.workspace(), job.id),
+            on_click=_cancel,
+            args=(job.id,),
         )
+
+
+def _cancel(job_id: int) -> None:
+    with shell.errors():
+        queue.cancel(shell.workspace(), job_id)
 
 
 def _line(job: Job) -> str:

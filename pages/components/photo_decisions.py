@@ -110,12 +110,14 @@ def _decide(dataset_id: str, row: Mapping[str, Any], kind: str, value: str) -> N
 
 def _decide_all(dataset_id: str, row: Mapping[str, Any], chosen: Mapping[str, str]) -> None:
     with shell.errors():
+        datasets.get(shell.workspace(), dataset_id)  # says so where it was removed
         made = [Decision(row["path"], kind, value, row["sha256"]) for kind, value in chosen.items()]
         curation.decide(shell.workspace(), dataset_id, made)
 
 
 def _clear(dataset_id: str, decided: list[Decision]) -> None:
     with shell.errors():
+        datasets.get(shell.workspace(), dataset_id)  # says so where it was removed
         curation.decide(shell.workspace(), dataset_id, cleared=decided)
 
 

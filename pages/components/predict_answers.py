@@ -173,7 +173,9 @@ def _many(
     )
     if opened is not None:
         same = [next(answer for answer in one if datasets.written(answer["path"]) == opened) for one in said]
-        st.dialog(t("photo.title"), width="large")(_one)(jobs, same, names, visitor=visitor, in_dialog=True)
+        st.dialog(t("photo.title"), width="large")(shell.errors()(_one))(
+            jobs, same, names, visitor=visitor, in_dialog=True
+        )
 
 
 def _download(job: Job, said: Sequence[Answer], names: Mapping[str, str]) -> None:

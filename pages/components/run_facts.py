@@ -50,7 +50,6 @@ def delete_button(run: Run) -> None:
 
 
 def _delete(run_id: str) -> None:
-    with shell.errors():
-        runs.delete(shell.workspace(), run_id)
-        if shell.current("run") is None:
-            shell.choose("run", None)
+    runs.delete(shell.workspace(), run_id)
+    if shell.current("run") is None:
+        shell.choose("run", None)

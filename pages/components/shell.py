@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 import streamlit as st
+from streamlit.runtime.scriptrunner_utils.script_run_context import ThreadState
 
 from core import datasets, runs
 from core.datasets import Dataset
@@ -71,6 +72,8 @@ div[data-testid="stDialog"] [data-testid="stHeading"] :is(h2, h3) { font-size: 1
 """The little that ``.streamlit/config.toml`` cannot say."""
 
 _GUARD = "_entered_by_shell"
+_FAILED = "_failed_in_callback"
+"""What a callback of a fragment or a dialog failed at: drawn there, it would replace what is on top of the page."""
 _MISSING = "_missing_from_url"
 """Why the dataset or the run that the URL names cannot be shown, by kind."""
 
@@ -331,8 +334,24 @@ def unnamed(run: Run) -> str:
 
 @contextlib.contextmanager
 def errors() -> Iterator[None]:
-    """Show what Graft has to say about a failure in this block; every other exception is a bug and passes."""
+    """Show what Graft has to say about a failure in this block; every other exception is a bug and passes.
+
+    Also a decorator: what draws a fragment or a dialog needs its own, as the page's do not reach there.
+    """
+    in_callback = ThreadState.get().in_fragment_callback
+    if not in_callback:
+        tell_failure()
     try:
         yield
     except GraftError as error:
-        st.error(plain(error), icon=":material/error:")
+        st.session_state[_FAILED] = str(error)
+        if not in_callback:
+            tell_failure()
+
+
+def tell_failure() -> bool:
+    """Show what a callback of this fragment or dialog failed at; return whether one did."""
+    failure = st.session_state.pop(_FAILED, "")
+    if failure:
+        st.error(plain(failure), icon=":material/error:")
+    return bool(failure)

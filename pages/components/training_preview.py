@@ -18,7 +18,7 @@ from core.augmentation import BATCH_KINDS, Augmentation
 from core.datasets import Dataset, Pictures
 from core.errors import UnreadableImage
 from core.recipes import Recipe
-from pages.components import data_facts, split_facts
+from pages.components import data_facts, shell, split_facts
 from pages.components import dataset as dataset_view
 from pages.components.text import code, t
 
@@ -66,6 +66,7 @@ def in_use(recipe: Recipe) -> Augmentation:
 
 
 @st.fragment
+@shell.errors()
 def preview(root: Path | Pictures, paths: Sequence[str], recipe: Recipe) -> None:
     """Draw a few training pictures as the recipe gives them to the network, and variations of each.
 

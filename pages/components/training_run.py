@@ -131,6 +131,8 @@ def _ended_badly(run: Run, job: Job | None) -> None:
 def _go_on(run: Run, sample: str) -> None:
     workspace = shell.workspace()
     with shell.errors():
+        if runs.get_state(workspace, run.id) in runs.ACTIVE_STATES:
+            return  # pressed twice, or in another tab
         if not sample:
             datasets.get(workspace, run.dataset_id)  # says so where it was removed
         queue.retry_training(workspace, run.id)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core import catalog, queue, recipes, runs
+from core import catalog, datasets, queue, recipes, runs
 from core.catalog import BackboneSpec
 from core.datasets import Dataset
 from core.errors import DeviceError, RecipeError
@@ -226,5 +226,6 @@ def _megabytes(number: float) -> str:
 def start(dataset: Dataset, recipe: Recipe, forecast_s: float) -> None:
     """Put a training in the queue and make its run the current one."""
     with shell.errors():
+        datasets.get(shell.workspace(), dataset.id)  # says so where it was removed
         run_id = dataset_view.train_once(dataset.id, dataset.name, recipe, forecast_s=forecast_s)
         shell.choose("run", run_id)

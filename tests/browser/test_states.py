@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from core import images, queue, runs
+from core import datasets, images, queue, runs
 from core.errors import UnreadableImage
 from core.queue import Job
 from core.workspace import Workspace
@@ -326,6 +326,32 @@ def test_what_is_pressed_just_as_a_timer_fires_happens_once(
     settle(page)
     assert [one.id for one in queue.list_jobs(held_workspace, kind="explain", active=True)] == [job.id]
     queue.finish(held_workspace, job, "cancelled")
+
+
+def test_what_cannot_be_deleted_is_said_in_the_question_and_the_page_keeps_its_style(
+    held_workspace: Workspace, world: tuple[str, dict[str, str]], open_page: Callable[..., Page]
+) -> None:
+    url, _ = world
+    dataset = add_dataset(held_workspace, held_workspace.home.parent / "wanted", {"a": 3}, audited=False)
+    page = open_page(f"{url}/data?dataset={dataset.id}")
+    page.get_by_role("button", name="Other pictures").click()
+    page.locator(f".st-key-data_delete_{dataset.id}").get_by_role("button").click()
+    dialog = page.get_by_role("dialog")
+    delete = dialog.locator(".st-key-data_delete_yes").get_by_role("button")
+    expect(delete).to_be_visible()
+    job = queue.submit_audit(held_workspace, dataset.id)
+    delete.click()
+    expect(dialog.get_by_text("It is being worked on. Cancel that first.")).to_be_visible()
+    assert page.evaluate(
+        "[...document.querySelectorAll('style')].some(e => e.textContent.includes('graft-chips'))"
+    )
+    queue.cancel(held_workspace, job.id)
+    settle(page)
+    delete.dblclick()
+    expect(dialog).to_have_count(0)
+    settle(page)
+    expect(page.get_by_text("There is no dataset")).to_have_count(0)
+    assert dataset.id not in [known.id for known in datasets.list_datasets(held_workspace)]
 
 
 def test_a_photo_is_taken_with_the_camera_and_answered(
