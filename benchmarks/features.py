@@ -5,8 +5,8 @@
 Four ways take turns in one process, so that other work on the machine slows all of them: ours (``features.extract``
 without its cache, LiteRT where it agrees), the textbook (``image_dataset_from_directory`` and ``model.predict``),
 our engine alone on decoded pictures, and our decoder alone. Each has a warm-up. Prints pictures per second of the
-wall clock and per second of processor time, medians over the rounds, and their ratios per round, that to the textbook with the least and
-the most, since the textbook's own speed may jump from one round to the next; the conversion, which
+wall clock and per second of processor time, medians over the rounds, and their ratios per round, that to the textbook
+with the least and the most, since the textbook's own speed may jump from one round to the next; the conversion, which
 happens once per network and image size, stands apart. A second table is of pictures and their random variations, as
 stage 1 learns from them: each file decoded once for all of them, in turn with each file decoded for each.
 """
