@@ -41,12 +41,12 @@ from core import (
 from core.__main__ import main
 from core.backbones import Backbone
 from core.datasets import Dataset
-from core.errors import JobError, NotFound
+from core.errors import JobError, NotFound, WorkspaceError
 from core.evaluation import evaluate
 from core.heads import Head
 from core.queue import Job
 from core.recipes import Recipe
-from core.session import explain_job, predict_job
+from core.session import executor, explain_job, predict_job
 from core.session.context import Context, Warm
 from core.workspace import BUSY_TIMEOUT_S, Workspace
 from tests.worlds import add_dataset, finished_run
@@ -760,6 +760,24 @@ def test_a_sample_is_made_audited_and_known(home: Workspace) -> None:
     assert job.result["num_images"] == 1797
     assert datasets.get(home, job.result["dataset_id"]).sample == "digits"
     assert augmentation.preset_name(recipes.preset("two-stages", "digits").augment) == "shift"
+
+
+def test_a_session_that_finds_the_database_locked_begins_when_it_is_free(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, times = executor.Session(workspace, "cpu", idle_s=0), itertools.count(1)
+    register = session._register
+
+    def locked_twice() -> None:
+        if next(times) <= 2:
+            raise WorkspaceError("database is locked")
+        register()
+
+    monkeypatch.setattr(session, "_register", locked_twice)
+    monkeypatch.setattr(executor, "RETRY_S", 0.01)
+    with queue.hold_device(workspace, "cpu") as held:
+        assert held and not session.run()
+    assert next(times) == 4
 
 
 @pytest.mark.slow

@@ -26,6 +26,8 @@ DEFAULT_IDLE_S = 900.0
 POLL_S = 0.1
 RETRY_S = 2.0
 """Pause before the database is tried again after it could not be used."""
+BEGIN_PATIENCE_S = 60.0
+"""How long a session that begins tries to use the database; whoever waits for a job tries as long."""
 STATUS_EVERY_S = 1.0
 MEMORY_SHARE = 0.5
 """Share of the machine's memory above which a session starts afresh between two jobs."""
@@ -76,8 +78,7 @@ class Session:
 
     def run(self) -> bool:
         """Work; return whether it left because it had grown too large."""
-        self._register()
-        queue.interrupt_orphans(self.workspace, self.device)
+        self._begin()
         threads = [threading.Thread(target=self._work, args=(lane,), name=lane) for lane in self._warm]
         for thread in threads:
             thread.start()
@@ -105,6 +106,19 @@ class Session:
                 "SELECT 1 FROM jobs WHERE device = ? AND state = 'queued' LIMIT 1", (self.device,)
             ).fetchone()
         return row is not None
+
+    def _begin(self) -> None:
+        """Make itself known; wait where another process keeps the database locked, as those who wait for jobs do."""
+        began = time.monotonic()
+        while True:
+            try:
+                self._register()
+                return queue.interrupt_orphans(self.workspace, self.device)
+            except WorkspaceError:
+                if time.monotonic() - began > BEGIN_PATIENCE_S or not self.workspace.db_path.exists():
+                    raise
+                traceback.print_exc()
+                time.sleep(RETRY_S)
 
     def _register(self) -> None:
         with self.workspace.db() as db:
