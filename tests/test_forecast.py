@@ -95,6 +95,32 @@ def test_what_stage_2_keeps_until_it_ends_is_told_beforehand() -> None:
         assert forecast(replace(recipe, **changes), IMAGES, 10, "cpu").boundary_mb == 0
 
 
+def test_of_a_network_cut_short_the_blocks_that_are_used_count() -> None:
+    recipe = replace(RECIPE, views=4, depth=0.5)  # the first eight blocks, of which three learn
+    of_one = (224 // 8) ** 2 * 40
+    assert forecast(recipe, IMAGES, 10, "cpu").boundary_mb == of_one * (700 * 5 * 2 + 150 * 4) / 1e6
+
+
+def test_what_fine_tuned_weights_see_of_train_and_test_stays_on_disk() -> None:
+    head, both = (
+        forecast(replace(RECIPE, fine_tune_epochs=epochs), IMAGES, 10, "cpu").disk_mb for epochs in (0, 5)
+    )
+    assert both - head == pytest.approx((700 + 150) * 1_280 * 4 / 1e6)
+
+
+def test_pixels_that_are_kept_for_variations_need_memory_up_to_a_limit() -> None:
+    def further_mb(num_train: int) -> float:
+        """Return what variations need beside their features, which are held twice."""
+        images = IMAGES | {"train": num_train}
+        plain, varied = (
+            forecast(replace(RECIPE, views=views), images, 10, "cpu").memory_mb for views in (0, 1)
+        )
+        return varied - plain - 2 * num_train * 1_280 * 4 / 1e6
+
+    assert further_mb(700) == pytest.approx(700 * 3 * 224**2 / 1e6)
+    assert further_mb(5_000) == pytest.approx(256)
+
+
 def test_of_what_takes_too_much_room_less_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = replace(RECIPE, views=4)
 

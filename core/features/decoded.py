@@ -8,19 +8,20 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-MAX_BYTES = 256 * 10**6
-"""About 1,700 pictures of 224 px. Of more pictures the first ones are kept, and the others decoded again."""
+from core.forecast import MAX_PIXEL_BYTES
 
 
 class Decoded:
     """Pixels of pictures, all decoded to one size by one resize rule. Threads may share it.
+
+    Of more pictures than there is room for the first ones are kept, and the others decoded again.
 
     Args:
         wanted: SHA-256 of the files that will be asked for again.
         max_bytes: Most that is kept.
     """
 
-    def __init__(self, wanted: Iterable[str], max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, wanted: Iterable[str], max_bytes: int = MAX_PIXEL_BYTES) -> None:
         self._wanted, self._left = set(wanted), max_bytes
         self._pictures: dict[str, npt.NDArray[np.uint8]] = {}
         self._lock = threading.Lock()

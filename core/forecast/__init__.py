@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from core.forecast.kept_boundary import TRAIN_TYPE, VAL_TYPE, Plan, plan_boundary
-from core.forecast.needs import MIN_MEASURED, Forecast, forecast
+from core.forecast.needs import MAX_PIXEL_BYTES, MIN_MEASURED, Forecast, forecast
 
-__all__ = ["MIN_MEASURED", "TRAIN_TYPE", "VAL_TYPE", "Forecast", "Plan", "forecast", "plan_boundary"]
+__all__ = [
+    "MAX_PIXEL_BYTES",
+    "MIN_MEASURED",
+    "TRAIN_TYPE",
+    "VAL_TYPE",
+    "Forecast",
+    "Plan",
+    "forecast",
+    "plan_boundary",
+]

@@ -37,8 +37,8 @@ REDUCTION = 32
 """Pixels of the input per position of the last feature map, along one side."""
 SESSION_MB = 1_000.0
 """Resident memory of a session with TensorFlow and nothing loaded, measured on Linux."""
-MAX_PIXELS_MB = 256.0
-"""Pixels that are kept for variations of them, see :mod:`core.features.decoded`."""
+MAX_PIXEL_BYTES = 256 * 10**6
+"""Most that is kept of pictures' pixels for variations of them: about 1,700 pictures of 224 px."""
 FORWARD_BYTES, BACKWARD_BYTES = 0.5, 2.5
 """Bytes per activation and image of a batch: of a forward pass, which forgets what it needs no more, and of what a
 backward pass has to remember. Measured at 224 px and 32 images a batch were in all 0.6 (ResNet50), 0.9
@@ -117,14 +117,14 @@ def forecast(
         boundary_bytes = plan_boundary(recipe, boundary, num_train, num_images["val"], free_bytes).num_bytes
     weights_mb = spec.num_parameters * 4 / 1e6
     features_mb = num_rows * width * 4 / 1e6
-    pixels_mb = min(MAX_PIXELS_MB, num_train * 3 * recipe.image_size**2 / 1e6) if recipe.views else 0.0
+    pixels = min(MAX_PIXEL_BYTES, num_train * 3 * recipe.image_size**2) if recipe.views and num_rows else 0
     hidden_mb = recipe.dense_units * width * 4 / 1e6
     return Forecast(
         seconds=seconds,
         memory_mb=SESSION_MB
         + 4 * (weights_mb + hidden_mb)
         + 2 * features_mb
-        + pixels_mb
+        + pixels / 1e6
         + batch * _activations(recipe) * (FORWARD_BYTES + BACKWARD_BYTES * trained) / 1e6,
         disk_mb=features_mb + num_judged * width * 4 / 1e6 + weights_mb + hidden_mb,
         boundary_mb=boundary_bytes / 1e6,

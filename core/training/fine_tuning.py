@@ -17,7 +17,7 @@ from core.engines import Engine
 from core.errors import Cancelled, DataError, JobError
 from core.heads import Head, check_converges, scores
 from core.recipes import Recipe
-from core.training import checkpoints, taken_up
+from core.training import boundary_plan, checkpoints
 from core.training.batches import Images, iterate_batches, varied_anew
 from core.training.boundary import Boundary
 from core.training.checkpoints import Best, Checkpoint, Record
@@ -98,8 +98,8 @@ def fine_tune(
     try:
         num_blocks = trained_blocks(backbone, recipe)
         begun = checkpoints.load_record(checkpoint, fingerprint) if checkpoint else None
-        num_variants = begun.num_variants if begun else None
-        kept = taken_up.keep(backbone, num_blocks, recipe, images, listen, scratch, engine_of, num_variants)
+        as_before = begun.num_variants if begun else None
+        kept = boundary_plan.keep(backbone, num_blocks, recipe, images, listen, scratch, engine_of, as_before)
         learner = Learner(kept.upper if kept else backbone, head, num_classes, recipe, num_blocks)
         stage = _Stage(backbone, learner, images, num_classes, recipe, listen, deadline)
         stage.keep_in(checkpoint, fingerprint)
