@@ -135,7 +135,7 @@ def note_engine(context: Context, what: str, extracted: Features) -> None:
         what: For what, such as ``"Evaluation"``.
         extracted: What was computed.
     """
-    if extracted.num_computed and extracted.engine.reason:
+    if extracted.num_computed:
         say_engine(context, what, extracted.engine)
 
 
